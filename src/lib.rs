@@ -1,1 +1,6 @@
-//! x
+//! doorbuster: an actor-based inventory engine for flash sales.
+//!
+//! ARCHITECTURE.md draws the house; each module opens with its contract. Arrows point one way:
+//! `domain <- journal <- engine <- http, cli`; `projection` reads `journal`.
+
+pub mod domain;

@@ -1,0 +1,352 @@
+//! Deciding: what a command may do now. Changes nothing.
+//!
+//! The order of the checks of a sale is part of the contract, because the published view makes
+//! the first four (`refusal_in_view`) without visiting an actor: paused, not open, closed, sold
+//! out, and only then the buyer's limit. So a refusal does not depend on who made it.
+
+use smallvec::smallvec;
+
+use super::SALE_PRODUCTS_MAX;
+use super::command::{
+    AdjustStock, ChangeTerms, CreateProduct, LineWish, PlaceOrder, StockChange, Targets,
+};
+use super::decision::{
+    Decision, OrderLine, OrderPlaced, ProductCreated, StockAdjusted, TermsChanged,
+};
+use super::ids::{BuyerId, SaleId};
+use super::inventory::Inventory;
+use super::place::{Change, Changes, Handle, Version};
+use super::product::{Figures, Product};
+use super::quantity::FIGURE_MAX;
+use super::refusal::{Refusal, RefusedLine};
+use super::terms::{Patch, Terms, TermsPatch};
+
+/// A decision and the products it changes, each with the version it will have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What happens.
+    pub decision: Decision,
+    /// To whom.
+    pub changes: Changes,
+}
+
+/// Whether terms and figures alone refuse `requested` units: what a published view can tell.
+///
+/// # Errors
+/// `Paused`, `NotOpen`, `Closed`, `SoldOut`, in this order.
+pub fn refusal_in_view(
+    terms: &Terms,
+    figures: &Figures,
+    requested: u64,
+    now_ms: u64,
+) -> Result<(), Refusal> {
+    if terms.paused {
+        return Err(Refusal::Paused);
+    }
+    if now_ms < terms.opens_at_ms {
+        return Err(Refusal::NotOpen {
+            opens_at_ms: terms.opens_at_ms,
+        });
+    }
+    if now_ms >= terms.closes_at_ms {
+        return Err(Refusal::Closed {
+            closes_at_ms: terms.closes_at_ms,
+        });
+    }
+    let available = figures.available(terms);
+    if available < requested {
+        return Err(Refusal::SoldOut {
+            available,
+            requested,
+        });
+    }
+    Ok(())
+}
+
+/// Puts a product in for sale.
+///
+/// `taken` says whether the id is; ids are the directory's.
+///
+/// # Errors
+/// `AlreadyExists`, `InvalidTerms`, `OverMaximum`, `SaleFull`.
+pub fn decide_create(
+    inventory: &Inventory,
+    create: CreateProduct,
+    taken: bool,
+) -> Result<Decided, Refusal> {
+    if taken {
+        return Err(Refusal::AlreadyExists);
+    }
+    create
+        .terms
+        .check()
+        .map_err(|error| Refusal::InvalidTerms { error })?;
+    if create.stock > FIGURE_MAX {
+        return Err(Refusal::OverMaximum { max: FIGURE_MAX });
+    }
+    if let Some(sale_id) = &create.terms.sale_id {
+        check_sale_room(inventory, sale_id)?;
+    }
+    let changes = smallvec![Change {
+        handle: inventory.next_handle(),
+        version: Version::NONE.next()
+    }];
+    let CreateProduct {
+        product_id,
+        terms,
+        stock,
+    } = create;
+    let created = ProductCreated {
+        product_id,
+        terms,
+        stock,
+    };
+    Ok(Decided {
+        decision: Decision::ProductCreated(Box::new(created)),
+        changes,
+    })
+}
+
+/// Changes terms of a product or a sale. Prices apply to later decisions.
+///
+/// A limit and a safety stock may go below what is used; `oversell_limit` may not.
+///
+/// # Errors
+/// `UnknownProduct`, `PreconditionFailed`, `InvalidTerms`, `WouldOversell`, `SaleFull`.
+pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decided, Refusal> {
+    let ChangeTerms { targets, patch } = change;
+    let (handles, sale_id) = match targets {
+        Targets::Product {
+            handle,
+            terms_version,
+        } => {
+            let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
+            if terms_version.is_some_and(|expected| expected != product.terms_version) {
+                return Err(Refusal::PreconditionFailed {
+                    terms_version: product.terms_version,
+                });
+            }
+            (vec![handle], None)
+        }
+        Targets::Sale(sale_id) => (inventory.sale(&sale_id).collect(), Some(sale_id)),
+    };
+    if handles.is_empty() {
+        return Err(Refusal::UnknownProduct);
+    }
+    let mut changes = Changes::with_capacity(handles.len());
+    for handle in handles {
+        let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
+        check_patch(inventory, product, &patch)?;
+        changes.push(Change {
+            handle,
+            version: product.version.next(),
+        });
+    }
+    let changed = TermsChanged { sale_id, patch };
+    Ok(Decided {
+        decision: Decision::TermsChanged(Box::new(changed)),
+        changes,
+    })
+}
+
+fn check_patch(
+    inventory: &Inventory,
+    product: &Product,
+    patch: &TermsPatch,
+) -> Result<(), Refusal> {
+    let terms = product.terms.patched(patch);
+    terms
+        .check()
+        .map_err(|error| Refusal::InvalidTerms { error })?;
+    let figures = product.figures;
+    if !figures.within(terms.oversell_limit) {
+        let shortfall =
+            figures.held + figures.sold - figures.stock - u64::from(terms.oversell_limit);
+        return Err(Refusal::WouldOversell { shortfall });
+    }
+    match &patch.sale_id {
+        Patch::Set(Some(sale_id)) if product.terms.sale_id.as_ref() != Some(sale_id) => {
+            check_sale_room(inventory, sale_id)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_sale_room(inventory: &Inventory, sale_id: &SaleId) -> Result<(), Refusal> {
+    if inventory.sale_len(sale_id) >= SALE_PRODUCTS_MAX {
+        return Err(Refusal::SaleFull {
+            max: SALE_PRODUCTS_MAX as u64,
+        });
+    }
+    Ok(())
+}
+
+/// Puts stock in or writes it off.
+///
+/// # Errors
+/// `UnknownProduct`, `StockChanged`, `WouldOversell` with the shortfall, `OverMaximum`.
+pub fn decide_adjustment(inventory: &Inventory, adjust: AdjustStock) -> Result<Decided, Refusal> {
+    let product = inventory
+        .product(adjust.product)
+        .ok_or(Refusal::UnknownProduct)?;
+    let figures = product.figures;
+    let delta = stock_delta(&figures, &adjust.change)?;
+    let stock = i128::from(figures.stock) + i128::from(delta);
+    // Units that exist nowhere cannot be written off, whatever may be oversold.
+    let needed = (i128::from(figures.held) + i128::from(figures.sold)
+        - i128::from(product.terms.oversell_limit))
+    .max(0);
+    // More units may always come in.
+    if delta < 0 && stock < needed {
+        let shortfall = u64::try_from(needed - stock)
+            .unwrap_or(FIGURE_MAX)
+            .min(FIGURE_MAX);
+        return Err(Refusal::WouldOversell { shortfall });
+    }
+    let stock = u64::try_from(stock)
+        .ok()
+        .filter(|stock| *stock <= FIGURE_MAX)
+        .ok_or(Refusal::OverMaximum { max: FIGURE_MAX })?;
+    let unsold = Figures { stock, ..figures }.unsold();
+    let reason = adjust.reason;
+    let adjusted = StockAdjusted {
+        product: adjust.product,
+        delta,
+        reason,
+        stock,
+        unsold,
+    };
+    let changes = smallvec![Change {
+        handle: adjust.product,
+        version: product.version.next()
+    }];
+    Ok(Decided {
+        decision: Decision::StockAdjusted(Box::new(adjusted)),
+        changes,
+    })
+}
+
+fn stock_delta(figures: &Figures, change: &StockChange) -> Result<i64, Refusal> {
+    match *change {
+        StockChange::Delta(delta) => Ok(delta),
+        StockChange::SetUnsold { unsold, expected } => {
+            let found = figures.unsold();
+            if let Some(expected_unsold) = expected.filter(|expected| *expected != found) {
+                return Err(Refusal::StockChanged {
+                    expected_unsold,
+                    unsold: found,
+                });
+            }
+            let wanted =
+                i64::try_from(unsold).map_err(|_| Refusal::OverMaximum { max: FIGURE_MAX })?;
+            wanted
+                .checked_sub(found)
+                .ok_or(Refusal::OverMaximum { max: FIGURE_MAX })
+        }
+    }
+}
+
+/// Sells all lines together, or none.
+///
+/// One product on several lines is summed for stock and limits; each line keeps its price.
+///
+/// # Errors
+/// An order of one line: that line's refusal. Of several: `Lines`, naming every product that
+/// fails. `UnknownProduct` for a handle that does not exist.
+pub fn decide_order(
+    inventory: &Inventory,
+    order: PlaceOrder,
+    now_ms: u64,
+) -> Result<Decided, Refusal> {
+    let PlaceOrder { buyer_id, lines } = order;
+    let mut changes = Changes::new();
+    let mut refused = Vec::new();
+    if let [line] = lines.as_slice() {
+        let product = inventory
+            .product(line.product)
+            .ok_or(Refusal::UnknownProduct)?;
+        check_sale(inventory, product, &buyer_id, line.quantity.units(), now_ms)?;
+        changes.push(Change {
+            handle: line.product,
+            version: product.version.next(),
+        });
+    } else {
+        for (handle, places, requested) in sums(&lines) {
+            let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
+            match check_sale(inventory, product, &buyer_id, requested, now_ms) {
+                Ok(()) => changes.push(Change {
+                    handle,
+                    version: product.version.next(),
+                }),
+                Err(refusal) => refused.push(RefusedLine {
+                    lines: places,
+                    refusal,
+                }),
+            }
+        }
+    }
+    if !refused.is_empty() {
+        return Err(Refusal::Lines(refused));
+    }
+    let lines = lines.iter().map(|line| priced(inventory, line)).collect();
+    Ok(Decided {
+        decision: Decision::OrderPlaced(OrderPlaced { buyer_id, lines }),
+        changes,
+    })
+}
+
+/// Units asked for by product, with the places of its lines, in order of first mention.
+fn sums(lines: &[LineWish]) -> Vec<(Handle, Vec<usize>, u64)> {
+    let mut sums: Vec<(Handle, Vec<usize>, u64)> = Vec::new();
+    let mut places = hashbrown::HashMap::<Handle, usize, foldhash::fast::RandomState>::default();
+    for (place, line) in lines.iter().enumerate() {
+        let at = *places.entry(line.product).or_insert_with(|| {
+            sums.push((line.product, Vec::new(), 0));
+            sums.len() - 1
+        });
+        if let Some((_, lines, requested)) = sums.get_mut(at) {
+            lines.push(place);
+            *requested += line.quantity.units();
+        }
+    }
+    sums
+}
+
+fn check_sale(
+    inventory: &Inventory,
+    product: &Product,
+    buyer_id: &BuyerId,
+    requested: u64,
+    now_ms: u64,
+) -> Result<(), Refusal> {
+    refusal_in_view(&product.terms, &product.figures, requested, now_ms)?;
+    if product.figures.sold + requested > FIGURE_MAX {
+        return Err(Refusal::OverMaximum { max: FIGURE_MAX });
+    }
+    let Some(counts) = &product.counts else {
+        return Ok(());
+    };
+    let limit = product.terms.per_buyer_limit;
+    let bought = inventory.buyers().units(counts, buyer_id);
+    if bought + requested > u64::from(limit) {
+        return Err(Refusal::LimitReached {
+            limit,
+            bought,
+            requested,
+        });
+    }
+    Ok(())
+}
+
+fn priced(inventory: &Inventory, line: &LineWish) -> OrderLine {
+    let own = || {
+        inventory
+            .product(line.product)
+            .and_then(|product| product.terms.price)
+    };
+    OrderLine {
+        product: line.product,
+        quantity: line.quantity,
+        unit_price: line.unit_price.or_else(own),
+    }
+}

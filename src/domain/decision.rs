@@ -1,0 +1,127 @@
+//! What happened: the decisions a journal holds, as far as the domain sees them.
+//!
+//! Each struct is the body of one kind of record; the envelope around it (time, principal, key,
+//! reference, versions) is the journal's. A field here is bytes on disk: a change needs a new
+//! version of the kind in `journal::codec`.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::ids::{BuyerId, ProductId, SaleId, Text};
+use super::money::Money;
+use super::place::Handle;
+use super::quantity::Quantity;
+use super::refusal::RefusalReason;
+use super::terms::{Terms, TermsPatch};
+
+/// One durable decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// A product was put in for sale.
+    ProductCreated(Box<ProductCreated>),
+    /// Terms of one product, or of all of a sale, were changed.
+    TermsChanged(Box<TermsChanged>),
+    /// Stock was put in or written off.
+    StockAdjusted(Box<StockAdjusted>),
+    /// Lines were bought together.
+    OrderPlaced(OrderPlaced),
+    /// How often what was refused. Changes nothing, has no versions.
+    RefusalsCounted(RefusalsCounted),
+}
+
+/// A product was put in for sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductCreated {
+    /// The shop's id.
+    pub product_id: ProductId,
+    /// Its first terms.
+    pub terms: Terms,
+    /// Its opening stock.
+    pub stock: u64,
+}
+
+/// Terms were changed; the envelope's changes name the products.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermsChanged {
+    /// The sale, when all its products were changed together.
+    pub sale_id: Option<SaleId>,
+    /// What was set.
+    pub patch: TermsPatch,
+}
+
+/// Why stock was adjusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdjustReason {
+    /// Goods came in.
+    Received,
+    /// A count was put right.
+    Correction,
+    /// Goods broke.
+    Damaged,
+    /// Goods are gone.
+    Lost,
+    /// Goods came back outside an order.
+    Returned,
+    /// Goods moved to or from another place.
+    Transfer,
+    /// Anything else, in somebody's words.
+    Other(Text),
+}
+
+/// Stock was put in or written off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockAdjusted {
+    /// Which product.
+    pub product: Handle,
+    /// Units put in (positive) or written off (negative).
+    pub delta: i64,
+    /// Why.
+    pub reason: AdjustReason,
+    /// Stock after it.
+    pub stock: u64,
+    /// `stock - sold` after it.
+    pub unsold: i64,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Which product.
+    pub product: Handle,
+    /// How many units.
+    pub quantity: Quantity,
+    /// Price of one unit: the line's own, or the product's at that moment, or none.
+    pub unit_price: Option<Money>,
+}
+
+/// Lines of an order; a purchase's single one needs no allocation.
+pub type OrderLines = SmallVec<[OrderLine; 1]>;
+
+/// Lines were bought together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// Who buys.
+    pub buyer_id: BuyerId,
+    /// What, in the order asked for.
+    pub lines: OrderLines,
+}
+
+/// How often one product was refused for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalRow {
+    /// Which product.
+    pub product: Handle,
+    /// Why.
+    pub reason: RefusalReason,
+    /// How often.
+    pub count: u64,
+}
+
+/// Refusals of one minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalsCounted {
+    /// Start of the minute, a multiple of 60,000.
+    pub minute_ms: u64,
+    /// Counts by product and reason.
+    pub rows: Vec<RefusalRow>,
+}

@@ -1,0 +1,162 @@
+//! The shop's own names for things, checked once where they enter.
+//!
+//! An id is 1 to 64 of `A-Z a-z 0-9 . _ : -`, case matters. A text is 1 to 200 characters
+//! without control characters. Both are checked again when read from a journal: a disk may say
+//! anything.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id, in bytes.
+pub(super) const ID_BYTES_MAX: usize = 64;
+/// Longest text, in characters.
+pub(super) const TEXT_CHARS_MAX: usize = 200;
+
+/// Why a string is no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Empty or over 64 bytes.
+    #[error("must have 1 to 64 characters, has {0}")]
+    Length(usize),
+    /// Outside the alphabet.
+    #[error("may only have A-Z a-z 0-9 . _ : -, has {0:?}")]
+    Character(char),
+}
+
+/// Why a string is no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Empty or over 200 characters.
+    #[error("must have 1 to 200 characters, has {0}")]
+    Length(usize),
+    /// A control character, such as a line break.
+    #[error("may not have control characters, has {0:?}")]
+    Control(char),
+}
+
+fn check_id(text: &str) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > ID_BYTES_MAX {
+        return Err(IdError::Length(text.chars().count()));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+    match text.chars().find(|c| !allowed(*c)) {
+        Some(c) => Err(IdError::Character(c)),
+        None => Ok(()),
+    }
+}
+
+fn check_text(text: &str) -> Result<(), TextError> {
+    let chars = text.chars().count();
+    if chars == 0 || chars > TEXT_CHARS_MAX {
+        return Err(TextError::Length(chars));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(TextError::Control(c)),
+        None => Ok(()),
+    }
+}
+
+/// A checked string: constructor, reading access, and the same check when it comes from a disk.
+macro_rules! checked_string {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $error:ty, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "Box<str>", into = "Box<str>")]
+        pub struct $name($inner);
+
+        impl $name {
+            /// Checks and takes the string.
+            ///
+            /// # Errors
+            /// What is wrong with it; see the module's rules.
+            pub fn new(text: &str) -> Result<Self, $error> {
+                $check(text)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The string as the shop wrote it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<Box<str>> for $name {
+            type Error = $error;
+            fn try_from(text: Box<str>) -> Result<Self, $error> {
+                $check(&text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl From<$name> for Box<str> {
+            fn from(value: $name) -> Self {
+                value.as_str().into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    };
+}
+
+checked_string! {
+    /// A sellable SKU.
+    ProductId, Arc<str>, IdError, check_id
+}
+checked_string! {
+    /// The shop's opaque id of who buys.
+    BuyerId, Box<str>, IdError, check_id
+}
+checked_string! {
+    /// The shop's own order number or document.
+    Reference, Box<str>, IdError, check_id
+}
+checked_string! {
+    /// Names products that are sold together.
+    SaleId, Arc<str>, IdError, check_id
+}
+checked_string! {
+    /// Who asked: the name of the API key.
+    Principal, Arc<str>, IdError, check_id
+}
+checked_string! {
+    /// What a product is called.
+    Name, Box<str>, TextError, check_text
+}
+checked_string! {
+    /// A reason in somebody's words.
+    Text, Box<str>, TextError, check_text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_takes_the_alphabet_and_nothing_else() {
+        assert_eq!(ProductId::new("A-z.0_9:").unwrap().as_str(), "A-z.0_9:");
+        assert_eq!(ProductId::new(""), Err(IdError::Length(0)));
+        assert_eq!(ProductId::new(&"x".repeat(65)), Err(IdError::Length(65)));
+        assert_eq!(ProductId::new("a b"), Err(IdError::Character(' ')));
+        assert_eq!(ProductId::new("ä"), Err(IdError::Character('ä')));
+    }
+
+    #[test]
+    fn text_counts_characters_and_refuses_control() {
+        assert!(Name::new(&"ä".repeat(200)).is_ok());
+        assert_eq!(Name::new(&"ä".repeat(201)), Err(TextError::Length(201)));
+        assert_eq!(Name::new("a\nb"), Err(TextError::Control('\n')));
+    }
+}

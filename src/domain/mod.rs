@@ -1,0 +1,60 @@
+//! The rules of selling: what may happen to stock, and what follows when it does.
+//!
+//! `decide` looks and answers with a [`Decision`] or a [`Refusal`]; `apply` changes the
+//! [`Inventory`] by a decision that stands in the journal. Live and in replay the same two run.
+//!
+//! ```text
+//! Command ──► decide(&Inventory, now) ──► Decision ──► apply(&mut Inventory) ──► Figures
+//!                     └──► Refusal (changes nothing)          ▲
+//!                                          journal, replay ───┘
+//! ```
+//!
+//! Called by: `engine` (live and recovery), `projection` (rows from decisions).
+//! Invariant: `held + sold <= stock + oversell_limit` for each product after each decision.
+//! Never here: clock, randomness, files, sockets, locks, async, SQL, JSON. Time is an argument.
+
+mod apply;
+mod buyers;
+#[cfg(test)]
+mod cases;
+mod command;
+mod decide;
+mod decision;
+mod ids;
+mod inventory;
+mod money;
+mod place;
+mod product;
+mod quantity;
+mod refusal;
+mod terms;
+
+pub use apply::{NotApplicable, apply, check_applicable};
+pub use buyers::Buyers;
+pub use command::{
+    AdjustStock, ChangeTerms, CreateProduct, LineWish, PlaceOrder, StockChange, Targets,
+};
+pub use decide::{
+    Decided, decide_adjustment, decide_create, decide_order, decide_terms, refusal_in_view,
+};
+pub use decision::{
+    AdjustReason, Decision, OrderLine, OrderLines, OrderPlaced, ProductCreated, RefusalRow,
+    RefusalsCounted, StockAdjusted, TermsChanged,
+};
+pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
+pub use inventory::Inventory;
+pub use money::{Currency, Money, MoneyError};
+pub use place::{Change, Changes, Handle, Sequence, Version};
+pub use product::{Figures, Product};
+pub use quantity::{FIGURE_MAX, Quantity, QuantityError};
+pub use refusal::{Refusal, RefusalReason, RefusedLine};
+pub use terms::{Patch, Terms, TermsError, TermsPatch};
+
+/// Most products that may share a `sale_id`: one decision changes them all, in one record.
+pub const SALE_PRODUCTS_MAX: usize = 10_000;
+
+/// Most lines of one order.
+pub const ORDER_LINES_MAX: usize = 1_000;
+
+/// Latest moment that can be written in RFC 3339: the end of the year 9999.
+pub const TIME_MS_MAX: u64 = 253_402_300_799_999;

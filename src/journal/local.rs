@@ -1,0 +1,278 @@
+//! The local journal: a queue between the partition and the writer, over `doorbuster_wal`.
+//!
+//! The partition appends and goes on; the writer takes all that queued up during its last sync,
+//! writes once, syncs once, and completes the effects in order. No timers, no tuning: the disk's
+//! latency makes the batch. [`Writer::step`] is the whole of it, so that a simulator can run it;
+//! [`WriterThread`] is the shell that waits.
+//!
+//! Invariants: sequences are given under the queue's lock, so the log has them without gaps; an
+//! effect is completed after everything queued before it is on stable storage; after a failed
+//! write or sync nothing is completed any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorbuster_wal::{Batch, Log, Shared};
+use parking_lot::{Condvar, Mutex};
+
+use super::reader::JournalReader;
+use super::{Journal, JournalError, Payload, encode};
+use crate::domain::Sequence;
+
+/// How long nothing may be queued before the durable watermark is written into the log itself.
+const WATERMARK_AFTER: Duration = Duration::from_millis(100);
+
+/// An effect in its place in the queue.
+#[derive(Debug)]
+pub enum Queued<E> {
+    /// Of a record.
+    Record(Sequence, E),
+    /// Of something that only rests on the records before it.
+    Barrier(E),
+}
+
+/// What happens with effects once their records are durable, or never will be.
+pub trait Completion<E>: Send + 'static {
+    /// Everything up to `durable` is on stable storage; `items` are in order. Leaves them empty.
+    fn complete(&mut self, durable: Sequence, items: &mut Vec<Queued<E>>);
+
+    /// The log failed: whether `items` became durable is unknown until the next start.
+    fn fail(&mut self, error: &JournalError, items: Vec<Queued<E>>);
+}
+
+/// What one step of the writer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    /// Nothing was queued.
+    Idle,
+    /// Effects were completed; so many records were written for them.
+    Completed {
+        /// Records written and synced.
+        records: usize,
+        /// Bytes written.
+        bytes: u64,
+        /// Time in fdatasync.
+        sync_ns: u64,
+    },
+}
+
+/// The appending side, owned by the partition.
+#[derive(Debug)]
+pub struct LocalJournal<E>(Arc<Queue<E>>);
+
+/// The writing side.
+pub struct Writer<E, C> {
+    log: Log,
+    shared: Arc<Shared>,
+    queue: Arc<Queue<E>>,
+    batch: Batch,
+    items: Vec<Queued<E>>,
+    completion: C,
+    /// Last record that says itself how far the log is durable.
+    watermark: u64,
+    watermark_payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Queue<E> {
+    pending: Mutex<Pending<E>>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct Pending<E> {
+    batch: Batch,
+    items: Vec<Queued<E>>,
+    next_sequence: u64,
+    /// The writer holds items that are not completed yet.
+    writing: bool,
+    /// The writer's thread sleeps.
+    waiting: bool,
+    closing: bool,
+}
+
+/// Joins a started log with a queue and a completion.
+pub fn local_journal<E: Send, C: Completion<E>>(
+    log: Log,
+    completion: C,
+) -> (LocalJournal<E>, Writer<E, C>) {
+    let pending = Pending {
+        batch: Batch::new(),
+        items: Vec::new(),
+        next_sequence: log.next_sequence(),
+        writing: false,
+        waiting: false,
+        closing: false,
+    };
+    let queue = Arc::new(Queue { pending: Mutex::new(pending), wake: Condvar::new() });
+    let mut watermark_payload = Vec::new();
+    encode(&Payload::Watermark, &mut watermark_payload);
+    let writer = Writer {
+        // The start record, the last one now, is its own watermark.
+        watermark: log.next_sequence() - 1,
+        shared: log.shared(),
+        log,
+        queue: Arc::clone(&queue),
+        batch: Batch::new(),
+        items: Vec::new(),
+        completion,
+        watermark_payload,
+    };
+    (LocalJournal(queue), writer)
+}
+
+impl<E> Journal<E> for LocalJournal<E> {
+    fn append(&mut self, payload: &[u8], effect: E) -> Sequence {
+        let mut pending = self.0.pending.lock();
+        let sequence = pending.next_sequence;
+        pending.next_sequence += 1;
+        pending.batch.push(sequence, payload);
+        pending.items.push(Queued::Record(Sequence::new(sequence), effect));
+        let waiting = pending.waiting;
+        drop(pending);
+        if waiting {
+            self.0.wake.notify_one();
+        }
+        Sequence::new(sequence)
+    }
+
+    fn barrier(&mut self, effect: E) -> Option<E> {
+        let mut pending = self.0.pending.lock();
+        if pending.items.is_empty() && !pending.writing {
+            return Some(effect);
+        }
+        pending.items.push(Queued::Barrier(effect));
+        None
+    }
+}
+
+impl<E, C: Completion<E>> Writer<E, C> {
+    /// What other threads read of the log.
+    #[must_use]
+    pub fn reader(&self) -> JournalReader {
+        JournalReader::new(Arc::clone(&self.shared))
+    }
+
+    /// Writes, syncs and completes all that is queued.
+    ///
+    /// # Errors
+    /// The write or sync failed: final. What was queued has been failed.
+    pub fn step(&mut self) -> Result<Stepped, JournalError> {
+        {
+            let mut pending = self.queue.pending.lock();
+            std::mem::swap(&mut pending.batch, &mut self.batch);
+            std::mem::swap(&mut pending.items, &mut self.items);
+            pending.writing = !self.items.is_empty() || !self.batch.is_empty();
+            if !pending.writing {
+                return Ok(Stepped::Idle);
+            }
+        }
+        let records = self.items.iter().filter(|item| matches!(item, Queued::Record(..))).count();
+        let (mut bytes, mut sync_ns) = (0, 0);
+        if !self.batch.is_empty() {
+            match self.log.commit(&mut self.batch) {
+                Ok(committed) => (bytes, sync_ns) = (committed.bytes, committed.sync_ns),
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+        self.batch.clear();
+        let durable = Sequence::new(self.shared.durable_sequence());
+        self.completion.complete(durable, &mut self.items);
+        assert!(self.items.is_empty(), "completion takes every effect");
+        Ok(Stepped::Completed { records, bytes, sync_ns })
+    }
+
+    fn fail(&mut self, error: JournalError) -> JournalError {
+        let mut items = std::mem::take(&mut self.items);
+        items.append(&mut self.queue.pending.lock().items);
+        self.completion.fail(&error, items);
+        error
+    }
+
+    /// Queues the durable watermark as a record of its own, if the log does not hold it yet.
+    /// Nobody waits for it; without room it stays out.
+    pub fn queue_watermark(&mut self) {
+        let mut pending = self.queue.pending.lock();
+        let shared = &self.shared;
+        let durable = shared.durable_sequence();
+        let bytes = Shared::frame_bytes(self.watermark_payload.len());
+        let written = durable <= self.watermark;
+        if written || !pending.items.is_empty() || !shared.try_reserve(bytes) {
+            return;
+        }
+        let sequence = pending.next_sequence;
+        pending.next_sequence += 1;
+        pending.batch.push(sequence, &self.watermark_payload);
+        self.watermark = sequence;
+    }
+}
+
+/// The writer on a thread of its own.
+#[derive(Debug)]
+pub struct WriterThread<E> {
+    queue: Arc<Queue<E>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl<E: Send + 'static> WriterThread<E> {
+    /// Starts the thread; `on_batch` sees each step that wrote something.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn start<C: Completion<E>>(
+        writer: Writer<E, C>,
+        on_batch: impl FnMut(usize, u64) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let queue = Arc::clone(&writer.queue);
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || run(writer, on_batch))?;
+        Ok(Self { queue, thread: Some(thread) })
+    }
+
+    /// Writes what is queued and the watermark, then ends the thread. Call it when nothing is
+    /// appended any more.
+    pub fn close(mut self) {
+        self.queue.pending.lock().closing = true;
+        self.queue.wake.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}
+
+fn run<E, C: Completion<E>>(mut writer: Writer<E, C>, mut on_batch: impl FnMut(usize, u64)) {
+    let queue = Arc::clone(&writer.queue);
+    let mut closed = false;
+    loop {
+        match writer.step() {
+            Ok(Stepped::Completed { records, sync_ns, .. }) => {
+                if records > 0 {
+                    on_batch(records, sync_ns);
+                }
+                continue;
+            }
+            Ok(Stepped::Idle) if closed => return,
+            Ok(Stepped::Idle) => {}
+            // The completion has told everybody; it also ends the process.
+            Err(_) => return,
+        }
+        let mut pending = queue.pending.lock();
+        if !pending.items.is_empty() {
+            continue;
+        }
+        closed = pending.closing;
+        let mut idle = closed;
+        if !closed {
+            pending.waiting = true;
+            idle = queue.wake.wait_for(&mut pending, WATERMARK_AFTER).timed_out();
+            pending.waiting = false;
+        }
+        drop(pending);
+        if idle {
+            writer.queue_watermark();
+        }
+    }
+}

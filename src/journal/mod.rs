@@ -1,0 +1,43 @@
+//! The journal: every decision, durable before anyone hears of it.
+//!
+//! ```text
+//! partition ── append(payload, effect) ──► queue ──► writer: one write, one sync ──► disk
+//!                                                       └──► completion(effects in order)
+//! ```
+//!
+//! `record` says what a decision's envelope holds, `codec` which bytes that is
+//! (schema/journal-format.md), `local` keeps the queue and the writer over `doorbuster_wal`.
+//! A replicated journal will stand behind the same [`Journal`] trait: no file name, offset or
+//! path leaks above this module; a place outside it is a [`Position`].
+//! Never here: business rules, actors, HTTP, SQL.
+
+mod codec;
+mod local;
+mod position;
+mod reader;
+mod record;
+
+pub use codec::{DecodeError, PAYLOAD_BYTES_MAX, decode, encode, payload_bytes_bound};
+pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
+pub use position::{OrderId, Position, PositionError};
+pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
+pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
+
+/// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
+pub use doorbuster_wal::WalError as JournalError;
+
+use crate::domain::Sequence;
+
+/// Where decided records go. One appender: the partition.
+pub trait Journal<E> {
+    /// Queues a decided record; `effect` is completed once it is durable.
+    ///
+    /// Cannot fail: whoever decided holds room for it. After it there is only durable, or the
+    /// process dies.
+    fn append(&mut self, payload: &[u8], effect: E) -> Sequence;
+
+    /// Queues an effect that rests on what was appended before it.
+    ///
+    /// Gives the effect back when everything is durable already: complete it at once.
+    fn barrier(&mut self, effect: E) -> Option<E>;
+}
