@@ -4,3 +4,6 @@
 //! `domain <- journal <- engine <- http, cli`; `projection` reads `journal`.
 
 pub mod domain;
+pub mod engine;
+pub mod journal;
+pub mod telemetry;

@@ -1,2 +1,3 @@
-//! x
-fn main(){}
+//! Starts what the command line names.
+
+fn main() {}

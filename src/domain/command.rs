@@ -87,3 +87,14 @@ pub struct PlaceOrder {
     /// What: 1 to `ORDER_LINES_MAX` lines.
     pub lines: SmallVec<[LineWish; 1]>,
 }
+
+impl ChangeTerms {
+    /// Most products it changes.
+    #[must_use]
+    pub fn changes_max(&self) -> usize {
+        match self.targets {
+            Targets::Product { .. } => 1,
+            Targets::Sale(_) => super::SALE_PRODUCTS_MAX,
+        }
+    }
+}

@@ -15,6 +15,7 @@ use std::time::Duration;
 use doorbuster_wal::{Batch, Log, Shared};
 use parking_lot::{Condvar, Mutex};
 
+use super::opening::OpenLog;
 use super::reader::JournalReader;
 use super::{Journal, JournalError, Payload, encode};
 use crate::domain::Sequence;
@@ -93,9 +94,10 @@ struct Pending<E> {
 
 /// Joins a started log with a queue and a completion.
 pub fn local_journal<E: Send, C: Completion<E>>(
-    log: Log,
+    log: OpenLog,
     completion: C,
 ) -> (LocalJournal<E>, Writer<E, C>) {
+    let OpenLog { log } = log;
     let pending = Pending {
         batch: Batch::new(),
         items: Vec::new(),

@@ -13,12 +13,14 @@
 
 mod codec;
 mod local;
+mod opening;
 mod position;
 mod reader;
 mod record;
 
 pub use codec::{DecodeError, PAYLOAD_BYTES_MAX, decode, encode, payload_bytes_bound};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
+pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{OrderId, Position, PositionError};
 pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
 pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};

@@ -1,0 +1,288 @@
+//! What the payload of a frame says, read by `schema/journal-format.md`.
+//!
+//! A parser of its own, so that a mistake of the engine's codec cannot hide in its own decoder:
+//! kind (u16), version (u16), then the values in [`Cursor`]'s forms. Borrowed from the payload.
+
+use crate::cursor::{Cursor, CursorError};
+
+/// The only version of every kind so far.
+const VERSION: u16 = 1;
+
+/// Names of the kinds, by number.
+pub const KINDS: [&str; 8] = [
+    "",
+    "started",
+    "watermark",
+    "product_created",
+    "terms_changed",
+    "stock_adjusted",
+    "order_placed",
+    "refusals_counted",
+];
+
+/// A payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// 1: a process took the journal over.
+    Started {
+        /// When.
+        at_ms: u64,
+        /// Version of the binary.
+        binary: &'a str,
+    },
+    /// 2: everything before it is durable.
+    Watermark,
+    /// 3 to 7: a decision.
+    Decision(Envelope<'a>, Decision<'a>),
+}
+
+/// What every decision carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// When it was decided.
+    pub at_ms: u64,
+    /// Who asked.
+    pub principal: &'a str,
+    /// The shop's own number.
+    pub reference: Option<&'a str>,
+    /// The idempotency key's hash, and the request's fingerprint.
+    pub key: Option<([u8; 16], [u8; 8])>,
+    /// The products it changes with their versions after it.
+    pub changes: Vec<(u32, u64)>,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// 3.
+    ProductCreated {
+        /// The shop's id.
+        product_id: &'a str,
+        /// Its terms.
+        terms: Terms<'a>,
+        /// Its opening stock.
+        stock: u64,
+    },
+    /// 4.
+    TermsChanged {
+        /// The sale, when all its products were changed.
+        sale_id: Option<&'a str>,
+        /// The oversell limit, when it was set.
+        oversell_limit: Option<u32>,
+        /// The per-buyer limit, when it was set: the limit, or none any more.
+        per_buyer_limit: Option<Option<u32>>,
+    },
+    /// 5.
+    StockAdjusted {
+        /// Which product.
+        product: u32,
+        /// Units put in or written off.
+        delta: i64,
+        /// Stock after it.
+        stock: u64,
+        /// `stock - sold` after it.
+        unsold: i64,
+    },
+    /// 6.
+    OrderPlaced {
+        /// Who buys.
+        buyer_id: &'a str,
+        /// What.
+        lines: Vec<Line>,
+    },
+    /// 7.
+    RefusalsCounted {
+        /// Start of the minute.
+        minute_ms: u64,
+        /// Product, reason and count.
+        rows: Vec<(u32, u8, u64)>,
+    },
+}
+
+/// The terms that the promises depend on, and those that are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// Price of one unit.
+    pub price: Option<Money>,
+    /// Units that may be sold beyond the stock.
+    pub oversell_limit: u32,
+    /// Units that are not for sale.
+    pub safety_stock: u32,
+    /// Most units of one buyer, 0: no limit.
+    pub per_buyer_limit: u32,
+}
+
+/// An amount in minor units of a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Money {
+    /// Minor units.
+    pub amount_minor: u64,
+    /// Three capital letters.
+    pub currency: [u8; 3],
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// Which product.
+    pub product: u32,
+    /// How many units.
+    pub quantity: u32,
+    /// Price of one.
+    pub unit_price: Option<Money>,
+}
+
+impl<'a> Payload<'a> {
+    /// The payload of these bytes.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, CursorError> {
+        let mut cursor = Cursor::new(bytes);
+        let kind = cursor.u16("kind")?;
+        let version = cursor.u16("version")?;
+        if version != VERSION {
+            return Err(CursorError::Value { what: "version", found: u64::from(version) });
+        }
+        let payload = match kind {
+            1 => {
+                let at_ms = cursor.u64("started_at_ms")?;
+                Self::Started { at_ms, binary: cursor.text("binary")? }
+            }
+            2 => Self::Watermark,
+            3..=7 => {
+                let envelope = envelope(&mut cursor)?;
+                Self::Decision(envelope, decision(kind, &mut cursor)?)
+            }
+            _ => return Err(CursorError::Value { what: "kind", found: u64::from(kind) }),
+        };
+        cursor.end()?;
+        Ok(payload)
+    }
+
+    /// The number of its kind.
+    #[must_use]
+    pub fn kind(&self) -> usize {
+        match self {
+            Self::Started { .. } => 1,
+            Self::Watermark => 2,
+            Self::Decision(_, decision) => match decision {
+                Decision::ProductCreated { .. } => 3,
+                Decision::TermsChanged { .. } => 4,
+                Decision::StockAdjusted { .. } => 5,
+                Decision::OrderPlaced { .. } => 6,
+                Decision::RefusalsCounted { .. } => 7,
+            },
+        }
+    }
+}
+
+fn envelope<'a>(cursor: &mut Cursor<'a>) -> Result<Envelope<'a>, CursorError> {
+    Ok(Envelope {
+        at_ms: cursor.u64("decided_at_ms")?,
+        principal: cursor.text("principal")?,
+        reference: cursor.option("reference", |c| c.text("reference"))?,
+        key: cursor.option("key", |c| Ok((c.array("key hash")?, c.array("fingerprint")?)))?,
+        changes: cursor.sequence(12, "changes", |c| Ok((c.u32("handle")?, c.u64("version")?)))?,
+    })
+}
+
+fn decision<'a>(kind: u16, cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorError> {
+    Ok(match kind {
+        3 => Decision::ProductCreated {
+            product_id: cursor.text("product_id")?,
+            terms: terms(cursor)?,
+            stock: cursor.u64("stock")?,
+        },
+        4 => terms_changed(cursor)?,
+        5 => {
+            let (product, delta) = (cursor.u32("product")?, cursor.i64("delta")?);
+            adjust_reason(cursor)?;
+            let (stock, unsold) = (cursor.u64("stock")?, cursor.i64("unsold")?);
+            Decision::StockAdjusted { product, delta, stock, unsold }
+        }
+        6 => Decision::OrderPlaced {
+            buyer_id: cursor.text("buyer_id")?,
+            lines: cursor.sequence(9, "lines", line)?,
+        },
+        _ => Decision::RefusalsCounted {
+            minute_ms: cursor.u64("minute_ms")?,
+            rows: cursor.sequence(13, "rows", |c| {
+                Ok((c.u32("product")?, c.u8("reason")?, c.u64("count")?))
+            })?,
+        },
+    })
+}
+
+fn money(cursor: &mut Cursor<'_>) -> Result<Money, CursorError> {
+    Ok(Money { amount_minor: cursor.u64("amount_minor")?, currency: cursor.array("currency")? })
+}
+
+fn line(cursor: &mut Cursor<'_>) -> Result<Line, CursorError> {
+    Ok(Line {
+        product: cursor.u32("product")?,
+        quantity: cursor.u32("quantity")?,
+        unit_price: cursor.option("unit_price", money)?,
+    })
+}
+
+fn terms<'a>(cursor: &mut Cursor<'a>) -> Result<Terms<'a>, CursorError> {
+    let name = cursor.text("name")?;
+    let price = cursor.option("price", money)?;
+    cursor.option("sale_id", |c| c.text("sale_id"))?;
+    cursor.u64("opens_at_ms")?;
+    cursor.u64("closes_at_ms")?;
+    let terms = Terms {
+        name,
+        price,
+        oversell_limit: cursor.u32("oversell_limit")?,
+        safety_stock: cursor.u32("safety_stock")?,
+        per_buyer_limit: cursor.u32("per_buyer_limit")?,
+    };
+    cursor.option("low_stock_threshold", |c| c.u32("low_stock_threshold"))?;
+    cursor.flag("paused")?;
+    cursor.flag("returns_free_limit")?;
+    Ok(terms)
+}
+
+/// Seven reasons; the last comes with words.
+fn adjust_reason(cursor: &mut Cursor<'_>) -> Result<(), CursorError> {
+    match cursor.u32("adjust reason")? {
+        0..=5 => Ok(()),
+        6 => cursor.text("text").map(|_| ()),
+        found => Err(CursorError::Value { what: "adjust reason", found: u64::from(found) }),
+    }
+}
+
+/// A field of a patch: 0 keeps, 1 sets.
+fn patch<'a, T>(
+    cursor: &mut Cursor<'a>,
+    what: &'static str,
+    read: impl FnOnce(&mut Cursor<'a>) -> Result<T, CursorError>,
+) -> Result<Option<T>, CursorError> {
+    match cursor.u32(what)? {
+        0 => Ok(None),
+        1 => read(cursor).map(Some),
+        found => Err(CursorError::Value { what, found: u64::from(found) }),
+    }
+}
+
+fn terms_changed<'a>(cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorError> {
+    let sale_id = cursor.option("sale_id", |c| c.text("sale_id"))?;
+    patch(cursor, "name", |c| c.text("name"))?;
+    patch(cursor, "price", |c| c.option("price", money))?;
+    patch(cursor, "sale_id", |c| c.option("sale_id", |c| c.text("sale_id")))?;
+    patch(cursor, "opens_at_ms", |c| c.option("opens_at_ms", |c| c.u64("opens_at_ms")))?;
+    patch(cursor, "closes_at_ms", |c| c.option("closes_at_ms", |c| c.u64("closes_at_ms")))?;
+    let oversell_limit = patch(cursor, "oversell_limit", |c| c.u32("oversell_limit"))?;
+    patch(cursor, "safety_stock", |c| c.u32("safety_stock"))?;
+    let limit = |c: &mut Cursor<'a>| c.option("per_buyer_limit", |c| c.u32("per_buyer_limit"));
+    let per_buyer_limit = patch(cursor, "per_buyer_limit", limit)?;
+    let low = |c: &mut Cursor<'a>| c.option("low_stock", |c| c.u32("low_stock_threshold"));
+    patch(cursor, "low_stock_threshold", low)?;
+    patch(cursor, "paused", |c| c.flag("paused"))?;
+    patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
+    Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit })
+}

@@ -1,0 +1,149 @@
+//! Asking: what a worker does before a command reaches an actor.
+//!
+//! In this order: the published view, then the key (a key that is found wins over the view), then
+//! a permit, then the mailbox. No business rule lives here; the view's refusal is the domain's.
+
+use std::sync::Arc;
+
+use super::admission::AdmissionError;
+use super::answer::{Action, Answer, Request};
+use super::command::{Command, Undecided};
+use super::directory::ProductEntry;
+use super::idempotency::{Lookup, Slot};
+use super::partition_actor::single_product;
+use super::refusal_counts::RefusalShard;
+use super::reply::{Replies, Reply};
+use super::{Core, Engine};
+use crate::domain::{Refusal, Sequence};
+use crate::journal::Payload;
+
+/// Asks the engine; one per worker thread.
+#[derive(Clone)]
+pub struct Client {
+    engine: Engine,
+    replies: Replies,
+    refused: Arc<RefusalShard>,
+}
+
+impl Client {
+    /// A client of this worker; spawn [`Replies::deliver`] of [`Self::replies`] beside it.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        let refused = engine.refusals().shard();
+        Self { engine, replies: Replies::default(), refused }
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where answers arrive.
+    #[must_use]
+    pub fn replies(&self) -> &Replies {
+        &self.replies
+    }
+
+    /// Asks and waits for the answer. Dropping the future does not take the command back.
+    pub async fn ask(&self, request: Request) -> Answer {
+        match self.submit(request) {
+            Ok(reply) => reply.await,
+            Err(answer) => *answer,
+        }
+    }
+
+    /// Asks; the answer is given at once or promised.
+    ///
+    /// # Errors
+    /// The answer that needs no actor.
+    pub fn submit(&self, request: Request) -> Result<Reply, Box<Answer>> {
+        let core = self.engine.core().ok_or(Answer::Starting)?;
+        let now_ms = core.clock.now_ms();
+        let product = single_product(&request.action);
+        let entry = product.and_then(|handle| core.directory.product_by_handle(handle));
+        let slot = self.slot(core, &request, entry.as_deref(), now_ms)?;
+        let bytes = request.action.payload_bytes_bound();
+        let permit = core.admission.admit(bytes).map_err(|error| Box::new(error.into()))?;
+        let (handle, reply) = self.replies.wait();
+        let Request { principal, reference, key, deadline, action } = request;
+        let deadline_ms = now_ms + u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX / 2);
+        let reply_to = handle;
+        let undecided = Undecided {
+            principal,
+            reference,
+            key,
+            action,
+            deadline_ms,
+            slot,
+            permit,
+            reply: reply_to,
+        };
+        let command = Command::new(Box::new(undecided), Arc::clone(&core.router));
+        core.router.dispatch(command, entry.as_deref());
+        Ok(reply)
+    }
+
+    /// Looks the key up and, unless the view refuses, takes it.
+    fn slot(
+        &self,
+        core: &Core,
+        request: &Request,
+        entry: Option<&ProductEntry>,
+        now_ms: u64,
+    ) -> Result<Option<Slot>, Box<Answer>> {
+        // The view before the key: a purchase that was answered between the two is found by its
+        // key, whatever the view said.
+        let refusal = entry.and_then(|entry| view_refusal(&request.action, entry, now_ms));
+        let lookup = match (&request.key, &refusal) {
+            (None, _) => Lookup::Free,
+            (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),
+            (Some(stamp), Some(_)) => core.idempotency.look_up(stamp, now_ms),
+        };
+        match lookup {
+            Lookup::Found(sequence) => Err(Box::new(replay(core, sequence))),
+            Lookup::Reused => Err(Box::new(Answer::KeyReused)),
+            Lookup::InFlight => Err(Box::new(Answer::KeyInFlight)),
+            Lookup::Full => {
+                let detail = "the table of idempotency keys is full".to_owned();
+                Err(Box::new(Answer::Overloaded { detail }))
+            }
+            Lookup::Reserved(slot) => Ok(Some(slot)),
+            Lookup::Free => match (refusal, entry) {
+                (Some(refusal), Some(entry)) => {
+                    self.refused.count(entry.handle(), &refusal);
+                    Err(Box::new(Answer::Refused(refusal)))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+/// What the published view alone refuses: only purchases of one product.
+fn view_refusal(action: &Action, entry: &ProductEntry, now_ms: u64) -> Option<Refusal> {
+    let Action::Order(order) = action else { return None };
+    let [line] = order.lines.as_slice() else { return None };
+    entry.refusal(line.quantity.units(), now_ms).err()
+}
+
+/// The first answer to a key, from its record.
+fn replay(core: &Core, sequence: Sequence) -> Answer {
+    match core.reader.read(sequence) {
+        Ok(Some(Payload::Record(record))) => Answer::Decided { sequence, record, replayed: true },
+        Ok(_) => unreachable!("an idempotency entry names a durable decision"),
+        Err(error) => Answer::Unreadable(error),
+    }
+}
+
+impl From<AdmissionError> for Answer {
+    fn from(error: AdmissionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AdmissionError::DiskLow { .. } => Self::DiskLow { detail },
+            AdmissionError::Commands { .. } | AdmissionError::QueuedBytes { .. } => {
+                Self::Overloaded { detail }
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Idempotency keys: which key made which record, for 24 hours by record time.
+//!
+//! A key is first *reserved* by the command that brings it, then, once the record is durable, an
+//! *entry* until it has aged out. Both live under the lock of the key's shard, so a key moves from
+//! one to the other in one step and is never free in between. A full table refuses new keys before
+//! deciding; it never forgets early.
+//!
+//! Memory of an entry: 40 bytes, and 5 in the index at its fill of 7/16 to 7/8: under 64.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
+use parking_lot::Mutex;
+
+use super::fifo::Fifo;
+use crate::domain::Sequence;
+use crate::journal::KeyStamp;
+
+/// How long a key is kept, by record time.
+pub const KEY_AGE_MS: u64 = 24 * 3_600_000;
+
+const SHARDS: usize = 32;
+
+/// The keys of a partition.
+pub struct Idempotency {
+    shards: [Mutex<Shard>; SHARDS],
+    /// Entries and reservations.
+    len: AtomicUsize,
+    len_max: usize,
+    /// Time of the newest entry: what ages, ages by it.
+    newest_ms: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shard {
+    /// In the order of their records, so the oldest is in front.
+    entries: Fifo<Entry>,
+    index: HashTable<u32>,
+    reserved: HashMap<[u8; 16], [u8; 8], RandomState>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    stamp: KeyStamp,
+    sequence: u64,
+    decided_at_ms: u64,
+}
+
+const _: () = assert!(size_of::<Entry>() == 40);
+
+/// What a key turned out to be.
+#[derive(Debug)]
+pub enum Lookup {
+    /// It made this record.
+    Found(Sequence),
+    /// It came before with another method, path or body.
+    Reused,
+    /// Its first command is not answered yet.
+    InFlight,
+    /// New, and not asked to be reserved.
+    Free,
+    /// New, and now reserved.
+    Reserved(Slot),
+    /// New, but the table is full.
+    Full,
+}
+
+/// A reserved key. Dropping it frees the key: nothing was decided under it.
+pub struct Slot {
+    table: Arc<Idempotency>,
+    stamp: KeyStamp,
+    kept: bool,
+}
+
+impl Idempotency {
+    /// A table for at most `len_max` keys.
+    #[must_use]
+    pub fn new(len_max: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            len: AtomicUsize::new(0),
+            len_max,
+            newest_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Entries and reservations.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Looks a key up without taking it.
+    #[must_use]
+    pub fn look_up(&self, stamp: &KeyStamp, now_ms: u64) -> Lookup {
+        self.shard(stamp).lock().known(stamp, now_ms).unwrap_or(Lookup::Free)
+    }
+
+    /// Looks a key up and takes it if it is new, in one step.
+    #[must_use]
+    pub fn reserve(self: &Arc<Self>, stamp: &KeyStamp, now_ms: u64) -> Lookup {
+        let mut shard = self.shard(stamp).lock();
+        if let Some(known) = shard.known(stamp, now_ms) {
+            return known;
+        }
+        if self.len.fetch_add(1, Ordering::Relaxed) >= self.len_max {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+            drop(shard);
+            self.forget_aged();
+            return Lookup::Full;
+        }
+        shard.reserved.insert(stamp.hash, stamp.fingerprint);
+        Lookup::Reserved(Slot { table: Arc::clone(self), stamp: *stamp, kept: false })
+    }
+
+    /// Takes the key of a replayed record.
+    pub(super) fn replay(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
+        self.len.fetch_add(1, Ordering::Relaxed);
+        self.enter(stamp, sequence, decided_at_ms, &mut self.shard(stamp).lock());
+    }
+
+    /// Forgets what has aged out wherever it lies: entries go by themselves only with new ones.
+    pub(super) fn forget_aged(&self) {
+        for shard in &self.shards {
+            self.forget(&mut shard.lock());
+        }
+    }
+
+    fn enter(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64, shard: &mut Shard) {
+        self.newest_ms.fetch_max(decided_at_ms, Ordering::Relaxed);
+        let entry = Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms };
+        self.forget(shard);
+        shard.enter(entry);
+    }
+
+    fn forget(&self, shard: &mut Shard) {
+        let newest_ms = self.newest_ms.load(Ordering::Relaxed);
+        let mut forgotten = 0;
+        while let Some(front) = shard.entries.front()
+            && aged(front.decided_at_ms, newest_ms)
+        {
+            shard.forget_front();
+            forgotten += 1;
+        }
+        self.len.fetch_sub(forgotten, Ordering::Relaxed);
+    }
+
+    fn shard(&self, stamp: &KeyStamp) -> &Mutex<Shard> {
+        // The hash is a cryptographic one: any byte spreads evenly.
+        let [.., last] = stamp.hash;
+        self.shards.get(usize::from(last) % SHARDS).expect("a remainder is in range")
+    }
+}
+
+fn aged(decided_at_ms: u64, now_ms: u64) -> bool {
+    decided_at_ms + KEY_AGE_MS <= now_ms
+}
+
+fn index_hash(hash: &[u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl Shard {
+    fn known(&self, stamp: &KeyStamp, now_ms: u64) -> Option<Lookup> {
+        if let Some(fingerprint) = self.reserved.get(&stamp.hash) {
+            let same = *fingerprint == stamp.fingerprint;
+            return Some(if same { Lookup::InFlight } else { Lookup::Reused });
+        }
+        let entry = self.find(stamp)?;
+        // Aged out, though nothing has swept it yet: the next record with this key replaces it.
+        if aged(entry.decided_at_ms, now_ms) {
+            return None;
+        }
+        let same = entry.stamp.fingerprint == stamp.fingerprint;
+        Some(if same { Lookup::Found(Sequence::new(entry.sequence)) } else { Lookup::Reused })
+    }
+
+    fn find(&self, stamp: &KeyStamp) -> Option<&Entry> {
+        let of = |number: &u32| self.entries.get(*number);
+        let same = |number: &u32| of(number).is_some_and(|entry| entry.stamp.hash == stamp.hash);
+        self.index.find(index_hash(&stamp.hash), same).and_then(of)
+    }
+
+    fn enter(&mut self, entry: Entry) {
+        let hash = index_hash(&entry.stamp.hash);
+        let number = self.entries.push(entry);
+        let entries = &self.entries;
+        let rehash = |number: &u32| {
+            entries.get(*number).map_or(0, |entry| index_hash(&entry.stamp.hash))
+        };
+        self.index.insert_unique(hash, number, rehash);
+    }
+
+    fn forget_front(&mut self) {
+        let Some((number, entry)) = self.entries.pop() else { return };
+        if let Ok(found) = self.index.find_entry(index_hash(&entry.stamp.hash), |kept| *kept == number)
+        {
+            found.remove();
+        }
+    }
+}
+
+impl Slot {
+    /// The key made this record, which is durable now: from here on it is found.
+    pub(super) fn complete(mut self, sequence: Sequence, decided_at_ms: u64) {
+        let mut shard = self.table.shard(&self.stamp).lock();
+        shard.reserved.remove(&self.stamp.hash);
+        self.table.enter(&self.stamp, sequence, decided_at_ms, &mut shard);
+        drop(shard);
+        self.kept = true;
+    }
+
+    /// The outcome is unknown: the key stays taken until the process ends.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.table.shard(&self.stamp).lock().reserved.remove(&self.stamp.hash);
+            self.table.len.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("stamp", &self.stamp).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(key: u32, body: u8) -> KeyStamp {
+        let mut hash = [0; 16];
+        hash[..4].copy_from_slice(&key.to_le_bytes());
+        hash[15] = key as u8;
+        KeyStamp { hash, fingerprint: [body; 8] }
+    }
+
+    fn reserved(table: &Arc<Idempotency>, key: u32, now_ms: u64) -> Slot {
+        match table.reserve(&stamp(key, 1), now_ms) {
+            Lookup::Reserved(slot) => slot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn key_is_in_flight_then_found() {
+        let table = Arc::new(Idempotency::new(10));
+        let slot = reserved(&table, 1, 0);
+        assert!(matches!(table.reserve(&stamp(1, 1), 0), Lookup::InFlight));
+        assert!(matches!(table.reserve(&stamp(1, 2), 0), Lookup::Reused));
+        slot.complete(Sequence::new(7), 0);
+        assert!(matches!(table.reserve(&stamp(1, 1), 0), Lookup::Found(s) if s.get() == 7));
+        assert!(matches!(table.look_up(&stamp(1, 2), 0), Lookup::Reused));
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn dropped_slot_frees_its_key() {
+        let table = Arc::new(Idempotency::new(1));
+        drop(reserved(&table, 1, 0));
+        assert_eq!(table.len(), 0);
+        assert!(matches!(table.look_up(&stamp(1, 1), 0), Lookup::Free));
+        drop(reserved(&table, 2, 0));
+    }
+
+    #[test]
+    fn full_table_refuses_and_forgets_nothing_early() {
+        let table = Arc::new(Idempotency::new(2));
+        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
+        reserved(&table, 2, 0).complete(Sequence::new(2), 1_000);
+        assert!(matches!(table.reserve(&stamp(3, 1), 2_000), Lookup::Full));
+        assert!(matches!(table.look_up(&stamp(1, 1), 2_000), Lookup::Found(_)));
+    }
+
+    #[test]
+    fn key_ages_out_by_record_time() {
+        let table = Arc::new(Idempotency::new(10));
+        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
+        assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS - 1), Lookup::Found(_)));
+        assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Free));
+        // Used again before it was swept: the newer record is found from then on.
+        reserved(&table, 1, KEY_AGE_MS).complete(Sequence::new(9), KEY_AGE_MS);
+        assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Found(s) if s.get() == 9));
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn many_keys_are_each_found_and_each_forgotten() {
+        let table = Arc::new(Idempotency::new(100_000));
+        for key in 0..20_000 {
+            let at_ms = u64::from(key);
+            reserved(&table, key, at_ms).complete(Sequence::new(at_ms + 1), at_ms);
+        }
+        for key in 0..20_000 {
+            let found = table.look_up(&stamp(key, 1), 20_000);
+            assert!(matches!(found, Lookup::Found(s) if s.get() == u64::from(key) + 1));
+        }
+        reserved(&table, 20_000, KEY_AGE_MS * 2).complete(Sequence::new(20_001), KEY_AGE_MS * 2);
+        table.forget_aged();
+        assert_eq!(table.len(), 1);
+    }
+}

@@ -1,0 +1,207 @@
+//! Starting and stopping: recovery, then threads, then the world.
+//!
+//! ```text
+//! lock ─► headers ─► replay ─► clock ─► fresh segment ─► views ─► actors ─► ready
+//! ```
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use actix::{Actor, Arbiter};
+
+use super::admission::{Admission, AdmissionLimits};
+use super::clock::{Clock, ClockError, PartitionClock};
+use super::completion::{AfterSync, Effect};
+use super::partition::{Partition, PartitionParts};
+use super::partition_actor::{ActorLimits, Close, PartitionActor};
+use super::recovery::Recovered;
+use super::router::Router;
+use super::{Core, Engine};
+use crate::domain::Sequence;
+use crate::journal::{
+    JournalError, JournalIdentity, LocalJournal, Opening, Payload, Preallocator, Started,
+    WriterThread, local_journal,
+};
+
+/// Limits of an engine.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineConfig {
+    /// What may be in flight.
+    pub admission: AdmissionLimits,
+    /// How actors are kept.
+    pub actors: ActorLimits,
+    /// Idempotency keys at most.
+    pub keys_max: usize,
+}
+
+/// What a start needs beside the engine.
+pub struct StartOptions {
+    /// Limits.
+    pub config: EngineConfig,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's word on clocks that are far apart.
+    pub accept_clock: Option<ClockError>,
+    /// Version of the binary, for the start record.
+    pub binary: String,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log is damaged, of the future, or there is no room.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The wall clock cannot be believed.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The system has no thread left.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// No randomness for a new journal's id.
+    #[error("no randomness for the journal's id: {0}")]
+    Random(String),
+}
+
+/// A started engine; keep it until [`Running::stop`].
+pub struct Running {
+    engine: Engine,
+    arbiter: Arbiter,
+    partition: actix::Addr<PartitionActor>,
+    writer: WriterThread<Effect>,
+    preallocator: Preallocator,
+    /// What recovery found.
+    pub summary: StartSummary,
+}
+
+/// What a start found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartSummary {
+    /// Records replayed.
+    pub records: u64,
+    /// Products there are.
+    pub products: usize,
+    /// What was cut from the end of the log, in words.
+    pub torn: Option<String>,
+}
+
+/// Recovers from the opened log and starts deciding.
+///
+/// Blocks for as long as recovery takes; call it from a thread that may. `engine` answers
+/// readiness meanwhile.
+///
+/// # Errors
+/// Nothing was changed in the log, and nothing is sold.
+pub fn start(
+    engine: &Engine,
+    mut opening: Opening,
+    options: StartOptions,
+) -> Result<Running, StartError> {
+    let StartOptions { config, clock, accept_clock, binary } = options;
+    let health = Arc::clone(engine.health());
+    let mut recovered = Recovered::new(config.keys_max);
+    let of_bytes = opening.bytes_total();
+    health.recovered(0, of_bytes);
+    let replayed = opening.replay(
+        &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload),
+        &mut |bytes| health.recovered(bytes, of_bytes),
+    )?;
+    let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
+    let started_at_ms = clock.now_ms();
+    let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
+    let log = opening.start(new_identity()?, &started)?;
+    let preallocator = log.preallocate();
+    recovered.publish();
+    clock.decided(started_at_ms);
+
+    let completion = AfterSync::new(Arc::clone(&health));
+    let (journal, writer) = local_journal(log, completion);
+    let reader = writer.reader();
+    let writer = WriterThread::start(writer, observe_batch).map_err(StartError::Thread)?;
+    let router = Arc::new(Router::new(Arc::clone(&clock)));
+    let room = reader.room();
+    let summary = StartSummary {
+        records: recovered.records,
+        products: recovered.inventory.len(),
+        torn: replayed.torn.map(|torn| torn.to_string()),
+    };
+    let parts = PartitionParts {
+        inventory: recovered.inventory,
+        directory: Arc::clone(&recovered.directory),
+        journal,
+        clock: Arc::clone(&clock),
+        room: room.clone(),
+        refusals: Arc::clone(engine.refusals()),
+        last_ms: started_at_ms,
+    };
+    let (arbiter, partition) = start_actors(parts, config.actors);
+    router.set_partition(partition.clone());
+    let core = Core {
+        directory: recovered.directory,
+        idempotency: recovered.idempotency,
+        admission: Arc::new(Admission::new(config.admission, room)),
+        clock,
+        router,
+        reader,
+    };
+    assert!(engine.core.set(core).is_ok(), "an engine starts once");
+    health.set_ready();
+    Ok(Running { engine: engine.clone(), arbiter, partition, writer, preallocator, summary })
+}
+
+fn new_identity() -> Result<JournalIdentity, StartError> {
+    let mut journal_id = [0; 16];
+    getrandom::fill(&mut journal_id).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(JournalIdentity { journal_id, partition: 1, epoch: 1 })
+}
+
+fn observe_batch(records: usize, sync_ns: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    {
+        metrics::histogram!(crate::telemetry::SYNC_SECONDS).record(sync_ns as f64 / 1e9);
+        metrics::histogram!(crate::telemetry::BATCH_RECORDS).record(records as f64);
+    }
+}
+
+type Parts = PartitionParts<LocalJournal<Effect>>;
+
+/// The partition's thread, with its own actor on it.
+fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<PartitionActor>) {
+    let arbiter = Arbiter::new();
+    let (tell, hear) = mpsc::channel();
+    let spawned = arbiter.spawn_fn(move || {
+        let directory = Arc::clone(&parts.directory);
+        let clock = Arc::clone(&parts.clock);
+        let minute = clock.now_ms() / 60_000;
+        let partition = Rc::new(RefCell::new(Partition::new(parts)));
+        let actor = PartitionActor { partition, directory, clock, limits, minute };
+        // The other end waits right below.
+        let _ = tell.send(actor.start());
+    });
+    assert!(spawned, "a new arbiter takes work");
+    let partition = hear.recv().expect("the arbiter's first work sends an address");
+    (arbiter, partition)
+}
+
+impl Running {
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Stops deciding, writes what is left and the watermark. Call it when nobody asks any more.
+    pub async fn stop(self) {
+        // The mailbox is in order: what was asked before is decided before.
+        let _ = self.partition.send(Close).await;
+        self.arbiter.stop();
+        let join = move || {
+            let _ = self.arbiter.join();
+            self.writer.close();
+            self.preallocator.stop();
+        };
+        let _ = actix_rt::task::spawn_blocking(join).await;
+    }
+}

@@ -1,0 +1,297 @@
+//! Start-up: read the log, cut what is torn, and begin a fresh segment.
+//!
+//! Before anything is served, the records above the proven watermark (a failed sync may have left
+//! them only in the page cache) and a start record are written into a fresh segment still under
+//! its temporary name, synced, renamed, the directory synced. Before the rename the old segment
+//! is the truth, after it the new one.
+
+use std::sync::Arc;
+
+use sha2::Digest;
+
+use crate::frame;
+use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::log::Log;
+use crate::scan::{Replayed, Scan, TornTail};
+use crate::segment::{Segment, read_file};
+use crate::shared::{IndexEntry, Shared, SharedParts};
+use crate::spare::{self, TEMPORARY};
+use crate::storage::{Storage, StorageFile};
+use crate::{Entry, Identity, Options, WalError};
+
+/// A log being opened by its owner.
+pub struct Recovery {
+    scan: Scan,
+    options: Options,
+    replayed: Option<Replayed>,
+}
+
+impl Recovery {
+    /// Deletes temporary files, reads and checks all headers.
+    ///
+    /// # Errors
+    /// `Corrupt`, `FormatFromFuture`, `Options`, `Io`.
+    pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Self, WalError> {
+        options.check()?;
+        let scan = Scan::open(Arc::clone(&storage))?;
+        let names = storage
+            .list()
+            .map_err(WalError::io("list", "the directory"))?;
+        for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
+            storage.remove(name).map_err(WalError::io("remove", name))?;
+        }
+        Ok(Self {
+            scan,
+            options,
+            replayed: None,
+        })
+    }
+
+    /// Whose log it is; `None`: an empty directory.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        self.scan.identity()
+    }
+
+    /// Bytes to read, for progress.
+    #[must_use]
+    pub fn bytes_total(&self) -> u64 {
+        self.scan.bytes_total()
+    }
+
+    /// Visits every record in order; see [`Scan::replay`].
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn replay(
+        &mut self,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let replayed = self.scan.replay(visit, progress)?;
+        self.replayed = Some(replayed.clone());
+        Ok(replayed)
+    }
+
+    /// Begins a fresh segment and with it a log that takes records.
+    ///
+    /// `new_identity` is used when the directory is empty. `start_payload` is the record that
+    /// says so; everything before it is proven by it.
+    ///
+    /// # Errors
+    /// `NoRoom`, `Io`: the log is as it was.
+    ///
+    /// # Panics
+    /// When the log was not replayed: a log nobody has read must not be written.
+    pub fn start(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
+        let Self {
+            scan,
+            options,
+            replayed,
+        } = self;
+        let replayed = replayed.expect("a log is replayed before it is started");
+        let storage = scan.storage;
+        if let Some(torn) = &replayed.torn {
+            keep_copy(&*storage, &replayed, torn)?;
+        }
+        let cut = cut_point(&replayed);
+        let header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;
+        let file = spare::zeroed(&*storage, &fresh_name(), options.segment_bytes)
+            .map_err(|error| no_room(&*storage, &options, error))?;
+        let start_sequence = replayed.last_sequence + 1;
+        let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
+        write_fresh(&*storage, &*file, &header, &frames)?;
+        cut_ends(&*storage, &replayed, cut.as_ref())?;
+        let mut digest = header.digest();
+        digest.update(&frames);
+        let mut index = replayed.index;
+        index.retain(|entry| entry.sequence < header.first_sequence);
+        index.push(IndexEntry::start_of(&header));
+        let mut headers = scan.headers;
+        headers.push(header);
+        let used_bytes = frames.len() as u64;
+        let parts = SharedParts {
+            storage,
+            options,
+            headers,
+            index,
+            used_bytes,
+            durable: start_sequence,
+        };
+        Ok(Log::new(
+            Arc::new(Shared::new(parts)),
+            header,
+            file,
+            digest,
+            HEADER_BYTES + used_bytes,
+        ))
+    }
+}
+
+/// Where the last segment ends once its successor is in use.
+struct Cut {
+    segment: u64,
+    file: String,
+    end: u64,
+    header: Header,
+}
+
+fn cut_point(replayed: &Replayed) -> Option<Cut> {
+    let last = replayed.segments.last()?;
+    let end = replayed
+        .unproven
+        .first()
+        .map_or(last.used_bytes, |unproven| unproven.offset);
+    let segment = last.header.segment;
+    Some(Cut {
+        segment,
+        file: last.file.clone(),
+        end,
+        header: last.header,
+    })
+}
+
+fn fresh_name() -> String {
+    format!("fresh{TEMPORARY}")
+}
+
+fn fresh_header(
+    storage: &dyn Storage,
+    replayed: &Replayed,
+    cut: Option<&Cut>,
+    new_identity: Identity,
+    options: &Options,
+) -> Result<Header, WalError> {
+    let salt = spare::salt()?;
+    let segment_bytes = options.segment_bytes;
+    let Some(cut) = cut else {
+        let (segment, first_sequence, chain) = (1, 1, [0; 32]);
+        let (identity, durable_upto) = (new_identity, 1);
+        return Ok(Header {
+            identity,
+            segment,
+            first_sequence,
+            segment_bytes,
+            salt,
+            durable_upto,
+            chain,
+        });
+    };
+    // The digest of the old segment up to the cut, from its bytes: the frames that move on into
+    // the fresh segment are not part of it any more.
+    let mut bytes = Vec::new();
+    read_file(storage, &cut.file, cut.end, &mut bytes)?;
+    let mut digest = cut.header.digest();
+    digest.update(bytes.get(HEADER_BYTES as usize..).unwrap_or_default());
+    Ok(Header {
+        identity: cut.header.identity,
+        segment: cut.segment + 1,
+        first_sequence: replayed.proven_sequence + 1,
+        segment_bytes,
+        salt,
+        // The start record and all before it are synced before the segment gets its name.
+        durable_upto: replayed.last_sequence + 1,
+        chain: digest.finalize().into(),
+    })
+}
+
+/// The frames of the fresh segment: what was not proven, then the start record, which proves it.
+fn rewritten(replayed: &Replayed, start_sequence: u64, start_payload: &[u8], seed: u32) -> Vec<u8> {
+    let mut frames = Vec::new();
+    let mut append = |sequence, payload: &[u8], durable_upto| {
+        let at = frames.len();
+        frame::put(&mut frames, sequence, payload);
+        frame::seal(frames.get_mut(at..).unwrap_or_default(), durable_upto, seed);
+    };
+    for unproven in &replayed.unproven {
+        append(
+            unproven.sequence,
+            &unproven.payload,
+            replayed.proven_sequence,
+        );
+    }
+    append(start_sequence, start_payload, start_sequence);
+    frames
+}
+
+fn write_fresh(
+    storage: &dyn Storage,
+    file: &dyn StorageFile,
+    header: &Header,
+    frames: &[u8],
+) -> Result<(), WalError> {
+    let name = fresh_name();
+    if HEADER_BYTES + frames.len() as u64 > header.segment_bytes {
+        let reason = format!("{} unproven bytes do not fit one segment", frames.len());
+        return Err(WalError::Options(reason));
+    }
+    file.write_all_at(&header.encode(), 0)
+        .map_err(WalError::io("write", &name))?;
+    file.write_all_at(frames, HEADER_BYTES)
+        .map_err(WalError::io("write", &name))?;
+    file.sync_data().map_err(WalError::io("sync", &name))?;
+    storage
+        .rename(&name, &file_name(header.segment))
+        .map_err(WalError::io("rename", &name))?;
+    storage
+        .sync_dir()
+        .map_err(WalError::io("sync", "the directory"))
+}
+
+/// Cuts every segment to its end: the one before the fresh one, and any that a crash left longer.
+fn cut_ends(storage: &dyn Storage, replayed: &Replayed, cut: Option<&Cut>) -> Result<(), WalError> {
+    for segment in &replayed.segments {
+        let last = cut.filter(|cut| cut.segment == segment.header.segment);
+        let end = last.map_or(segment.used_bytes, |cut| cut.end);
+        if segment.file_bytes > end {
+            let file = storage
+                .open(&segment.file)
+                .map_err(WalError::io("open", &segment.file))?;
+            file.set_len(end)
+                .map_err(WalError::io("cut", &segment.file))?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of what is cut: the operator may want to look at it.
+fn keep_copy(storage: &dyn Storage, replayed: &Replayed, torn: &TornTail) -> Result<(), WalError> {
+    let Some(last) = replayed.segments.last() else {
+        return Ok(());
+    };
+    let mut bytes = Vec::new();
+    read_file(storage, &last.file, last.header.segment_bytes, &mut bytes)?;
+    let segment = Segment {
+        header: &last.header,
+        file: &last.file,
+        bytes: &bytes,
+    };
+    let name = torn.copy_name();
+    let file = storage
+        .create(&name)
+        .map_err(WalError::io("create", &name))?;
+    file.write_all_at(segment.tail(torn.offset), 0)
+        .map_err(WalError::io("write", &name))?;
+    file.sync_data().map_err(WalError::io("sync", &name))
+}
+
+impl TornTail {
+    /// File that keeps what was cut.
+    #[must_use]
+    pub fn copy_name(&self) -> String {
+        format!("torn-{:010}-{}.bin", self.segment, self.offset)
+    }
+}
+
+fn no_room(storage: &dyn Storage, options: &Options, error: WalError) -> WalError {
+    match error {
+        WalError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            let free_bytes = storage.free_bytes().unwrap_or(0);
+            WalError::NoRoom {
+                needed_bytes: options.segment_bytes,
+                free_bytes,
+            }
+        }
+        error => error,
+    }
+}

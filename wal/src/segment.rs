@@ -1,0 +1,162 @@
+//! One segment read whole: its frames in order, and what stands behind them.
+
+use sha2::{Digest, Sha256};
+
+use crate::frame::{self, Frame, NoFrame};
+use crate::header::{HEADER_BYTES, Header};
+use crate::storage::{Storage, read_full};
+use crate::{Entry, WalError};
+
+/// A segment's bytes in memory. One buffer serves all segments of a scan.
+pub(crate) struct Segment<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) file: &'a str,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// What walking the frames of a segment found.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    /// Sequence of the last sound frame in order; `first_sequence - 1` when there is none.
+    pub(crate) last_sequence: u64,
+    /// Where the frames end.
+    pub(crate) end: u64,
+    /// Why the walk ended there; `None` at the sequence asked for.
+    pub(crate) stopped: Option<NoFrame>,
+    /// Highest `durable_upto` of the header and the frames walked.
+    pub(crate) durable_upto: u64,
+    pub(crate) frames: u64,
+    /// SHA-256 over header and frames.
+    pub(crate) digest: Sha256,
+}
+
+/// Reads a file into `buffer`.
+pub(crate) fn read_file(
+    storage: &dyn Storage,
+    file: &str,
+    bytes_max: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<(), WalError> {
+    let open = storage
+        .open_read(file)
+        .map_err(WalError::io("open", file))?;
+    let len = open
+        .len()
+        .map_err(WalError::io("measure", file))?
+        .min(bytes_max);
+    buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+    let read = read_full(&*open, buffer, 0).map_err(WalError::io("read", file))?;
+    buffer.truncate(read);
+    Ok(())
+}
+
+impl Segment<'_> {
+    /// Visits frames in order until `until` (the last sequence wanted) or the first bad frame.
+    pub(crate) fn walk(
+        &self,
+        until: Option<u64>,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+    ) -> Result<Walked, WalError> {
+        let mut walked = Walked {
+            last_sequence: self.header.first_sequence - 1,
+            end: HEADER_BYTES,
+            stopped: None,
+            durable_upto: self.header.durable_upto,
+            frames: 0,
+            digest: self.header.digest(),
+        };
+        let seed = self.header.seed();
+        while until.is_none_or(|until| walked.last_sequence < until) {
+            let rest = self.bytes.get(walked.end as usize..).unwrap_or_default();
+            let next = frame::parse(rest, seed);
+            let frame = match next {
+                // In order and believable; anything else here is as bad as a wrong checksum.
+                Ok(frame) if believable(&frame, walked.last_sequence + 1) => frame,
+                Ok(_) => {
+                    walked.stopped = Some(NoFrame::Checksum);
+                    break;
+                }
+                Err(no_frame) => {
+                    walked.stopped = Some(no_frame);
+                    break;
+                }
+            };
+            self.visit_one(&frame, walked.end, visit)?;
+            walked
+                .digest
+                .update(rest.get(..frame.bytes).unwrap_or_default());
+            walked.last_sequence = frame.sequence;
+            walked.durable_upto = walked.durable_upto.max(frame.durable_upto);
+            walked.end += frame.bytes as u64;
+            walked.frames += 1;
+        }
+        Ok(walked)
+    }
+
+    fn visit_one(
+        &self,
+        frame: &Frame<'_>,
+        offset: u64,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+    ) -> Result<(), WalError> {
+        let entry = Entry {
+            sequence: frame.sequence,
+            durable_upto: frame.durable_upto,
+            payload: frame.payload,
+            segment: self.header.segment,
+            offset,
+        };
+        visit(&entry).map_err(|reason| self.corrupt(offset, Some(frame.sequence), reason))
+    }
+
+    /// Highest `durable_upto` of any sound frame from `offset` on, at any alignment a frame can
+    /// have: what tells damage from a torn tail.
+    pub(crate) fn durable_behind(&self, offset: u64) -> Option<u64> {
+        let seed = self.header.seed();
+        let mut highest = None;
+        let mut at = offset as usize;
+        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            // Most of the rest of a segment is zeros: step over them in words.
+            if rest
+                .first_chunk::<8>()
+                .is_some_and(|word| u64::from_le_bytes(*word) == 0)
+            {
+                at += 8;
+                continue;
+            }
+            match frame::parse(rest, seed) {
+                Ok(frame) => {
+                    highest = highest.max(Some(frame.durable_upto));
+                    at += frame.bytes;
+                }
+                Err(_) => at += 8,
+            }
+        }
+        highest
+    }
+
+    /// Bytes from `offset` up to the last one that is not zero.
+    pub(crate) fn tail(&self, offset: u64) -> &[u8] {
+        let rest = self.bytes.get(offset as usize..).unwrap_or_default();
+        let used = rest
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        rest.get(..used).unwrap_or_default()
+    }
+
+    pub(crate) fn corrupt(&self, offset: u64, sequence: Option<u64>, reason: String) -> WalError {
+        let (segment, file) = (self.header.segment, self.file.to_owned());
+        WalError::Corrupt {
+            segment,
+            file,
+            offset,
+            sequence,
+            reason,
+        }
+    }
+}
+
+fn believable(frame: &Frame<'_>, expected: u64) -> bool {
+    frame.sequence == expected && frame.durable_upto <= frame.sequence
+}

@@ -1,0 +1,315 @@
+//! What other threads see of a log: how far it is durable, how much room it has, its records.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::cursor::Cursor;
+use crate::frame;
+use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::spare::{self, Spare, TEMPORARY};
+use crate::storage::Storage;
+use crate::tail::Tail;
+use crate::{Identity, Options, WalError};
+
+/// Where a record begins, for one record in about 64 KiB of log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    pub(crate) sequence: u64,
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+}
+
+/// The parts of a log that all threads share.
+pub struct Shared {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) options: Options,
+    identity: Identity,
+    /// Highest sequence on stable storage. Moves after the sync returned, and after the index.
+    durable: AtomicU64,
+    /// Bytes that fit zeroed segments, less what is reserved and written.
+    room: AtomicI64,
+    failed: AtomicBool,
+    pub(crate) spares: Spares,
+    headers: RwLock<Vec<Header>>,
+    index: RwLock<Vec<IndexEntry>>,
+}
+
+/// What a started log begins with.
+pub(crate) struct SharedParts {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) options: Options,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) index: Vec<IndexEntry>,
+    /// Bytes of frames in the segment in use.
+    pub(crate) used_bytes: u64,
+    pub(crate) durable: u64,
+}
+
+/// Zeroed segments that wait to be used.
+#[derive(Default)]
+pub(crate) struct Spares {
+    ready: Mutex<SparesState>,
+    taken: Condvar,
+}
+
+#[derive(Default)]
+struct SparesState {
+    spares: VecDeque<Spare>,
+    made: u64,
+    stopped: bool,
+    error: Option<String>,
+}
+
+impl IndexEntry {
+    pub(crate) fn start_of(header: &Header) -> Self {
+        let Header {
+            segment,
+            first_sequence: sequence,
+            ..
+        } = *header;
+        Self {
+            sequence,
+            segment,
+            offset: HEADER_BYTES,
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let SharedParts {
+            storage,
+            options,
+            headers,
+            index,
+            used_bytes,
+            durable,
+        } = parts;
+        let identity = headers
+            .last()
+            .expect("a started log has a segment")
+            .identity;
+        // Re-written records may reach into the part that counts as waste: then there is no room
+        // until the first spare is ready.
+        let room = i64::try_from(options.segment_room()).unwrap_or(i64::MAX)
+            - i64::try_from(used_bytes).unwrap_or(i64::MAX);
+        Self {
+            storage,
+            options,
+            identity,
+            durable: AtomicU64::new(durable),
+            room: AtomicI64::new(room),
+            failed: AtomicBool::new(false),
+            spares: Spares::default(),
+            headers: RwLock::new(headers),
+            index: RwLock::new(index),
+        }
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Highest sequence on stable storage.
+    #[must_use]
+    pub fn durable_sequence(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_durable(&self, sequence: u64) {
+        self.durable.store(sequence, Ordering::Release);
+    }
+
+    /// Whether a write or sync failed: nothing will be written any more.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Bytes that a record takes in the log.
+    #[must_use]
+    pub fn frame_bytes(payload_bytes: usize) -> u64 {
+        frame::frame_bytes(payload_bytes) as u64
+    }
+
+    /// Takes room in zeroed segments; `false`: there is none, nothing was taken.
+    ///
+    /// With all of a batch's bytes reserved, its commit finds the segments it needs: the room is
+    /// what fits the segment in use and the spares, each less the worst waste at its end.
+    #[must_use]
+    pub fn try_reserve(&self, bytes: u64) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.room.fetch_sub(bytes, Ordering::Relaxed) >= bytes {
+            return true;
+        }
+        self.room.fetch_add(bytes, Ordering::Relaxed);
+        false
+    }
+
+    /// Gives back room that was reserved and not written.
+    pub fn release(&self, bytes: u64) {
+        self.room
+            .fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Room left.
+    #[must_use]
+    pub fn room_bytes(&self) -> i64 {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    /// Puts the room right at a change of segments, where `used_bytes` of frames went into the
+    /// old one: its share of the room ends with it.
+    pub(crate) fn settle_room(&self, used_bytes: u64) {
+        let share = i64::try_from(self.options.segment_room()).unwrap_or(i64::MAX);
+        let used = i64::try_from(used_bytes).unwrap_or(i64::MAX);
+        self.room.fetch_add(used - share, Ordering::Relaxed);
+    }
+
+    /// Zeroes at most one segment ahead. `false`: enough are ready.
+    ///
+    /// # Errors
+    /// The storage's, such as a full disk; the log goes on to the end of what is zeroed.
+    pub fn prepare_spare(&self) -> io::Result<bool> {
+        let Some(name) = self.spares.next_name(self.options.spare_segments) else {
+            return Ok(false);
+        };
+        match spare::zeroed(&*self.storage, &name, self.options.segment_bytes) {
+            Ok(file) => {
+                self.spares.add(Spare { name, file });
+                self.release(self.options.segment_room());
+                Ok(true)
+            }
+            Err(error) => {
+                self.spares.ready.lock().error = Some(error.to_string());
+                Err(io::Error::other(error))
+            }
+        }
+    }
+
+    /// Why the last zeroing failed, if it did.
+    #[must_use]
+    pub fn spare_error(&self) -> Option<String> {
+        self.spares.ready.lock().error.clone()
+    }
+
+    /// The payload of a durable record.
+    ///
+    /// Cost: a binary search, an open and a read of about 64 KiB.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn read(&self, sequence: u64) -> Result<Option<Vec<u8>>, WalError> {
+        if sequence == 0 || sequence > self.durable_sequence() {
+            return Ok(None);
+        }
+        let mut cursor = self.cursor_before(sequence)?;
+        let durable = self.durable_sequence();
+        loop {
+            let entry = cursor.next(durable)?;
+            if entry.sequence == sequence {
+                return Ok(Some(entry.payload.to_vec()));
+            }
+        }
+    }
+
+    /// Durable records from `from` on, as they come.
+    #[must_use]
+    pub fn tail(self: &Arc<Self>, from: u64) -> Tail {
+        Tail::new(Arc::clone(self), from.max(1))
+    }
+
+    /// A cursor in the segment that holds `sequence`, at or before it.
+    pub(crate) fn cursor_before(&self, sequence: u64) -> Result<Cursor, WalError> {
+        let index = self.index.read();
+        let after = index.partition_point(|entry| entry.sequence <= sequence);
+        let entry = after.checked_sub(1).and_then(|at| index.get(at)).copied();
+        drop(index);
+        let entry = entry.expect("the index begins with the first record");
+        let headers = self.headers.read();
+        let place = usize::try_from(entry.segment - 1).unwrap_or(usize::MAX);
+        let header = *headers
+            .get(place)
+            .expect("the index names segments there are");
+        drop(headers);
+        let name = file_name(header.segment);
+        let file = self
+            .storage
+            .open_read(&name)
+            .map_err(WalError::io("open", &name))?;
+        Ok(Cursor::new(file, header, entry.offset, entry.sequence))
+    }
+
+    /// First sequence of the segment after `segment`, once there is one.
+    pub(crate) fn end_of(&self, segment: u64) -> Option<u64> {
+        let headers = self.headers.read();
+        headers
+            .get(usize::try_from(segment).unwrap_or(usize::MAX))
+            .map(|next| next.first_sequence)
+    }
+
+    pub(crate) fn add_index(&self, entry: IndexEntry) {
+        self.index.write().push(entry);
+    }
+
+    pub(crate) fn add_segment(&self, header: Header) {
+        self.headers.write().push(header);
+        self.add_index(IndexEntry::start_of(&header));
+    }
+}
+
+impl Spares {
+    fn next_name(&self, wanted: usize) -> Option<String> {
+        let mut state = self.ready.lock();
+        if state.spares.len() >= wanted {
+            return None;
+        }
+        state.made += 1;
+        Some(format!("spare-{}{TEMPORARY}", state.made))
+    }
+
+    fn add(&self, spare: Spare) {
+        let mut state = self.ready.lock();
+        state.spares.push_back(spare);
+        state.error = None;
+    }
+
+    pub(crate) fn take(&self) -> Option<Spare> {
+        let spare = self.ready.lock().spares.pop_front();
+        self.taken.notify_all();
+        spare
+    }
+
+    pub(crate) fn stop(&self) {
+        self.ready.lock().stopped = true;
+        self.taken.notify_all();
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.ready.lock().stopped
+    }
+
+    pub(crate) fn wait_taken(&self, at_most: Option<Duration>) {
+        let mut state = self.ready.lock();
+        if state.stopped {
+            return;
+        }
+        match at_most {
+            Some(at_most) => {
+                self.taken.wait_for(&mut state, at_most);
+            }
+            None => self.taken.wait(&mut state),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Segments zeroed ahead: a sync on zeroed, allocated blocks writes data alone, where a growing
+//! file writes its metadata too.
+//!
+//! Running out of space here is no failure of the log: it writes to the end of what is zeroed, and
+//! the zeroing goes on by itself when there is space again.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::WalError;
+use crate::shared::Shared;
+use crate::storage::{Storage, StorageFile};
+
+/// How temporary names end; such files are deleted at start.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
+const ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A zeroed file under a temporary name.
+pub(crate) struct Spare {
+    pub(crate) name: String,
+    pub(crate) file: Arc<dyn StorageFile>,
+}
+
+/// The background thread that keeps spare segments ready.
+pub struct Preallocator {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Makes a zeroed and synced file; removes what it could not finish.
+pub(crate) fn zeroed(
+    storage: &dyn Storage,
+    name: &str,
+    bytes: u64,
+) -> Result<Arc<dyn StorageFile>, WalError> {
+    let file = storage.create(name).map_err(WalError::io("create", name))?;
+    match zero(&*file, bytes) {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            // Half a spare would only take the room that others need.
+            drop(file);
+            let _ = storage.remove(name);
+            Err(WalError::io("zero", name)(error))
+        }
+    }
+}
+
+fn zero(file: &dyn StorageFile, bytes: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < bytes {
+        let step = (bytes - at).min(ZEROS.len() as u64);
+        file.write_all_at(ZEROS.get(..step as usize).unwrap_or(&ZEROS), at)?;
+        at += step;
+    }
+    file.sync_data()
+}
+
+/// A random salt for a segment.
+pub(crate) fn salt() -> Result<u64, WalError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| WalError::io("draw a salt for", "a segment")(io::Error::other(error)))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+impl Preallocator {
+    /// Starts the thread.
+    #[must_use]
+    pub fn start(shared: Arc<Shared>) -> Self {
+        let theirs = Arc::clone(&shared);
+        let run = move || keep_ready(&theirs);
+        let thread = std::thread::Builder::new()
+            .name("preallocate".to_owned())
+            .spawn(run)
+            .ok();
+        Self { shared, thread }
+    }
+
+    /// Ends the thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.shared.spares.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Preallocator {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn keep_ready(shared: &Shared) {
+    while !shared.spares.stopped() {
+        match shared.prepare_spare() {
+            Ok(true) => {}
+            Ok(false) => shared.spares.wait_taken(None),
+            Err(_) => shared.spares.wait_taken(Some(RETRY_AFTER)),
+        }
+    }
+}

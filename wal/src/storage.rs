@@ -1,0 +1,96 @@
+//! Files of one log directory, as the log needs them. Real ones in `dir_storage`; in memory, with
+//! faults, in `mem_storage`.
+
+use std::io;
+use std::sync::Arc;
+
+/// A flat directory of files. Everything the log does to a disk goes through it.
+pub trait Storage: Send + Sync + 'static {
+    /// A new or emptied file, for reading and writing.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+    /// An existing file, for reading and writing.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+    /// An existing file, for reading.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+    /// Names of all files.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Gives a file another name, in place of any that has it.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes names durable: a file survives power loss only once its directory entry does.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn sync_dir(&self) -> io::Result<()>;
+    /// Bytes that can still be written.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn free_bytes(&self) -> io::Result<u64>;
+}
+
+/// One file.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a file's length is asked for, never its emptiness"
+)]
+pub trait StorageFile: Send + Sync {
+    /// Reads up to `buf.len()` bytes; fewer at the end of the file.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `buf`.
+    ///
+    /// # Errors
+    /// The storage's; part of it may have been written.
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes what was written, and the file's length, durable (fdatasync).
+    ///
+    /// # Errors
+    /// The storage's: what was written may be durable or not, and asking again proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+    /// The file's length.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn len(&self) -> io::Result<u64>;
+    /// Cuts or grows the file.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// Reads exactly `buf.len()` bytes or up to the end of the file; gives how many.
+pub(crate) fn read_full(file: &dyn StorageFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
