@@ -90,17 +90,12 @@ pub fn serve(listen: SocketAddr, workers: usize, announce: Option<&Path>) -> any
             .route("/v1/products/{id}/stock", web::get().to(stock))
             .route("/readyz", web::get().to(ready))
     });
-    let server = server
-        .workers(workers)
-        .bind(listen)
-        .context("cannot listen")?;
+    let server = server.workers(workers).bind(listen).context("cannot listen")?;
     let address = server.addrs().first().copied().context("no address")?;
     if let Some(path) = announce {
         announce_at(path, address).context("cannot announce")?;
     }
-    actix_rt::System::new()
-        .block_on(server.run())
-        .context("serving failed")
+    actix_rt::System::new().block_on(server.run()).context("serving failed")
 }
 
 /// Renamed into place, so that nobody reads half a URL.
@@ -111,9 +106,7 @@ fn announce_at(path: &Path, address: SocketAddr) -> std::io::Result<()> {
 }
 
 async fn ready() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .body("{}")
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body("{}")
 }
 
 async fn purchase(
@@ -161,11 +154,7 @@ fn refused(purchase: &Purchase) -> HttpResponse {
         requested: purchase.quantity,
         retry: "never",
     };
-    json(
-        HttpResponse::Conflict(),
-        "application/problem+json",
-        &problem,
-    )
+    json(HttpResponse::Conflict(), "application/problem+json", &problem)
 }
 
 async fn stock(product_id: web::Path<String>) -> HttpResponse {

@@ -32,12 +32,7 @@ impl Checker {
     ///
     /// # Errors
     /// The log is damaged.
-    pub fn read(
-        &mut self,
-        log: &Log,
-        notes: &Notes,
-        faults: &mut Faults,
-    ) -> Result<End, LogError> {
+    pub fn read(&mut self, log: &Log, notes: &Notes, faults: &mut Faults) -> Result<End, LogError> {
         let from = self.model.last_sequence() + 1;
         self.places.resize(notes.len(), 0);
         self.refusals.resize(notes.wares.len(), 0);
@@ -165,9 +160,10 @@ impl Checker {
             match (request.fate, place) {
                 (Fate::Unknown, _) | (Fate::Nothing, None) | (Fate::Done(None), Some(_)) => {}
                 (Fate::Done(Some(said)), Some(found)) if said.get() == found => {}
-                (Fate::Done(Some(said)), Some(found)) => faults.add(FaultKind::Contradicted, || {
-                    format!("{} was answered with place {said}, it is at {found}", about())
-                }),
+                (Fate::Done(Some(said)), Some(found)) => faults
+                    .add(FaultKind::Contradicted, || {
+                        format!("{} was answered with place {said}, it is at {found}", about())
+                    }),
                 (Fate::Done(said), None) => faults.add(FaultKind::Lost, || {
                     format!("{} was acknowledged at {said:?} and is not in the log", about())
                 }),
@@ -222,12 +218,7 @@ fn same(number: u64, asked: Asked, found: Asked) -> Result<u64, String> {
     }
 }
 
-fn created(
-    product_id: &str,
-    terms: &Terms<'_>,
-    stock: u64,
-    notes: &Notes,
-) -> Result<u64, String> {
+fn created(product_id: &str, terms: &Terms<'_>, stock: u64, notes: &Notes) -> Result<u64, String> {
     let ware = notes::ware_of(product_id).ok_or_else(|| format!("product {product_id}"))?;
     let found = Ware {
         stock,
@@ -242,4 +233,198 @@ fn created(
     let asked = Asked::Create { ware };
     let request = notes.iter().find(|(_, request)| request.asked == asked);
     request.map(|(number, _)| number).ok_or_else(|| format!("nobody asked for {product_id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::made::{About, Bytes};
+
+    const WARE: Ware =
+        Ware { stock: 10, oversell_limit: 1, safety_stock: 0, per_buyer_limit: 4, price: None };
+
+    /// What a test may lie about.
+    struct Story {
+        notes: Notes,
+        /// Sequence and payload.
+        records: Vec<(u64, Vec<u8>)>,
+    }
+
+    fn about<'a>(sequence: u64, reference: &'a str, changes: &'a [(u32, u64)]) -> About<'a> {
+        let key = u8::try_from(sequence).ok();
+        About { at_ms: sequence, reference: Some(reference), key, changes }
+    }
+
+    fn buy(sequence: u64, request: &str, version: u64, buyer: &str, quantity: u32) -> Vec<u8> {
+        Bytes::ordered(about(sequence, request, &[(0, version)]), buyer, quantity)
+    }
+
+    /// Ten units: c1 buys 2, c2 puts 5 in, c3 is refused, c4 and c5 are unknown, c4 is there.
+    fn honest() -> Story {
+        let mut notes = Notes::new(vec![WARE]);
+        let done = |sequence| Fate::Done(NonZeroU64::new(sequence));
+        let buy_of = |buyer, quantity| Asked::Buy { ware: 0, quantity, buyer };
+        let asked = [
+            (Asked::Create { ware: 0 }, Fate::Done(None)),
+            (buy_of(7, 2), done(3)),
+            (Asked::Adjust { ware: 0, delta: 5 }, done(4)),
+            (buy_of(7, 3), Fate::Nothing),
+            (buy_of(8, 1), Fate::Unknown),
+            (buy_of(9, 1), Fate::Unknown),
+        ];
+        for (asked, fate) in asked {
+            let number = notes.begin(asked);
+            notes.hear(number, fate).expect("heard once");
+        }
+        let creation = About { reference: None, ..about(2, "", &[(0, 1)]) };
+        let records = vec![
+            (1, Bytes::started(1)),
+            (2, Bytes::created(creation, "ware-0", 10, (1, 4))),
+            (3, buy(3, "c1", 2, "b7", 2)),
+            (4, Bytes::adjusted(about(4, "c2", &[(0, 3)]), 5, 15, 13)),
+            (5, buy(5, "c4", 4, "b8", 1)),
+        ];
+        Story { notes, records }
+    }
+
+    fn faults_of(story: &Story) -> Faults {
+        let (mut checker, mut faults) = (Checker::default(), Faults::default());
+        checker.places.resize(story.notes.len(), 0);
+        checker.refusals.resize(1, 0);
+        for (sequence, payload) in &story.records {
+            let (sequence, durable_upto) = (*sequence, sequence - 1);
+            let frame = Frame { sequence, durable_upto, payload, bytes: 0 };
+            checker.record(&frame, &story.notes, &mut faults);
+        }
+        checker.settle(&story.notes, &mut faults);
+        faults
+    }
+
+    /// The lie is found, and named as what it is.
+    fn check(kind: FaultKind, part: &str, lie: impl FnOnce(&mut Story)) {
+        let mut story = honest();
+        lie(&mut story);
+        let faults = faults_of(&story);
+        assert!(faults.of(kind) > 0, "{kind:?} expected: {faults}");
+        let told = faults.first().iter().any(|f| f.kind == kind && f.detail.contains(part));
+        assert!(told, "{part:?} expected: {faults}");
+    }
+
+    #[test]
+    fn an_honest_story_has_no_fault() {
+        let mut story = honest();
+        let faults = faults_of(&story);
+        assert!(faults.is_empty(), "{faults}");
+        // As many refusals counted as can have happened: one heard, two that may be unheard.
+        story.records.push((6, Bytes::refused(9, 3)));
+        let faults = faults_of(&story);
+        assert!(faults.is_empty(), "{faults}");
+    }
+
+    #[test]
+    fn a_lost_order_is_found() {
+        check(FaultKind::Lost, "request 1", |story| {
+            story.records[2].1 = Bytes::default().u16(2).u16(1).0;
+        });
+        check(FaultKind::Lost, "request 2", |story| story.records.truncate(3));
+    }
+
+    #[test]
+    fn a_doubled_order_is_found() {
+        check(FaultKind::Doubled, "at 3 and at 6", |story| {
+            story.records.push((6, buy(6, "c1", 5, "b7", 2)));
+        });
+        check(FaultKind::Doubled, "under one key", |story| {
+            let twin = About { key: Some(3), ..about(6, "c5", &[(0, 5)]) };
+            story.records.push((6, Bytes::ordered(twin, "b9", 1)));
+        });
+        check(FaultKind::Doubled, "created again", |story| {
+            let again = about(6, "", &[(1, 1)]);
+            story.records.push((6, Bytes::created(again, "ware-0", 10, (1, 4))));
+        });
+    }
+
+    #[test]
+    fn an_invented_record_is_found() {
+        check(FaultKind::Invented, "request 99 was never sent", |story| {
+            story.records.push((6, buy(6, "c99", 5, "b7", 1)));
+        });
+        check(FaultKind::Invented, "reference \"\"", |story| {
+            let nobodys = About { reference: None, ..about(6, "", &[(0, 5)]) };
+            story.records.push((6, Bytes::ordered(nobodys, "b7", 1)));
+        });
+        check(FaultKind::Invented, "request 3", |story| {
+            story.records.push((6, buy(6, "c3", 5, "b7", 3)));
+        });
+        check(FaultKind::Invented, "terms", |story| {
+            let change = Bytes::decision(4, about(6, "c5", &[(0, 5)])).u8(0);
+            story.records.push((6, (0..11).fold(change, |bytes, _| bytes.u32(0)).0));
+        });
+        check(FaultKind::Invented, "ware-0 was created as", |story| {
+            let other = About { reference: None, ..about(2, "", &[(0, 1)]) };
+            story.records[1].1 = Bytes::created(other, "ware-0", 11, (1, 4));
+        });
+        check(FaultKind::Invented, "4 refusals", |story| {
+            story.records.push((6, Bytes::refused(9, 4)));
+        });
+    }
+
+    #[test]
+    fn another_buyer_quantity_or_place_is_found() {
+        let other = "asked for";
+        check(FaultKind::Invented, other, |story| story.records[2].1 = buy(3, "c1", 2, "b6", 2));
+        check(FaultKind::Invented, other, |story| story.records[2].1 = buy(3, "c1", 2, "b7", 1));
+        check(FaultKind::Contradicted, "answered with place 3, it is at 5", |story| {
+            story.records[2].1 = buy(3, "c4", 2, "b8", 1);
+            story.records[4].1 = buy(5, "c1", 4, "b7", 2);
+        });
+    }
+
+    #[test]
+    fn an_oversold_product_is_found() {
+        check(FaultKind::Oversold, "17 sold, 15 stock, 1 oversell", |story| {
+            story.records.push((6, buy(6, "c5", 5, "b9", 14)));
+        });
+        check(FaultKind::Broken, "b8 has 5 of ware-0, the limit is 4", |story| {
+            story.records.push((6, buy(6, "c5", 5, "b8", 4)));
+        });
+        check(FaultKind::Oversold, "3 sold, 1 stock", |story| {
+            let written_off = Bytes::adjusted(about(6, "c5", &[(0, 5)]), -14, 1, -2);
+            story.records.push((6, written_off));
+        });
+    }
+
+    #[test]
+    fn a_gap_is_found() {
+        check(FaultKind::Broken, "sequence 6 follows 4", |story| story.records[4].0 = 6);
+        check(FaultKind::Broken, "version 6 of ware-0 follows 4", |story| {
+            story.records.push((6, buy(6, "c5", 6, "b9", 1)));
+        });
+        check(FaultKind::Broken, "no product 1", |story| {
+            let elsewhere = about(6, "c5", &[(1, 1)]);
+            story.records.push((6, Bytes::ordered(elsewhere, "b9", 1)));
+        });
+        check(FaultKind::Broken, "decided at 4 ms, after one at 5 ms", |story| {
+            let early = About { at_ms: 4, ..about(6, "c5", &[(0, 5)]) };
+            story.records.push((6, Bytes::ordered(early, "b9", 1)));
+        });
+        check(FaultKind::Broken, "leaves 15 with 12 unsold", |story| {
+            story.records[3].1 = Bytes::adjusted(about(4, "c2", &[(0, 3)]), 5, 15, 12);
+        });
+        check(FaultKind::Broken, "has no key", |story| {
+            let keyless = About { key: None, ..about(6, "c5", &[(0, 5)]) };
+            story.records.push((6, Bytes::ordered(keyless, "b9", 1)));
+        });
+        check(FaultKind::Broken, "ends inside", |story| story.records[4].1.truncate(40));
+    }
+
+    #[test]
+    fn what_stays_unknown_is_a_fault_only_at_the_end() {
+        let story = honest();
+        let (checker, mut faults) = (Checker::default(), Faults::default());
+        checker.settle_finally(&story.notes, &mut faults);
+        assert_eq!(faults.of(FaultKind::Contradicted), 2, "{faults}");
+    }
 }

@@ -65,18 +65,13 @@ pub enum UrlError {
 /// No such form, no address, or another machine's.
 pub fn address_of(url: &str, allowed_host: Option<&str>) -> Result<SocketAddr, UrlError> {
     let form = || UrlError::Form(url.to_owned());
-    let authority = url
-        .strip_prefix("http://")
-        .ok_or_else(form)?
-        .trim_end_matches('/');
+    let authority = url.strip_prefix("http://").ok_or_else(form)?.trim_end_matches('/');
     let (host, _) = authority.rsplit_once(':').ok_or_else(form)?;
     if host.is_empty() || authority.contains(['/', '@', ' ']) {
         return Err(form());
     }
     let mut addresses = authority.to_socket_addrs().map_err(|_| form())?;
-    let address = addresses
-        .next()
-        .ok_or_else(|| UrlError::Unresolved(url.to_owned()))?;
+    let address = addresses.next().ok_or_else(|| UrlError::Unresolved(url.to_owned()))?;
     if address.ip().is_loopback() || allowed_host == Some(host) {
         Ok(address)
     } else {
@@ -98,8 +93,7 @@ impl Client {
     /// # Errors
     /// No answer: it may or may not have happened.
     pub async fn post(&self, path: &str, key: &str, body: &Value) -> Result<Reply, CallError> {
-        self.call(&request::post(path, key, &body.to_string()))
-            .await
+        self.call(&request::post(path, key, &body.to_string())).await
     }
 
     async fn call(&self, request: &[u8]) -> Result<Reply, CallError> {
@@ -126,25 +120,14 @@ mod tests {
     #[test]
     fn only_this_machine_is_called() {
         let address = |url: &str| address_of(url, None).map_err(|error| error.to_string());
-        assert_eq!(
-            address("http://127.0.0.1:7373/"),
-            Ok(SocketAddr::from(([127, 0, 0, 1], 7373)))
-        );
+        assert_eq!(address("http://127.0.0.1:7373/"), Ok(SocketAddr::from(([127, 0, 0, 1], 7373))));
         assert!(address("http://[::1]:7373").is_ok());
         let foreign = address("http://192.0.2.1:80").expect_err("another machine");
         assert!(foreign.contains("--allow-host 192.0.2.1"), "{foreign}");
         assert!(address_of("http://192.0.2.1:80", Some("192.0.2.1")).is_ok());
         assert!(address_of("http://192.0.2.1:80", Some("192.0.2.2")).is_err());
-        for wrong in [
-            "127.0.0.1:80",
-            "https://127.0.0.1:1",
-            "http://:80",
-            "http://a@127.0.0.1:1",
-        ] {
-            assert!(
-                address(wrong).expect_err(wrong).contains("HOST:PORT"),
-                "{wrong}"
-            );
+        for wrong in ["127.0.0.1:80", "https://127.0.0.1:1", "http://:80", "http://a@127.0.0.1:1"] {
+            assert!(address(wrong).expect_err(wrong).contains("HOST:PORT"), "{wrong}");
         }
     }
 }

@@ -68,10 +68,7 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self, ConnectionError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            received: vec![0; 4096],
-        })
+        Ok(Self { stream, received: vec![0; 4096] })
     }
 
     /// Sends a request's bytes and waits for its answer.
@@ -118,9 +115,7 @@ impl Head {
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, ConnectionError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut headers);
-        let status = parsed
-            .parse(bytes)
-            .map_err(|_| ConnectionError::Malformed("head"))?;
+        let status = parsed.parse(bytes).map_err(|_| ConnectionError::Malformed("head"))?;
         let httparse::Status::Complete(head_bytes) = status else {
             return match bytes.len() {
                 0..=HEAD_BYTES_MAX => Ok(None),
@@ -213,30 +208,12 @@ mod tests {
     fn heads_this_client_cannot_follow_are_refused() {
         let cases = [
             ("HTTP/1.1 200 OK\r\n\r\n", "no Content-Length"),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
-                "Content-Length",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: +1\r\n\r\n",
-                "Content-Length",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
-                "two",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-                "Transfer-Encoding",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n",
-                "4 MiB",
-            ),
-            (
-                "HTTP/1.1 100 Continue\r\ncontent-length: 0\r\n\r\n",
-                "interim",
-            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", "Content-Length"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: +1\r\n\r\n", "Content-Length"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "two"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "Transfer-Encoding"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n", "4 MiB"),
+            ("HTTP/1.1 100 Continue\r\ncontent-length: 0\r\n\r\n", "interim"),
             ("SPDY/9 200 OK\r\n\r\n", "head"),
         ];
         for (text, part) in cases {
@@ -258,10 +235,7 @@ mod tests {
         for pieces in answers {
             assert!(stream.read(&mut request).await.expect("a request") > 0);
             for piece in pieces {
-                stream
-                    .write_all(piece.as_bytes())
-                    .await
-                    .expect("a listening client");
+                stream.write_all(piece.as_bytes()).await.expect("a listening client");
                 stream.flush().await.expect("a listening client");
                 tokio::task::yield_now().await;
             }
@@ -269,9 +243,7 @@ mod tests {
     }
 
     fn check(answers: Vec<Vec<&'static str>>, expected: Vec<Result<&'static str, &'static str>>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = listener.local_addr().expect("an address");

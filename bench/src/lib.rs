@@ -12,12 +12,26 @@
 //! Never here: the packages `doorbuster` and `doorbuster-wal`; the checker of the engine shares
 //! no code with it.
 
+pub mod answer;
 pub mod bare;
+pub mod checker;
+pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod connection;
 pub mod cost;
+pub mod cursor;
+pub mod faults;
 pub mod load;
+pub mod log;
 pub mod machine;
+#[cfg(test)]
+mod made;
+pub mod model;
+pub mod notes;
+pub mod payload;
+pub mod place;
 pub mod process;
 pub mod request;
 pub mod seeded;
+pub mod segment;

@@ -147,10 +147,7 @@ pub async fn run(plan: &LoadPlan) -> anyhow::Result<LoadReport> {
         "1 to {CONNECTIONS_MAX} connections"
     );
     let seconds = (plan.warm_up + plan.measured).as_secs();
-    ensure!(
-        seconds <= SECONDS_MAX,
-        "{seconds} seconds, at most {SECONDS_MAX}"
-    );
+    ensure!(seconds <= SECONDS_MAX, "{seconds} seconds, at most {SECONDS_MAX}");
     let counts = Rc::new(Counts {
         next_number: Cell::new(0),
         measuring: Cell::new(false),
@@ -167,9 +164,7 @@ pub async fn run(plan: &LoadPlan) -> anyhow::Result<LoadReport> {
 async fn drive(plan: &LoadPlan, counts: Rc<Counts>) -> anyhow::Result<LoadReport> {
     let mut tasks = Vec::with_capacity(plan.connections);
     for _ in 0..plan.connections {
-        let connection = Connection::open(plan.address)
-            .await
-            .context("cannot connect")?;
+        let connection = Connection::open(plan.address).await.context("cannot connect")?;
         let (counts, plan) = (Rc::clone(&counts), plan.clone());
         tasks.push(tokio::task::spawn_local(turn(connection, plan, counts)));
     }
@@ -191,10 +186,7 @@ async fn drive(plan: &LoadPlan, counts: Rc<Counts>) -> anyhow::Result<LoadReport
     };
     match tokio::time::timeout(DRAIN, drain).await {
         Ok(drained) => drained?,
-        Err(_) => bail!(
-            "answers in flight did not come within {} s",
-            DRAIN.as_secs()
-        ),
+        Err(_) => bail!("answers in flight did not come within {} s", DRAIN.as_secs()),
     }
     let requests = counts.measured.get();
     let server_cpu = server_before.zip(server_after);
@@ -252,9 +244,7 @@ async fn turn(
         };
         sent = now;
         if close && !counts.stopping.get() {
-            connection = Connection::open(plan.address)
-                .await
-                .context("cannot connect again")?;
+            connection = Connection::open(plan.address).await.context("cannot connect again")?;
             sent = Instant::now();
         }
     }
@@ -268,9 +258,7 @@ impl Counts {
             return;
         }
         let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
-        self.latency
-            .borrow_mut()
-            .saturating_record(latency_ns.max(1));
+        self.latency.borrow_mut().saturating_record(latency_ns.max(1));
         if status == expected {
             self.measured.set(self.measured.get() + 1);
         }
@@ -278,19 +266,12 @@ impl Counts {
 
     fn failed(&self, error: &ConnectionError) {
         self.errors.set(self.errors.get() + 1);
-        self.first_error
-            .borrow_mut()
-            .get_or_insert_with(|| error.to_string());
+        self.first_error.borrow_mut().get_or_insert_with(|| error.to_string());
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "times under a minute")]
 fn percentiles(latency: &Histogram<u64>) -> Latency {
     let at = |share| latency.value_at_quantile(share) as f64 / 1e3;
-    Latency {
-        p50: at(0.5),
-        p99: at(0.99),
-        p99_9: at(0.999),
-        max: latency.max() as f64 / 1e3,
-    }
+    Latency { p50: at(0.5), p99: at(0.99), p99_9: at(0.999), max: latency.max() as f64 / 1e3 }
 }

@@ -88,7 +88,8 @@ impl Log {
         let mut segments: Vec<(PathBuf, Header)> = Vec::with_capacity(files.len());
         for (number, path) in files {
             let header = read_header(&path)?;
-            let sequel = |reason: &str| LogError::Sequel { path: path.clone(), reason: reason.into() };
+            let sequel =
+                |reason: &str| LogError::Sequel { path: path.clone(), reason: reason.into() };
             if header.segment != number {
                 return Err(sequel("its header has another number"));
             }
@@ -124,11 +125,7 @@ impl Log {
     ///
     /// # Errors
     /// The log is damaged: everything before the damage has been shown.
-    pub fn read(
-        &self,
-        from: u64,
-        mut visit: impl FnMut(&Frame<'_>),
-    ) -> Result<End, LogError> {
+    pub fn read(&self, from: u64, mut visit: impl FnMut(&Frame<'_>)) -> Result<End, LogError> {
         let mut end = End { next_sequence: from, segments: self.segments.len(), ..End::default() };
         for (place, (path, header)) in self.segments.iter().enumerate() {
             let next = self.segments.get(place + 1).map(|(_, header)| header);
@@ -221,7 +218,12 @@ impl Segment<'_> {
     }
 
     fn damaged(&self, offset: usize, sequence: u64, reason: &str) -> LogError {
-        LogError::Damaged { path: self.path.to_owned(), offset, sequence, reason: reason.to_owned() }
+        LogError::Damaged {
+            path: self.path.to_owned(),
+            offset,
+            sequence,
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -246,14 +248,13 @@ fn read_header(path: &Path) -> Result<Header, LogError> {
     let io = |error| LogError::Io { path: path.to_owned(), error };
     let mut bytes = vec![0; HEADER_BYTES];
     File::open(path).map_err(io)?.read_exact(&mut bytes).map_err(io)?;
-    Header::parse(&bytes)
-        .map_err(|reason| LogError::Sequel { path: path.to_owned(), reason })
+    Header::parse(&bytes).map_err(|reason| LogError::Sequel { path: path.to_owned(), reason })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::made;
+    use crate::made;
 
     /// Writes a segment with frames from `first` on, each with its sequence as payload.
     fn write(directory: &Path, number: u64, first: u64, count: u64, chain: [u8; 32]) -> Vec<u8> {
@@ -263,7 +264,8 @@ mod tests {
             bytes.extend(made::frame(&header, sequence, sequence - 1, &sequence.to_le_bytes()));
         }
         let name = format!("segment-{number:010}.wal");
-        std::fs::write(directory.join(name), [bytes.as_slice(), &[0; 4096]].concat()).expect("room");
+        std::fs::write(directory.join(name), [bytes.as_slice(), &[0; 4096]].concat())
+            .expect("room");
         bytes
     }
 

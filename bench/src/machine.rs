@@ -40,16 +40,11 @@ impl Machine {
         syncs_us.sort_by(f64::total_cmp);
         let at = |share: usize| syncs_us.get(SYNCS * share / 100).copied().unwrap_or(0.0);
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"));
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            cpu: model
-                .unwrap_or("unknown")
-                .trim_start_matches([' ', '\t', ':'])
-                .to_owned(),
+            cpu: model.unwrap_or("unknown").trim_start_matches([' ', '\t', ':']).to_owned(),
             kernel: kernel.trim().to_owned(),
             fdatasync_p50_us: at(50),
             fdatasync_p99_us: at(99),
@@ -84,16 +79,8 @@ mod tests {
     fn a_machine_is_described_and_the_probe_leaves_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let machine = Machine::measure(directory.path()).expect("a measurement");
-        assert!(
-            machine.cores > 0 && !machine.kernel.is_empty(),
-            "{machine:?}"
-        );
+        assert!(machine.cores > 0 && !machine.kernel.is_empty(), "{machine:?}");
         assert!(machine.fdatasync_p99_us >= machine.fdatasync_p50_us);
-        assert_eq!(
-            std::fs::read_dir(directory.path())
-                .expect("readable")
-                .count(),
-            0
-        );
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
     }
 }

@@ -110,8 +110,10 @@ impl Model {
         faults: &mut Faults,
     ) {
         let Some((hash, _)) = envelope.key else {
-            let keyless =
-                matches!(decision, Decision::TermsChanged { .. } | Decision::RefusalsCounted { .. });
+            let keyless = matches!(
+                decision,
+                Decision::TermsChanged { .. } | Decision::RefusalsCounted { .. }
+            );
             if !keyless {
                 faults.add(FaultKind::Broken, || format!("sequence {sequence} has no key"));
             }
@@ -139,7 +141,8 @@ impl Model {
         }
         for (handle, version) in &envelope.changes {
             let Some(shelf) = self.products.get_mut(*handle as usize) else {
-                faults.add(FaultKind::Broken, || format!("sequence {sequence}: no product {handle}"));
+                faults
+                    .add(FaultKind::Broken, || format!("sequence {sequence}: no product {handle}"));
                 continue;
             };
             if *version != shelf.version + 1 {
@@ -217,13 +220,7 @@ impl Model {
 }
 
 impl Shelf {
-    fn apply(
-        &mut self,
-        sequence: u64,
-        handle: u32,
-        decision: &Decision<'_>,
-        faults: &mut Faults,
-    ) {
+    fn apply(&mut self, sequence: u64, handle: u32, decision: &Decision<'_>, faults: &mut Faults) {
         match decision {
             Decision::StockAdjusted { delta, stock, unsold, .. } => {
                 let expected = self.stock.checked_add_signed(*delta);
@@ -276,7 +273,9 @@ impl Shelf {
         if bought > u64::from(limit) {
             let id = &self.product_id;
             faults.add(FaultKind::Broken, || {
-                format!("sequence {sequence}: {buyer_id} has {bought} of {id}, the limit is {limit}")
+                format!(
+                    "sequence {sequence}: {buyer_id} has {bought} of {id}, the limit is {limit}"
+                )
             });
         }
     }

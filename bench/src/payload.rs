@@ -286,3 +286,93 @@ fn terms_changed<'a>(cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorErro
     patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
     Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made::{About, Bytes};
+
+    const ABOUT: About<'_> =
+        About { at_ms: 9, reference: Some("po-1"), key: Some(5), changes: &[(0, 2)] };
+
+    fn check(bytes: &[u8], expected: &Decision<'_>) {
+        let payload = Payload::parse(bytes).expect("a payload");
+        let Payload::Decision(envelope, decision) = &payload else { panic!("{payload:?}") };
+        assert_eq!(decision, expected);
+        assert_eq!(envelope.changes, [(0, 2)]);
+        assert_eq!((envelope.at_ms, envelope.reference), (9, Some("po-1")));
+        assert_eq!(envelope.key.map(|(hash, _)| hash[0]), Some(5));
+        for end in 0..bytes.len() {
+            assert!(Payload::parse(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        let longer = [bytes, &[0]].concat();
+        assert_eq!(Payload::parse(&longer), Err(CursorError::Trailing(1)));
+    }
+
+    #[test]
+    fn every_kind_is_read_from_its_bytes() {
+        let order = Bytes::decision(6, ABOUT).text("b1").u64(2);
+        let order = order.u32(0).u32(3).u8(1).u64(250).raw(b"GBP").u32(0).u32(1).u8(0).0;
+        let price = Some(Money { amount_minor: 250, currency: *b"GBP" });
+        let lines = vec![
+            Line { product: 0, quantity: 3, unit_price: price },
+            Line { product: 0, quantity: 1, unit_price: None },
+        ];
+        check(&order, &Decision::OrderPlaced { buyer_id: "b1", lines });
+        let other = Bytes::decision(5, ABOUT).u32(0).i64(-4).u32(6).text("eaten").u64(6).i64(-1).0;
+        check(&other, &Decision::StockAdjusted { product: 0, delta: -4, stock: 6, unsold: -1 });
+        let terms = Bytes::decision(3, ABOUT).text("sku").text("Ünit").u8(1).u64(1).raw(b"EUR");
+        let terms = terms.u8(1).text("sale").u64(5).u64(6).u32(7).u32(8).u32(9).u8(1).u32(3);
+        let price = Some(Money { amount_minor: 1, currency: *b"EUR" });
+        let created = Decision::ProductCreated {
+            product_id: "sku",
+            terms: Terms {
+                name: "Ünit",
+                price,
+                oversell_limit: 7,
+                safety_stock: 8,
+                per_buyer_limit: 9,
+            },
+            stock: 40,
+        };
+        check(&terms.u8(0).u8(1).u64(40).0, &created);
+        let patch = Bytes::decision(4, ABOUT).u8(0).u32(1).text("New").u32(1).u8(0).u32(0).u32(1);
+        let patch = patch.u8(1).u64(77).u32(0).u32(1).u32(12).u32(0).u32(1).u8(0).u32(0).u32(1);
+        let changed = Decision::TermsChanged {
+            sale_id: None,
+            oversell_limit: Some(12),
+            per_buyer_limit: Some(None),
+        };
+        check(&patch.u8(1).u32(0).0, &changed);
+    }
+
+    #[test]
+    fn records_without_a_product_are_read_too() {
+        let started = Bytes::started(4);
+        assert_eq!(Payload::parse(&started), Ok(Payload::Started { at_ms: 4, binary: "0.1.0" }));
+        let watermark = Bytes::default().u16(2).u16(1).0;
+        assert_eq!(Payload::parse(&watermark), Ok(Payload::Watermark));
+        let counted = Bytes::refused(60_000, 3);
+        let payload = Payload::parse(&counted).expect("a payload");
+        let Payload::Decision(_, Decision::RefusalsCounted { rows, .. }) = payload else {
+            panic!("{payload:?}")
+        };
+        assert_eq!(rows, [(0, 0, 3)]);
+    }
+
+    #[test]
+    fn bytes_of_no_kind_are_refused_without_allocating_by_them() {
+        let unknown = Bytes::default().u16(8).u16(1).0;
+        assert_eq!(Payload::parse(&unknown), Err(CursorError::Value { what: "kind", found: 8 }));
+        let newer = Bytes::default().u16(2).u16(2).0;
+        assert_eq!(Payload::parse(&newer), Err(CursorError::Value { what: "version", found: 2 }));
+        let endless = Bytes::decision(6, ABOUT).text("b1").u64(u64::MAX).0;
+        let found = u64::MAX;
+        assert_eq!(Payload::parse(&endless), Err(CursorError::Value { what: "lines", found }));
+        let option = Bytes::decision(6, ABOUT).text("b1").u64(1).u32(0).u32(1).u8(2).0;
+        let short = CursorError::Value { what: "lines", found: 1 };
+        let flag = CursorError::Value { what: "unit_price", found: 2 };
+        let error = Payload::parse(&option).expect_err("no option");
+        assert!(error == flag || error == short, "{error}");
+    }
+}

@@ -85,14 +85,9 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file);
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.program.display()))?;
-        Ok(Process {
-            child,
-            announcement,
-            output,
-        })
+        let child =
+            command.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
+        Ok(Process { child, announcement, output })
     }
 }
 
@@ -135,10 +130,7 @@ impl Process {
 
     fn still_starting(&mut self, until: Instant) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!(
-                "the server ended with {status} while starting\n{}",
-                self.trace()
-            );
+            bail!("the server ended with {status} while starting\n{}", self.trace());
         }
         if Instant::now() > until {
             bail!("the server was not ready in time\n{}", self.trace());
@@ -154,10 +146,7 @@ impl Process {
         self.child.kill()?;
         let status = self.child.wait()?;
         if status.signal() != Some(9) {
-            bail!(
-                "the server had ended with {status} before it was killed\n{}",
-                self.trace()
-            );
+            bail!("the server had ended with {status} before it was killed\n{}", self.trace());
         }
         Ok(())
     }
@@ -167,9 +156,7 @@ impl Process {
     /// # Errors
     /// It does not end in time.
     pub async fn terminate(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
-        let pid = i32::try_from(self.pid())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.context("a process id")?;
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         let until = Instant::now() + limit;
@@ -178,10 +165,7 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() > until {
-                bail!(
-                    "the server did not end within {limit:?} of SIGTERM\n{}",
-                    self.trace()
-                );
+                bail!("the server did not end within {limit:?} of SIGTERM\n{}", self.trace());
             }
             tokio::time::sleep(POLL).await;
         }
@@ -193,11 +177,7 @@ impl Process {
         let text = std::fs::read(&self.output).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().rev().take(TRACE_LINES).collect();
-        lines
-            .into_iter()
-            .rev()
-            .map(|line| format!("    {line}\n"))
-            .collect()
+        lines.into_iter().rev().map(|line| format!("    {line}\n")).collect()
     }
 }
 
@@ -215,17 +195,9 @@ impl Drop for Process {
 /// There is none: what to build.
 pub fn beside_this_executable(name: &str) -> anyhow::Result<PathBuf> {
     let executable = std::env::current_exe().context("where am I?")?;
-    let places = executable
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|directory| directory.join(name));
+    let places = executable.ancestors().skip(1).take(2).map(|directory| directory.join(name));
     let found = places.into_iter().find(|path| path.is_file());
-    let profile = if cfg!(debug_assertions) {
-        ""
-    } else {
-        " --release"
-    };
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
     found.with_context(|| {
         format!(
             "no {name} beside {}: build it with `cargo build{profile} -p {name}`, or name it",
@@ -250,9 +222,7 @@ mod tests {
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(future)
     }
 
@@ -262,10 +232,7 @@ mod tests {
         let mut process = shell(directory.path(), "echo $DOORBUSTER_PROBE up; exit 3");
         let error = block_on(process.ready(Duration::from_secs(20))).expect_err("it ended");
         let text = error.to_string();
-        assert!(
-            text.contains("exit status: 3") && text.contains("given up"),
-            "{text}"
-        );
+        assert!(text.contains("exit status: 3") && text.contains("given up"), "{text}");
     }
 
     #[test]
@@ -275,9 +242,6 @@ mod tests {
         let mut process = shell(directory.path(), "exit 0");
         process.child.wait().expect("it ends");
         let error = process.kill().expect_err("it had ended");
-        assert!(
-            error.to_string().contains("before it was killed"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("before it was killed"), "{error}");
     }
 }

@@ -60,11 +60,7 @@ impl Template {
     #[must_use]
     pub fn stock(product_id: &str) -> Self {
         let bytes = get(&format!("/v1/products/{product_id}/stock"));
-        Self {
-            bytes,
-            key: None,
-            buyer: None,
-        }
+        Self { bytes, key: None, buyer: None }
     }
 
     /// The request with this number in its key and in its buyer.
@@ -108,19 +104,10 @@ mod tests {
         let first = template.numbered(0).to_vec();
         let text = String::from_utf8(template.numbered(1_234_567).to_vec()).expect("text");
         assert_eq!(text.len(), first.len());
-        assert!(
-            text.contains("idempotency-key: k-7-0000000001234567\r\n"),
-            "{text}"
-        );
+        assert!(text.contains("idempotency-key: k-7-0000000001234567\r\n"), "{text}");
         let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
-        assert_eq!(
-            body,
-            r#"{"product_id":"sku-1","buyer_id":"b0000000001234567","quantity":1}"#
-        );
-        assert!(
-            head.contains(&format!("content-length: {}", body.len())),
-            "{head}"
-        );
+        assert_eq!(body, r#"{"product_id":"sku-1","buyer_id":"b0000000001234567","quantity":1}"#);
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
         assert_eq!(template.numbered(0), first, "no digit stays behind");
     }
 
@@ -128,9 +115,6 @@ mod tests {
     fn reading_stock_has_nothing_to_change() {
         let mut template = Template::stock("sku-1");
         let text = String::from_utf8(template.numbered(9).to_vec()).expect("text");
-        assert_eq!(
-            text,
-            "GET /v1/products/sku-1/stock HTTP/1.1\r\nhost: localhost\r\n\r\n"
-        );
+        assert_eq!(text, "GET /v1/products/sku-1/stock HTTP/1.1\r\nhost: localhost\r\n\r\n");
     }
 }

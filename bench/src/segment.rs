@@ -14,10 +14,10 @@ pub const HEADER_BYTES: usize = 4096;
 /// Bytes of a frame before its payload.
 pub const FRAME_HEADER_BYTES: usize = 24;
 
-const MAGIC: &[u8; 8] = b"DOORBWAL";
-const FORMAT: u32 = 1;
+pub(crate) const MAGIC: &[u8; 8] = b"DOORBWAL";
+pub(crate) const FORMAT: u32 = 1;
 /// Where the header's checksum lies.
-const HEADER_CRC: std::ops::Range<usize> = 12..16;
+pub(crate) const HEADER_CRC: std::ops::Range<usize> = 12..16;
 
 /// A segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Header {
     pub first_sequence: u64,
     /// SHA-256 over header and frames of the segment before.
     pub chain: [u8; 32],
-    seed: u32,
+    pub(crate) seed: u32,
 }
 
 /// One frame.
@@ -112,47 +112,9 @@ impl Header {
 }
 
 #[cfg(test)]
-pub(crate) mod made {
-    //! Segments made by hand, for the tests of everything that reads them.
-
-    use super::*;
-
-    /// The header of segment `segment`, beginning at `first_sequence`.
-    pub(crate) fn header(segment: u64, first_sequence: u64, chain: [u8; 32]) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&[7; 16]);
-        bytes.extend_from_slice(&0u16.to_le_bytes());
-        bytes.extend_from_slice(&[0; 2]);
-        bytes.extend_from_slice(&1u32.to_le_bytes());
-        for number in [segment, first_sequence, 1 << 20, 99 + segment] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        bytes.extend_from_slice(&[0; 24]);
-        bytes.extend_from_slice(&chain);
-        bytes.resize(HEADER_BYTES, 0);
-        let crc = crc32c::crc32c(&bytes).to_le_bytes();
-        bytes.splice(HEADER_CRC, crc);
-        bytes
-    }
-
-    /// A frame of the segment with that header.
-    pub(crate) fn frame(header: &[u8], sequence: u64, durable_upto: u64, payload: &[u8]) -> Vec<u8> {
-        let seed = Header::parse(header).expect("a header").seed;
-        let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
-        let mut covered = sequence.to_le_bytes().to_vec();
-        covered.extend_from_slice(&durable_upto.to_le_bytes());
-        covered.extend_from_slice(payload);
-        covered.resize((FRAME_HEADER_BYTES + payload.len()).next_multiple_of(8) - 8, 0);
-        let crc = crc32c::crc32c_append(crc32c::crc32c_append(seed, &length), &covered);
-        [length.as_slice(), &crc.to_le_bytes(), &covered].concat()
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::made;
 
     #[test]
     fn header_and_frame_read_back_and_no_changed_bit_passes() {

@@ -62,43 +62,20 @@ pub fn apply(
 }
 
 fn create(inventory: &mut Inventory, created: &ProductCreated, changes: &[Change], at_ms: u64) {
-    let [change] = changes else {
-        panic!("a creation is one change, has {}", changes.len())
-    };
-    assert_eq!(
-        change.handle,
-        inventory.next_handle(),
-        "handles have no gaps"
-    );
-    assert_eq!(
-        change.version,
-        Version::NONE.next(),
-        "a history starts at 1"
-    );
+    let [change] = changes else { panic!("a creation is one change, has {}", changes.len()) };
+    assert_eq!(change.handle, inventory.next_handle(), "handles have no gaps");
+    assert_eq!(change.version, Version::NONE.next(), "a history starts at 1");
     let terms = Arc::new(created.terms.clone());
-    let counts = terms
-        .buyer_limit()
-        .map(|_| Box::new(BuyerCounts::since(at_ms)));
-    let figures = Figures {
-        stock: created.stock,
-        held: 0,
-        sold: 0,
-    };
-    let product = Product {
-        terms,
-        figures,
-        version: change.version,
-        terms_version: 1,
-        counts,
-    };
+    let counts = terms.buyer_limit().map(|_| Box::new(BuyerCounts::since(at_ms)));
+    let figures = Figures { stock: created.stock, held: 0, sold: 0 };
+    let product = Product { terms, figures, version: change.version, terms_version: 1, counts };
     product.assert_consistent();
     inventory.push(product);
 }
 
 fn change_terms(inventory: &mut Inventory, changed: &TermsChanged, change: Change, at_ms: u64) {
-    let (product, buyers) = inventory
-        .product_and_buyers(change.handle)
-        .expect("a decided record names products");
+    let (product, buyers) =
+        inventory.product_and_buyers(change.handle).expect("a decided record names products");
     next_version(product, change.version);
     let old = Arc::clone(&product.terms);
     let terms = Arc::new(old.patched(&changed.patch));
@@ -123,35 +100,24 @@ fn change_terms(inventory: &mut Inventory, changed: &TermsChanged, change: Chang
 }
 
 fn adjust(inventory: &mut Inventory, adjusted: &StockAdjusted, changes: &[Change]) {
-    let [change] = changes else {
-        panic!("an adjustment is one change, has {}", changes.len())
-    };
-    let product = inventory
-        .product_mut(change.handle)
-        .expect("a decided record names products");
+    let [change] = changes else { panic!("an adjustment is one change, has {}", changes.len()) };
+    let product = inventory.product_mut(change.handle).expect("a decided record names products");
     next_version(product, change.version);
     product.figures.stock = product
         .figures
         .stock
         .checked_add_signed(adjusted.delta)
         .expect("a decided adjustment leaves a stock");
-    assert_eq!(
-        product.figures.stock, adjusted.stock,
-        "the record says what it leaves"
-    );
+    assert_eq!(product.figures.stock, adjusted.stock, "the record says what it leaves");
     product.assert_consistent();
 }
 
 fn place_order(inventory: &mut Inventory, order: &OrderPlaced, changes: &[Change]) {
     for change in changes {
-        let (product, buyers) = inventory
-            .product_and_buyers(change.handle)
-            .expect("a decided record names products");
+        let (product, buyers) =
+            inventory.product_and_buyers(change.handle).expect("a decided record names products");
         next_version(product, change.version);
-        let lines = order
-            .lines
-            .iter()
-            .filter(|line| line.product == change.handle);
+        let lines = order.lines.iter().filter(|line| line.product == change.handle);
         let units = lines.map(|line| line.quantity.units()).sum::<u64>();
         product.figures.sold += units;
         if let Some(counts) = &mut product.counts {
@@ -162,11 +128,7 @@ fn place_order(inventory: &mut Inventory, order: &OrderPlaced, changes: &[Change
 }
 
 fn next_version(product: &mut Product, version: Version) {
-    assert_eq!(
-        version,
-        product.version.next(),
-        "each change once, in order"
-    );
+    assert_eq!(version, product.version.next(), "each change once, in order");
     product.version = version;
 }
 
@@ -194,10 +156,7 @@ pub fn check_applicable(
             check_order(inventory, order, changes)
         }
         Decision::RefusalsCounted(counted) => {
-            let unknown = counted
-                .rows
-                .iter()
-                .find(|row| inventory.product(row.product).is_none());
+            let unknown = counted.rows.iter().find(|row| inventory.product(row.product).is_none());
             match unknown {
                 Some(row) => Err(NotApplicable::UnknownHandle(row.product.get())),
                 None if changes.is_empty() => Ok(()),
@@ -224,10 +183,7 @@ fn check_created(
     if created.stock > FIGURE_MAX {
         return Err(NotApplicable::Promise("stock over the maximum"));
     }
-    created
-        .terms
-        .check()
-        .map_err(|_| NotApplicable::Promise("terms that cannot stand"))
+    created.terms.check().map_err(|_| NotApplicable::Promise("terms that cannot stand"))
 }
 
 fn check_versions(
@@ -241,16 +197,11 @@ fn check_versions(
     let mut seen = hashbrown::HashSet::<u32, foldhash::fast::RandomState>::default();
     for change in changes {
         let handle = change.handle.get();
-        let product = inventory
-            .product(change.handle)
-            .ok_or(NotApplicable::UnknownHandle(handle))?;
+        let product =
+            inventory.product(change.handle).ok_or(NotApplicable::UnknownHandle(handle))?;
         if change.version != product.version.next() {
             let (version, found) = (product.version.get(), change.version.get());
-            return Err(NotApplicable::Version {
-                handle,
-                version,
-                found,
-            });
+            return Err(NotApplicable::Version { handle, version, found });
         }
         if changes.len() > 1 && !seen.insert(handle) {
             return Err(NotApplicable::Changes("a product twice"));
@@ -264,18 +215,11 @@ fn check_changed(
     changed: &TermsChanged,
     changes: &[Change],
 ) -> Result<(), NotApplicable> {
-    for product in changes
-        .iter()
-        .filter_map(|change| inventory.product(change.handle))
-    {
+    for product in changes.iter().filter_map(|change| inventory.product(change.handle)) {
         let terms = product.terms.patched(&changed.patch);
-        terms
-            .check()
-            .map_err(|_| NotApplicable::Promise("terms that cannot stand"))?;
+        terms.check().map_err(|_| NotApplicable::Promise("terms that cannot stand"))?;
         if !product.figures.within(terms.oversell_limit) {
-            return Err(NotApplicable::Promise(
-                "held and sold over stock and oversell_limit",
-            ));
+            return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
         }
     }
     Ok(())
@@ -288,25 +232,15 @@ fn check_adjusted(
 ) -> Result<(), NotApplicable> {
     let product = inventory.product(adjusted.product);
     let product = product.ok_or(NotApplicable::UnknownHandle(adjusted.product.get()))?;
-    if changes
-        .iter()
-        .any(|change| change.handle != adjusted.product)
-    {
+    if changes.iter().any(|change| change.handle != adjusted.product) {
         return Err(NotApplicable::Changes("another product than the body's"));
     }
     if product.figures.stock.checked_add_signed(adjusted.delta) != Some(adjusted.stock) {
-        return Err(NotApplicable::Promise(
-            "stock before and delta do not make stock after",
-        ));
+        return Err(NotApplicable::Promise("stock before and delta do not make stock after"));
     }
-    let figures = Figures {
-        stock: adjusted.stock,
-        ..product.figures
-    };
+    let figures = Figures { stock: adjusted.stock, ..product.figures };
     if adjusted.stock > FIGURE_MAX || !figures.within(product.terms.oversell_limit) {
-        return Err(NotApplicable::Promise(
-            "held and sold over stock and oversell_limit",
-        ));
+        return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
     }
     Ok(())
 }
@@ -324,25 +258,17 @@ fn check_order(
         return Err(NotApplicable::Changes("a line's product is not changed"));
     }
     for change in changes {
-        let lines = order
-            .lines
-            .iter()
-            .filter(|line| line.product == change.handle);
+        let lines = order.lines.iter().filter(|line| line.product == change.handle);
         let units = lines.map(|line| line.quantity.units()).sum::<u64>();
         let Some(product) = inventory.product(change.handle) else {
             continue;
         };
-        let figures = Figures {
-            sold: product.figures.sold + units,
-            ..product.figures
-        };
+        let figures = Figures { sold: product.figures.sold + units, ..product.figures };
         if units == 0 {
             return Err(NotApplicable::Changes("a changed product has no line"));
         }
         if figures.sold > FIGURE_MAX || !figures.within(product.terms.oversell_limit) {
-            return Err(NotApplicable::Promise(
-                "held and sold over stock and oversell_limit",
-            ));
+            return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
         }
     }
     Ok(())

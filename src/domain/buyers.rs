@@ -37,10 +37,7 @@ struct Slot {
 
 impl BuyerCounts {
     pub(super) fn since(since_ms: u64) -> Self {
-        Self {
-            since_ms,
-            units: HashMap::default(),
-        }
+        Self { since_ms, units: HashMap::default() }
     }
 
     /// Buyers with at least one unit.
@@ -60,9 +57,7 @@ impl Buyers {
     /// Units that `buyer` has by `counts`.
     #[must_use]
     pub fn units(&self, counts: &BuyerCounts, buyer: &BuyerId) -> u64 {
-        self.find(buyer)
-            .and_then(|number| counts.units.get(&number).copied())
-            .unwrap_or(0)
+        self.find(buyer).and_then(|number| counts.units.get(&number).copied()).unwrap_or(0)
     }
 
     /// Every buyer of `counts` with its units, in no order.
@@ -70,10 +65,7 @@ impl Buyers {
         &'a self,
         counts: &'a BuyerCounts,
     ) -> impl Iterator<Item = (&'a BuyerId, u64)> + 'a {
-        counts
-            .units
-            .iter()
-            .filter_map(|(number, units)| Some((self.id(*number)?, *units)))
+        counts.units.iter().filter_map(|(number, units)| Some((self.id(*number)?, *units)))
     }
 
     pub(super) fn add(&mut self, counts: &mut BuyerCounts, buyer: &BuyerId, units: u64) {
@@ -114,9 +106,7 @@ impl Buyers {
 
     fn find(&self, buyer: &BuyerId) -> Option<BuyerNumber> {
         let hash = self.hasher.hash_one(Some(buyer));
-        self.numbers
-            .find(hash, |number| self.id(*number) == Some(buyer))
-            .copied()
+        self.numbers.find(hash, |number| self.id(*number) == Some(buyer)).copied()
     }
 
     fn intern(&mut self, buyer: &BuyerId) -> BuyerNumber {
@@ -128,21 +118,13 @@ impl Buyers {
             BuyerNumber::try_from(self.slots.len() - 1).expect("fewer than 2^32 buyers in memory")
         });
         if let Some(slot) = self.slots.get_mut(number as usize) {
-            *slot = Slot {
-                id: Some(buyer.clone()),
-                uses: 0,
-            };
+            *slot = Slot { id: Some(buyer.clone()), uses: 0 };
         }
         let (slots, hasher) = (&self.slots, &self.hasher);
         let rehash = |number: &BuyerNumber| {
-            hasher.hash_one(
-                slots
-                    .get(*number as usize)
-                    .and_then(|slot| slot.id.as_ref()),
-            )
+            hasher.hash_one(slots.get(*number as usize).and_then(|slot| slot.id.as_ref()))
         };
-        self.numbers
-            .insert_unique(hasher.hash_one(Some(buyer)), number, rehash);
+        self.numbers.insert_unique(hasher.hash_one(Some(buyer)), number, rehash);
         number
     }
 

@@ -44,21 +44,14 @@ pub fn refusal_in_view(
         return Err(Refusal::Paused);
     }
     if now_ms < terms.opens_at_ms {
-        return Err(Refusal::NotOpen {
-            opens_at_ms: terms.opens_at_ms,
-        });
+        return Err(Refusal::NotOpen { opens_at_ms: terms.opens_at_ms });
     }
     if now_ms >= terms.closes_at_ms {
-        return Err(Refusal::Closed {
-            closes_at_ms: terms.closes_at_ms,
-        });
+        return Err(Refusal::Closed { closes_at_ms: terms.closes_at_ms });
     }
     let available = figures.available(terms);
     if available < requested {
-        return Err(Refusal::SoldOut {
-            available,
-            requested,
-        });
+        return Err(Refusal::SoldOut { available, requested });
     }
     Ok(())
 }
@@ -77,34 +70,18 @@ pub fn decide_create(
     if taken {
         return Err(Refusal::AlreadyExists);
     }
-    create
-        .terms
-        .check()
-        .map_err(|error| Refusal::InvalidTerms { error })?;
+    create.terms.check().map_err(|error| Refusal::InvalidTerms { error })?;
     if create.stock > FIGURE_MAX {
         return Err(Refusal::OverMaximum { max: FIGURE_MAX });
     }
     if let Some(sale_id) = &create.terms.sale_id {
         check_sale_room(inventory, sale_id)?;
     }
-    let changes = smallvec![Change {
-        handle: inventory.next_handle(),
-        version: Version::NONE.next()
-    }];
-    let CreateProduct {
-        product_id,
-        terms,
-        stock,
-    } = create;
-    let created = ProductCreated {
-        product_id,
-        terms,
-        stock,
-    };
-    Ok(Decided {
-        decision: Decision::ProductCreated(Box::new(created)),
-        changes,
-    })
+    let changes =
+        smallvec![Change { handle: inventory.next_handle(), version: Version::NONE.next() }];
+    let CreateProduct { product_id, terms, stock } = create;
+    let created = ProductCreated { product_id, terms, stock };
+    Ok(Decided { decision: Decision::ProductCreated(Box::new(created)), changes })
 }
 
 /// Changes terms of a product or a sale. Prices apply to later decisions.
@@ -116,15 +93,10 @@ pub fn decide_create(
 pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decided, Refusal> {
     let ChangeTerms { targets, patch } = change;
     let (handles, sale_id) = match targets {
-        Targets::Product {
-            handle,
-            terms_version,
-        } => {
+        Targets::Product { handle, terms_version } => {
             let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
             if terms_version.is_some_and(|expected| expected != product.terms_version) {
-                return Err(Refusal::PreconditionFailed {
-                    terms_version: product.terms_version,
-                });
+                return Err(Refusal::PreconditionFailed { terms_version: product.terms_version });
             }
             (vec![handle], None)
         }
@@ -137,16 +109,10 @@ pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decide
     for handle in handles {
         let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
         check_patch(inventory, product, &patch)?;
-        changes.push(Change {
-            handle,
-            version: product.version.next(),
-        });
+        changes.push(Change { handle, version: product.version.next() });
     }
     let changed = TermsChanged { sale_id, patch };
-    Ok(Decided {
-        decision: Decision::TermsChanged(Box::new(changed)),
-        changes,
-    })
+    Ok(Decided { decision: Decision::TermsChanged(Box::new(changed)), changes })
 }
 
 fn check_patch(
@@ -155,9 +121,7 @@ fn check_patch(
     patch: &TermsPatch,
 ) -> Result<(), Refusal> {
     let terms = product.terms.patched(patch);
-    terms
-        .check()
-        .map_err(|error| Refusal::InvalidTerms { error })?;
+    terms.check().map_err(|error| Refusal::InvalidTerms { error })?;
     let figures = product.figures;
     if !figures.within(terms.oversell_limit) {
         let shortfall =
@@ -174,9 +138,7 @@ fn check_patch(
 
 fn check_sale_room(inventory: &Inventory, sale_id: &SaleId) -> Result<(), Refusal> {
     if inventory.sale_len(sale_id) >= SALE_PRODUCTS_MAX {
-        return Err(Refusal::SaleFull {
-            max: SALE_PRODUCTS_MAX as u64,
-        });
+        return Err(Refusal::SaleFull { max: SALE_PRODUCTS_MAX as u64 });
     }
     Ok(())
 }
@@ -186,9 +148,7 @@ fn check_sale_room(inventory: &Inventory, sale_id: &SaleId) -> Result<(), Refusa
 /// # Errors
 /// `UnknownProduct`, `StockChanged`, `WouldOversell` with the shortfall, `OverMaximum`.
 pub fn decide_adjustment(inventory: &Inventory, adjust: AdjustStock) -> Result<Decided, Refusal> {
-    let product = inventory
-        .product(adjust.product)
-        .ok_or(Refusal::UnknownProduct)?;
+    let product = inventory.product(adjust.product).ok_or(Refusal::UnknownProduct)?;
     let figures = product.figures;
     let delta = stock_delta(&figures, &adjust.change)?;
     let stock = i128::from(figures.stock) + i128::from(delta);
@@ -198,9 +158,7 @@ pub fn decide_adjustment(inventory: &Inventory, adjust: AdjustStock) -> Result<D
     .max(0);
     // More units may always come in.
     if delta < 0 && stock < needed {
-        let shortfall = u64::try_from(needed - stock)
-            .unwrap_or(FIGURE_MAX)
-            .min(FIGURE_MAX);
+        let shortfall = u64::try_from(needed - stock).unwrap_or(FIGURE_MAX).min(FIGURE_MAX);
         return Err(Refusal::WouldOversell { shortfall });
     }
     let stock = u64::try_from(stock)
@@ -209,21 +167,9 @@ pub fn decide_adjustment(inventory: &Inventory, adjust: AdjustStock) -> Result<D
         .ok_or(Refusal::OverMaximum { max: FIGURE_MAX })?;
     let unsold = Figures { stock, ..figures }.unsold();
     let reason = adjust.reason;
-    let adjusted = StockAdjusted {
-        product: adjust.product,
-        delta,
-        reason,
-        stock,
-        unsold,
-    };
-    let changes = smallvec![Change {
-        handle: adjust.product,
-        version: product.version.next()
-    }];
-    Ok(Decided {
-        decision: Decision::StockAdjusted(Box::new(adjusted)),
-        changes,
-    })
+    let adjusted = StockAdjusted { product: adjust.product, delta, reason, stock, unsold };
+    let changes = smallvec![Change { handle: adjust.product, version: product.version.next() }];
+    Ok(Decided { decision: Decision::StockAdjusted(Box::new(adjusted)), changes })
 }
 
 fn stock_delta(figures: &Figures, change: &StockChange) -> Result<i64, Refusal> {
@@ -232,16 +178,11 @@ fn stock_delta(figures: &Figures, change: &StockChange) -> Result<i64, Refusal> 
         StockChange::SetUnsold { unsold, expected } => {
             let found = figures.unsold();
             if let Some(expected_unsold) = expected.filter(|expected| *expected != found) {
-                return Err(Refusal::StockChanged {
-                    expected_unsold,
-                    unsold: found,
-                });
+                return Err(Refusal::StockChanged { expected_unsold, unsold: found });
             }
             let wanted =
                 i64::try_from(unsold).map_err(|_| Refusal::OverMaximum { max: FIGURE_MAX })?;
-            wanted
-                .checked_sub(found)
-                .ok_or(Refusal::OverMaximum { max: FIGURE_MAX })
+            wanted.checked_sub(found).ok_or(Refusal::OverMaximum { max: FIGURE_MAX })
         }
     }
 }
@@ -262,26 +203,15 @@ pub fn decide_order(
     let mut changes = Changes::new();
     let mut refused = Vec::new();
     if let [line] = lines.as_slice() {
-        let product = inventory
-            .product(line.product)
-            .ok_or(Refusal::UnknownProduct)?;
+        let product = inventory.product(line.product).ok_or(Refusal::UnknownProduct)?;
         check_sale(inventory, product, &buyer_id, line.quantity.units(), now_ms)?;
-        changes.push(Change {
-            handle: line.product,
-            version: product.version.next(),
-        });
+        changes.push(Change { handle: line.product, version: product.version.next() });
     } else {
         for (handle, places, requested) in sums(&lines) {
             let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
             match check_sale(inventory, product, &buyer_id, requested, now_ms) {
-                Ok(()) => changes.push(Change {
-                    handle,
-                    version: product.version.next(),
-                }),
-                Err(refusal) => refused.push(RefusedLine {
-                    lines: places,
-                    refusal,
-                }),
+                Ok(()) => changes.push(Change { handle, version: product.version.next() }),
+                Err(refusal) => refused.push(RefusedLine { lines: places, refusal }),
             }
         }
     }
@@ -289,10 +219,7 @@ pub fn decide_order(
         return Err(Refusal::Lines(refused));
     }
     let lines = lines.iter().map(|line| priced(inventory, line)).collect();
-    Ok(Decided {
-        decision: Decision::OrderPlaced(OrderPlaced { buyer_id, lines }),
-        changes,
-    })
+    Ok(Decided { decision: Decision::OrderPlaced(OrderPlaced { buyer_id, lines }), changes })
 }
 
 /// Units asked for by product, with the places of its lines, in order of first mention.
@@ -329,21 +256,13 @@ fn check_sale(
     let limit = product.terms.per_buyer_limit;
     let bought = inventory.buyers().units(counts, buyer_id);
     if bought + requested > u64::from(limit) {
-        return Err(Refusal::LimitReached {
-            limit,
-            bought,
-            requested,
-        });
+        return Err(Refusal::LimitReached { limit, bought, requested });
     }
     Ok(())
 }
 
 fn priced(inventory: &Inventory, line: &LineWish) -> OrderLine {
-    let own = || {
-        inventory
-            .product(line.product)
-            .and_then(|product| product.terms.price)
-    };
+    let own = || inventory.product(line.product).and_then(|product| product.terms.price);
     OrderLine {
         product: line.product,
         quantity: line.quantity,

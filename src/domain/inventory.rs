@@ -47,9 +47,7 @@ impl Inventory {
     /// The product of a handle.
     #[must_use]
     pub fn product(&self, handle: Handle) -> Option<&Product> {
-        self.blocks
-            .get(handle.index() / BLOCK_PRODUCTS)?
-            .get(handle.index() % BLOCK_PRODUCTS)
+        self.blocks.get(handle.index() / BLOCK_PRODUCTS)?.get(handle.index() % BLOCK_PRODUCTS)
     }
 
     /// Every product with its handle, oldest first.
@@ -109,11 +107,7 @@ impl Inventory {
             Some(block) if block.len() < BLOCK_PRODUCTS => block.push(product),
             _ => {
                 // The first block grows by itself: a small shop should not pay for a large one.
-                let room = if self.blocks.is_empty() {
-                    4
-                } else {
-                    BLOCK_PRODUCTS
-                };
+                let room = if self.blocks.is_empty() { 4 } else { BLOCK_PRODUCTS };
                 let mut block = Vec::with_capacity(room);
                 block.push(product);
                 self.blocks.push(block);

@@ -39,11 +39,7 @@ impl Currency {
         let unknown = || MoneyError::Currency(letters.chars().take(16).collect());
         let bytes: [u8; 3] = letters.as_bytes().try_into().map_err(|_| unknown())?;
         let known = iso_currency::Currency::from_code(letters).ok_or_else(unknown)?;
-        if known.code() == letters {
-            Ok(Self(bytes))
-        } else {
-            Err(unknown())
-        }
+        if known.code() == letters { Ok(Self(bytes)) } else { Err(unknown()) }
     }
 
     /// The three letters.
@@ -82,10 +78,7 @@ impl Money {
         if amount_minor > FIGURE_MAX {
             return Err(MoneyError::Amount(amount_minor));
         }
-        Ok(Self {
-            amount_minor,
-            currency,
-        })
+        Ok(Self { amount_minor, currency })
     }
 
     /// The amount in minor units.
@@ -130,9 +123,6 @@ mod tests {
     fn amount_stays_exact_in_json() {
         let gbp = Currency::new("GBP").unwrap();
         assert!(Money::new(FIGURE_MAX, gbp).is_ok());
-        assert_eq!(
-            Money::new(FIGURE_MAX + 1, gbp),
-            Err(MoneyError::Amount(FIGURE_MAX + 1))
-        );
+        assert_eq!(Money::new(FIGURE_MAX + 1, gbp), Err(MoneyError::Amount(FIGURE_MAX + 1)));
     }
 }

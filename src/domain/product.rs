@@ -75,10 +75,6 @@ impl Product {
             self.figures,
             self.terms.oversell_limit
         );
-        assert_eq!(
-            self.counts.is_some(),
-            self.terms.per_buyer_limit > 0,
-            "counts go with a limit"
-        );
+        assert_eq!(self.counts.is_some(), self.terms.per_buyer_limit > 0, "counts go with a limit");
     }
 }

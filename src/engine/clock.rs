@@ -56,7 +56,7 @@ pub struct ClockError {
 
 /// What slewing found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slewed {
+pub(super) enum Slewed {
     /// In step, or moving toward wall time.
     Steady,
     /// Wall time is this many milliseconds away: it jumped, and is not followed.

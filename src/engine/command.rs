@@ -22,7 +22,7 @@ pub struct Command {
 }
 
 /// What a command carries.
-pub struct Undecided {
+pub(super) struct Undecided {
     pub(super) principal: Principal,
     pub(super) reference: Option<Reference>,
     pub(super) key: Option<KeyStamp>,
@@ -66,7 +66,10 @@ impl Drop for Command {
     fn drop(&mut self) {
         if let Some(undecided) = self.undecided.take() {
             let router = Arc::clone(&self.router);
-            router.dispatch_again(Command { undecided: Some(undecided), router: Arc::clone(&router) });
+            router.dispatch_again(Command {
+                undecided: Some(undecided),
+                router: Arc::clone(&router),
+            });
         }
     }
 }

@@ -15,7 +15,9 @@ use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
 use super::product_actor::ProductActor;
-use crate::domain::{Figures, Handle, Product, ProductId, Refusal, Terms, Version, refusal_in_view};
+use crate::domain::{
+    Figures, Handle, Product, ProductId, Refusal, Terms, Version, refusal_in_view,
+};
 
 /// `Default` is derived for arrays of at most 32.
 const SHARDS: usize = 32;
@@ -119,7 +121,10 @@ impl ProductEntry {
         *published = Some(view);
     }
 
-    pub(super) fn with_mailbox<T>(&self, then: impl FnOnce(&mut Option<Addr<ProductActor>>) -> T) -> T {
+    pub(super) fn with_mailbox<T>(
+        &self,
+        then: impl FnOnce(&mut Option<Addr<ProductActor>>) -> T,
+    ) -> T {
         then(&mut self.mailbox.lock())
     }
 }

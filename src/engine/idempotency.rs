@@ -194,15 +194,15 @@ impl Shard {
         let hash = index_hash(&entry.stamp.hash);
         let number = self.entries.push(entry);
         let entries = &self.entries;
-        let rehash = |number: &u32| {
-            entries.get(*number).map_or(0, |entry| index_hash(&entry.stamp.hash))
-        };
+        let rehash =
+            |number: &u32| entries.get(*number).map_or(0, |entry| index_hash(&entry.stamp.hash));
         self.index.insert_unique(hash, number, rehash);
     }
 
     fn forget_front(&mut self) {
         let Some((number, entry)) = self.entries.pop() else { return };
-        if let Ok(found) = self.index.find_entry(index_hash(&entry.stamp.hash), |kept| *kept == number)
+        if let Ok(found) =
+            self.index.find_entry(index_hash(&entry.stamp.hash), |kept| *kept == number)
         {
             found.remove();
         }
@@ -296,7 +296,9 @@ mod tests {
         assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Free));
         // Used again before it was swept: the newer record is found from then on.
         reserved(&table, 1, KEY_AGE_MS).complete(Sequence::new(9), KEY_AGE_MS);
-        assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Found(s) if s.get() == 9));
+        assert!(
+            matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Found(s) if s.get() == 9)
+        );
         assert_eq!(table.len(), 1);
     }
 

@@ -138,7 +138,9 @@ impl Engine {
         let Some(core) = self.core() else { return Ok(None) };
         let sequence = id.0.sequence;
         Ok(match core.reader.read_at(id.0)? {
-            Some(Payload::Record(record)) if matches!(record.decision, Decision::OrderPlaced(_)) => {
+            Some(Payload::Record(record))
+                if matches!(record.decision, Decision::OrderPlaced(_)) =>
+            {
                 Some(StoredOrder { sequence, record: *record })
             }
             _ => None,

@@ -57,11 +57,23 @@ impl<J: Journal<Effect>> Partition<J> {
     /// A partition that goes on where recovery ended.
     #[must_use]
     pub fn new(parts: PartitionParts<J>) -> Self {
-        let PartitionParts { inventory, directory, journal, clock, room, refusals, last_ms } = parts;
+        let PartitionParts { inventory, directory, journal, clock, room, refusals, last_ms } =
+            parts;
         let refused = refusals.shard();
         let itself = Principal::new("doorbuster").expect("a constant that is a name");
         let payload = Vec::new();
-        Self { inventory, directory, journal, clock, room, refusals, refused, itself, last_ms, payload }
+        Self {
+            inventory,
+            directory,
+            journal,
+            clock,
+            room,
+            refusals,
+            refused,
+            itself,
+            last_ms,
+            payload,
+        }
     }
 
     /// The state decisions are made on.
@@ -81,7 +93,8 @@ impl<J: Journal<Effect>> Partition<J> {
         let about = self.products_of(&action);
         match self.decide(action, now_ms) {
             Ok(Decided { decision, changes }) => {
-                let envelope = Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
+                let envelope =
+                    Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
                 let views = self.apply(&envelope, &decision);
                 let record = Some(Box::new(Record { envelope, decision }));
                 let effect = DecidedEffect { record, views, slot, reply: Some(reply), permit };

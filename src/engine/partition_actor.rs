@@ -36,7 +36,7 @@ pub struct ActorLimits {
 }
 
 /// Shell around the partition.
-pub struct PartitionActor {
+pub(super) struct PartitionActor {
     pub(super) partition: SharedPartition,
     pub(super) directory: Arc<Directory>,
     pub(super) clock: Arc<PartitionClock>,

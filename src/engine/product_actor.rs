@@ -14,7 +14,7 @@ use super::directory::ProductEntry;
 use super::partition_actor::{ActorLimits, SharedPartition};
 
 /// Shell of one product.
-pub struct ProductActor {
+pub(super) struct ProductActor {
     partition: SharedPartition,
     entry: Arc<ProductEntry>,
     clock: Arc<PartitionClock>,

@@ -20,7 +20,7 @@ use super::answer::Answer;
 
 /// Answers on their way to one worker.
 #[derive(Default)]
-pub struct ReplyQueue {
+pub(super) struct ReplyQueue {
     answers: Mutex<Vec<(Ticket, Answer)>>,
     waker: AtomicWaker,
 }

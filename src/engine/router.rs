@@ -16,7 +16,7 @@ use super::directory::ProductEntry;
 use super::partition_actor::PartitionActor;
 
 /// Finds mailboxes.
-pub struct Router {
+pub(super) struct Router {
     partition: OnceLock<Addr<PartitionActor>>,
     clock: Arc<PartitionClock>,
 }

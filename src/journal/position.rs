@@ -80,7 +80,8 @@ impl Position {
     fn check(&self, letter: char) -> [u8; 2] {
         let mut bytes = [0u8; 15];
         let fields = [letter as u8].into_iter().chain(self.partition.to_be_bytes());
-        let fields = fields.chain(self.epoch.to_be_bytes()).chain(self.sequence.get().to_be_bytes());
+        let fields =
+            fields.chain(self.epoch.to_be_bytes()).chain(self.sequence.get().to_be_bytes());
         bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         let crc = crc32c::crc32c(&bytes);
         ((crc ^ crc >> 16) as u16).to_be_bytes()

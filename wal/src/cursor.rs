@@ -32,16 +32,7 @@ impl Cursor {
     ) -> Self {
         let (seed, buffer) = (header.seed(), Vec::new());
         let (buffer_offset, at, durable) = (offset, 0, 0);
-        Self {
-            file,
-            header,
-            seed,
-            buffer_offset,
-            buffer,
-            at,
-            next_sequence,
-            durable,
-        }
+        Self { file, header, seed, buffer_offset, buffer, at, next_sequence, durable }
     }
 
     pub(crate) fn segment(&self) -> u64 {
@@ -54,10 +45,7 @@ impl Cursor {
 
     /// The next record, which must be durable: at most `durable`.
     pub(crate) fn next(&mut self, durable: u64) -> Result<Entry<'_>, WalError> {
-        assert!(
-            self.next_sequence <= durable,
-            "only durable records are read"
-        );
+        assert!(self.next_sequence <= durable, "only durable records are read");
         if self.next_sequence > self.durable {
             self.fill(INDEX_EVERY_BYTES as usize, durable)?;
         }
@@ -81,22 +69,11 @@ impl Cursor {
         let from = self.at;
         self.at += bytes;
         self.next_sequence += 1;
-        let frame = self
-            .buffer
-            .get(from..)
-            .map(|rest| frame::parse(rest, self.seed));
-        let Some(Ok(frame)) = frame else {
-            unreachable!("it was parsed just now")
-        };
+        let frame = self.buffer.get(from..).map(|rest| frame::parse(rest, self.seed));
+        let Some(Ok(frame)) = frame else { unreachable!("it was parsed just now") };
         let segment = self.header.segment;
         let (durable_upto, payload) = (frame.durable_upto, frame.payload);
-        Ok(Entry {
-            sequence,
-            durable_upto,
-            payload,
-            segment,
-            offset,
-        })
+        Ok(Entry { sequence, durable_upto, payload, segment, offset })
     }
 
     fn parse(&self) -> Result<(usize, u64), NoFrame> {
@@ -110,8 +87,7 @@ impl Cursor {
         self.at = 0;
         // A frame ends inside its segment, whatever its length says.
         let left = self.header.segment_bytes.saturating_sub(self.buffer_offset);
-        self.buffer
-            .resize(bytes.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
+        self.buffer.resize(bytes.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
         let read = read_full(&*self.file, &mut self.buffer, self.buffer_offset)
             .map_err(|error| WalError::io("read", &file_name(self.header.segment))(error))?;
         self.buffer.truncate(read);

@@ -1,8 +1,5 @@
 //! A real directory. The only place of the log that names the file system.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the adapter through which files enter"
-)]
+#![expect(clippy::disallowed_methods, reason = "the adapter through which files enter")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -29,10 +26,7 @@ impl DirStorage {
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         if !path.is_dir() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             // The directory survives power loss only once its parent's entry does.
             let absolute = fs::canonicalize(&path)?;
             if let Some(parent) = absolute.parent() {
@@ -51,10 +45,7 @@ impl DirStorage {
         let path = path.into();
         let dir = File::open(&path)?;
         if !dir.metadata()?.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "not a directory",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
         }
         Ok(Self { path, dir })
     }
@@ -69,20 +60,12 @@ impl DirStorage {
 impl Storage for DirStorage {
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600);
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
         Ok(Arc::new(DirFile(options.open(self.path.join(name))?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
         Ok(Arc::new(DirFile(file)))
     }
 

@@ -62,10 +62,6 @@ impl WalError {
     /// For `map_err`: names the operation and the file.
     pub(crate) fn io(operation: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         let file = file.to_owned();
-        move |source| Self::Io {
-            operation,
-            file,
-            source,
-        }
+        move |source| Self::Io { operation, file, source }
     }
 }

@@ -45,10 +45,7 @@ pub(crate) const fn frame_bytes(payload_bytes: usize) -> usize {
 /// Appends a frame without checksum and watermark; [`seal`] adds both.
 pub(crate) fn put(out: &mut Vec<u8>, sequence: u64, payload: &[u8]) {
     let length = u32::try_from(payload.len()).expect("a payload is bounded far below 4 GiB");
-    assert!(
-        length > 0,
-        "an empty payload would look like the end of the log"
-    );
+    assert!(length > 0, "an empty payload would look like the end of the log");
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&sequence.to_le_bytes());
@@ -71,25 +68,7 @@ pub(crate) fn parse(bytes: &[u8], seed: u32) -> Result<Frame<'_>, NoFrame> {
     let Some((header, _)) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>() else {
         return Err(NoFrame::Short(FRAME_HEADER_BYTES));
     };
-    let [
-        l0,
-        l1,
-        l2,
-        l3,
-        c0,
-        c1,
-        c2,
-        c3,
-        s0,
-        s1,
-        s2,
-        s3,
-        s4,
-        s5,
-        s6,
-        s7,
-        rest @ ..,
-    ] = *header;
+    let [l0, l1, l2, l3, c0, c1, c2, c3, s0, s1, s2, s3, s4, s5, s6, s7, rest @ ..] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
     if length == 0 || u64::from(length) > crate::Options::SEGMENT_BYTES_MAX {
         return Err(NoFrame::Length(length));

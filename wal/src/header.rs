@@ -47,14 +47,7 @@ impl Header {
         bytes.extend_from_slice(&self.identity.partition.to_le_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.identity.epoch.to_le_bytes());
-        let Self {
-            segment,
-            first_sequence,
-            segment_bytes,
-            salt,
-            durable_upto,
-            ..
-        } = *self;
+        let Self { segment, first_sequence, segment_bytes, salt, durable_upto, .. } = *self;
         for number in [segment, first_sequence, segment_bytes, salt, durable_upto] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -63,11 +56,7 @@ impl Header {
         assert_eq!(bytes.len(), USED, "the layout of schema/journal-format.md");
         bytes.resize(HEADER_BYTES as usize, 0);
         let crc = crc32c::crc32c(&bytes).to_le_bytes();
-        bytes
-            .iter_mut()
-            .skip(12)
-            .zip(crc)
-            .for_each(|(to, from)| *to = from);
+        bytes.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
         bytes
     }
 
@@ -93,18 +82,10 @@ impl Header {
         // Before the checksum: another format may compute another.
         if found > FORMAT_VERSION {
             let supported = FORMAT_VERSION;
-            return Err(WalError::FormatFromFuture {
-                file: file.to_owned(),
-                found,
-                supported,
-            });
+            return Err(WalError::FormatFromFuture { file: file.to_owned(), found, supported });
         }
         let mut unsigned = bytes.to_vec();
-        unsigned
-            .iter_mut()
-            .skip(12)
-            .take(4)
-            .for_each(|byte| *byte = 0);
+        unsigned.iter_mut().skip(12).take(4).for_each(|byte| *byte = 0);
         if crc32c::crc32c(&unsigned) != u32_at(bytes, 12) {
             return Err(corrupt("the header's checksum does not match".to_owned()));
         }
@@ -156,10 +137,7 @@ pub(crate) fn segment_of(file: &str) -> Option<u64> {
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes
-        .get(at..at + N)
-        .and_then(|slice| slice.try_into().ok())
-        .unwrap_or([0; N])
+    bytes.get(at..at + N).and_then(|slice| slice.try_into().ok()).unwrap_or([0; N])
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -85,11 +85,7 @@ pub struct Entry<'a> {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_bytes: 64 << 20,
-            payload_bytes_max: 256 << 10,
-            spare_segments: 2,
-        }
+        Self { segment_bytes: 64 << 20, payload_bytes_max: 256 << 10, spare_segments: 2 }
     }
 }
 

@@ -1,8 +1,5 @@
 //! One process per directory.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the adapter through which files enter"
-)]
+#![expect(clippy::disallowed_methods, reason = "the adapter through which files enter")]
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -41,17 +38,9 @@ impl DirLock {
     /// Another process holds it, or the file system does not lock.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
         let name = || dir.display().to_string();
-        let io = |source| LockError::Io {
-            dir: name(),
-            source,
-        };
+        let io = |source| LockError::Io { dir: name(), source };
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(dir.join("LOCK")).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),

@@ -50,17 +50,7 @@ impl Log {
         let next_sequence = shared.durable_sequence() + 1;
         let (seed, indexed_offset) = (header.seed(), HEADER_BYTES);
         let poisoned = false;
-        Self {
-            shared,
-            header,
-            seed,
-            file,
-            digest,
-            offset,
-            next_sequence,
-            indexed_offset,
-            poisoned,
-        }
+        Self { shared, header, seed, file, digest, offset, next_sequence, indexed_offset, poisoned }
     }
 
     /// What other threads see.
@@ -121,10 +111,7 @@ impl Log {
             self.write(now, &mut committed)?;
             rest = later;
         }
-        assert_eq!(
-            batch.last_sequence().map(|last| last + 1),
-            Some(self.next_sequence)
-        );
+        assert_eq!(batch.last_sequence().map(|last| last + 1), Some(self.next_sequence));
         Ok(committed)
     }
 
@@ -159,11 +146,7 @@ impl Log {
         committed.bytes += frames.len() as u64;
         if self.offset >= self.indexed_offset + INDEX_EVERY_BYTES {
             let (segment, offset) = (self.header.segment, self.offset);
-            self.shared.add_index(IndexEntry {
-                sequence: self.next_sequence,
-                segment,
-                offset,
-            });
+            self.shared.add_index(IndexEntry { sequence: self.next_sequence, segment, offset });
             self.indexed_offset = offset;
         }
         self.digest.update(&*frames);
@@ -189,11 +172,7 @@ impl Log {
     /// Takes a spare into use: header written and synced, renamed, directory synced, only then a
     /// batch.
     fn next_segment(&mut self) -> Result<(), WalError> {
-        let spare = self
-            .shared
-            .spares
-            .take()
-            .expect("reserved room has a zeroed segment");
+        let spare = self.shared.spares.take().expect("reserved room has a zeroed segment");
         let header = Header {
             segment: self.header.segment + 1,
             first_sequence: self.next_sequence,
@@ -205,23 +184,12 @@ impl Log {
         };
         let name = file_name(header.segment);
         let io = |operation| WalError::io(operation, &name);
-        spare
-            .file
-            .write_all_at(&header.encode(), 0)
-            .map_err(io("write"))?;
+        spare.file.write_all_at(&header.encode(), 0).map_err(io("write"))?;
         spare.file.sync_data().map_err(io("sync"))?;
-        self.shared
-            .storage
-            .rename(&spare.name, &name)
-            .map_err(io("rename"))?;
-        self.shared
-            .storage
-            .sync_dir()
-            .map_err(WalError::io("sync", "the directory"))?;
+        self.shared.storage.rename(&spare.name, &name).map_err(io("rename"))?;
+        self.shared.storage.sync_dir().map_err(WalError::io("sync", "the directory"))?;
         let old = file_name(self.header.segment);
-        self.file
-            .set_len(self.offset)
-            .map_err(WalError::io("cut", &old))?;
+        self.file.set_len(self.offset).map_err(WalError::io("cut", &old))?;
         self.shared.settle_room(self.offset - HEADER_BYTES);
         self.shared.add_segment(header);
         self.seed = header.seed();
@@ -234,10 +202,7 @@ impl Log {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "measures a sync; decides nothing"
-)]
+#[expect(clippy::disallowed_methods, reason = "measures a sync; decides nothing")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
 }

@@ -116,10 +116,7 @@ impl MemStorage {
     pub fn crash(&self, crash: Crash) -> Self {
         let mut disk = self.disk.lock();
         let mut coin = Coin::new(crash);
-        let mut after = Disk {
-            capacity_bytes: disk.capacity_bytes,
-            ..Disk::default()
-        };
+        let mut after = Disk { capacity_bytes: disk.capacity_bytes, ..Disk::default() };
         // Names reach the disk in order, up to some point.
         let changes = std::mem::take(&mut disk.pending_names);
         let mut names = std::mem::take(&mut disk.durable_names);
@@ -134,17 +131,11 @@ impl MemStorage {
             for pending in file.pending.drain(..) {
                 pending.apply_some(&mut stable, &mut coin);
             }
-            after.files.push(File {
-                cache: stable.clone(),
-                stable,
-                pending: Vec::new(),
-            });
+            after.files.push(File { cache: stable.clone(), stable, pending: Vec::new() });
         }
         after.durable_names.clone_from(&names);
         after.names = names;
-        Self {
-            disk: Arc::new(Mutex::new(after)),
-        }
+        Self { disk: Arc::new(Mutex::new(after)) }
     }
 
     /// The process dies, the machine goes on: everything written is still there.
@@ -167,11 +158,7 @@ impl MemStorage {
     /// Puts a file there, durably: for tests that damage one.
     pub fn set_bytes(&self, name: &str, bytes: Vec<u8>) {
         let mut disk = self.disk.lock();
-        let file = File {
-            cache: bytes.clone(),
-            stable: bytes,
-            pending: Vec::new(),
-        };
+        let file = File { cache: bytes.clone(), stable: bytes, pending: Vec::new() };
         disk.files.push(file);
         let number = disk.files.len() - 1;
         disk.names.insert(name.to_owned(), number);
@@ -238,20 +225,14 @@ impl NameChange {
 impl Pending {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Write {
-                offset,
-                bytes: written,
-            } => put(bytes, *offset, written),
+            Self::Write { offset, bytes: written } => put(bytes, *offset, written),
             Self::Length(length) => bytes.resize(*length, 0),
         }
     }
 
     fn apply_some(&self, bytes: &mut Vec<u8>, coin: &mut Coin) {
         match self {
-            Self::Write {
-                offset,
-                bytes: written,
-            } => {
+            Self::Write { offset, bytes: written } => {
                 let mut at = 0;
                 while let Some(rest) = written.get(at..).filter(|rest| !rest.is_empty()) {
                     // Up to the end of the sector this part lies in.
@@ -273,10 +254,7 @@ fn put(bytes: &mut Vec<u8>, offset: usize, written: &[u8]) {
     if bytes.len() < end {
         bytes.resize(end, 0);
     }
-    bytes
-        .get_mut(offset..end)
-        .expect("it was made long enough")
-        .copy_from_slice(written);
+    bytes.get_mut(offset..end).expect("it was made long enough").copy_from_slice(written);
 }
 
 /// Keeps or loses, as the crash says.
@@ -287,11 +265,7 @@ struct Coin {
 
 impl Coin {
     fn new(crash: Crash) -> Self {
-        let seed = if let Crash::Some(seed) = crash {
-            seed
-        } else {
-            0
-        };
+        let seed = if let Crash::Some(seed) = crash { seed } else { 0 };
         Self { crash, state: seed }
     }
 
@@ -322,19 +296,13 @@ impl Storage for MemStorage {
         disk.files.push(File::default());
         let file = disk.files.len() - 1;
         disk.change_name(NameChange::Set(name.to_owned(), file));
-        Ok(Arc::new(MemFile {
-            disk: Arc::clone(&self.disk),
-            file,
-        }))
+        Ok(Arc::new(MemFile { disk: Arc::clone(&self.disk), file }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let disk = self.disk.lock();
         let file = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(MemFile {
-            disk: Arc::clone(&self.disk),
-            file,
-        }))
+        Ok(Arc::new(MemFile { disk: Arc::clone(&self.disk), file }))
     }
 
     fn open_read(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
@@ -350,11 +318,7 @@ impl Storage for MemStorage {
         let dies = disk.operate()?;
         let file = *disk.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         disk.change_name(NameChange::Set(to.to_owned(), file));
-        if dies {
-            Err(io::Error::other("the machine died"))
-        } else {
-            Ok(())
-        }
+        if dies { Err(io::Error::other("the machine died")) } else { Ok(()) }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -387,9 +351,7 @@ impl Storage for MemStorage {
             .filter_map(|file| disk.files.get(*file))
             .map(|file| file.cache.len())
             .sum();
-        Ok(disk
-            .capacity_bytes
-            .map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64)))
+        Ok(disk.capacity_bytes.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64)))
     }
 }
 
@@ -397,9 +359,7 @@ impl StorageFile for MemFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut disk = self.disk.lock();
         let cache = &disk.file_mut(self.file).cache;
-        let rest = cache
-            .get(usize::try_from(offset).unwrap_or(usize::MAX)..)
-            .unwrap_or_default();
+        let rest = cache.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
         let count = rest.len().min(buf.len());
         buf.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         Ok(count)
@@ -413,23 +373,12 @@ impl StorageFile for MemFile {
         disk.check_capacity((offset + buf.len()).saturating_sub(length))?;
         // A machine that dies in a write leaves any part of it: here, by its own count.
         let torn = (disk.operations as usize).wrapping_mul(31) % (buf.len() + 1);
-        let written = if dies {
-            buf.get(..torn).unwrap_or(buf)
-        } else {
-            buf
-        };
-        let pending = Pending::Write {
-            offset,
-            bytes: written.to_vec(),
-        };
+        let written = if dies { buf.get(..torn).unwrap_or(buf) } else { buf };
+        let pending = Pending::Write { offset, bytes: written.to_vec() };
         let file = disk.file_mut(self.file);
         pending.apply(&mut file.cache);
         file.pending.push(pending);
-        if dies {
-            Err(io::Error::other("the machine died"))
-        } else {
-            Ok(())
-        }
+        if dies { Err(io::Error::other("the machine died")) } else { Ok(()) }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -34,17 +34,11 @@ impl Recovery {
     pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Self, WalError> {
         options.check()?;
         let scan = Scan::open(Arc::clone(&storage))?;
-        let names = storage
-            .list()
-            .map_err(WalError::io("list", "the directory"))?;
+        let names = storage.list().map_err(WalError::io("list", "the directory"))?;
         for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
             storage.remove(name).map_err(WalError::io("remove", name))?;
         }
-        Ok(Self {
-            scan,
-            options,
-            replayed: None,
-        })
+        Ok(Self { scan, options, replayed: None })
     }
 
     /// Whose log it is; `None`: an empty directory.
@@ -84,11 +78,7 @@ impl Recovery {
     /// # Panics
     /// When the log was not replayed: a log nobody has read must not be written.
     pub fn start(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
-        let Self {
-            scan,
-            options,
-            replayed,
-        } = self;
+        let Self { scan, options, replayed } = self;
         let replayed = replayed.expect("a log is replayed before it is started");
         let storage = scan.storage;
         if let Some(torn) = &replayed.torn {
@@ -110,21 +100,9 @@ impl Recovery {
         let mut headers = scan.headers;
         headers.push(header);
         let used_bytes = frames.len() as u64;
-        let parts = SharedParts {
-            storage,
-            options,
-            headers,
-            index,
-            used_bytes,
-            durable: start_sequence,
-        };
-        Ok(Log::new(
-            Arc::new(Shared::new(parts)),
-            header,
-            file,
-            digest,
-            HEADER_BYTES + used_bytes,
-        ))
+        let parts =
+            SharedParts { storage, options, headers, index, used_bytes, durable: start_sequence };
+        Ok(Log::new(Arc::new(Shared::new(parts)), header, file, digest, HEADER_BYTES + used_bytes))
     }
 }
 
@@ -138,17 +116,9 @@ struct Cut {
 
 fn cut_point(replayed: &Replayed) -> Option<Cut> {
     let last = replayed.segments.last()?;
-    let end = replayed
-        .unproven
-        .first()
-        .map_or(last.used_bytes, |unproven| unproven.offset);
+    let end = replayed.unproven.first().map_or(last.used_bytes, |unproven| unproven.offset);
     let segment = last.header.segment;
-    Some(Cut {
-        segment,
-        file: last.file.clone(),
-        end,
-        header: last.header,
-    })
+    Some(Cut { segment, file: last.file.clone(), end, header: last.header })
 }
 
 fn fresh_name() -> String {
@@ -204,11 +174,7 @@ fn rewritten(replayed: &Replayed, start_sequence: u64, start_payload: &[u8], see
         frame::seal(frames.get_mut(at..).unwrap_or_default(), durable_upto, seed);
     };
     for unproven in &replayed.unproven {
-        append(
-            unproven.sequence,
-            &unproven.payload,
-            replayed.proven_sequence,
-        );
+        append(unproven.sequence, &unproven.payload, replayed.proven_sequence);
     }
     append(start_sequence, start_payload, start_sequence);
     frames
@@ -225,17 +191,11 @@ fn write_fresh(
         let reason = format!("{} unproven bytes do not fit one segment", frames.len());
         return Err(WalError::Options(reason));
     }
-    file.write_all_at(&header.encode(), 0)
-        .map_err(WalError::io("write", &name))?;
-    file.write_all_at(frames, HEADER_BYTES)
-        .map_err(WalError::io("write", &name))?;
+    file.write_all_at(&header.encode(), 0).map_err(WalError::io("write", &name))?;
+    file.write_all_at(frames, HEADER_BYTES).map_err(WalError::io("write", &name))?;
     file.sync_data().map_err(WalError::io("sync", &name))?;
-    storage
-        .rename(&name, &file_name(header.segment))
-        .map_err(WalError::io("rename", &name))?;
-    storage
-        .sync_dir()
-        .map_err(WalError::io("sync", "the directory"))
+    storage.rename(&name, &file_name(header.segment)).map_err(WalError::io("rename", &name))?;
+    storage.sync_dir().map_err(WalError::io("sync", "the directory"))
 }
 
 /// Cuts every segment to its end: the one before the fresh one, and any that a crash left longer.
@@ -244,11 +204,8 @@ fn cut_ends(storage: &dyn Storage, replayed: &Replayed, cut: Option<&Cut>) -> Re
         let last = cut.filter(|cut| cut.segment == segment.header.segment);
         let end = last.map_or(segment.used_bytes, |cut| cut.end);
         if segment.file_bytes > end {
-            let file = storage
-                .open(&segment.file)
-                .map_err(WalError::io("open", &segment.file))?;
-            file.set_len(end)
-                .map_err(WalError::io("cut", &segment.file))?;
+            let file = storage.open(&segment.file).map_err(WalError::io("open", &segment.file))?;
+            file.set_len(end).map_err(WalError::io("cut", &segment.file))?;
         }
     }
     Ok(())
@@ -261,17 +218,10 @@ fn keep_copy(storage: &dyn Storage, replayed: &Replayed, torn: &TornTail) -> Res
     };
     let mut bytes = Vec::new();
     read_file(storage, &last.file, last.header.segment_bytes, &mut bytes)?;
-    let segment = Segment {
-        header: &last.header,
-        file: &last.file,
-        bytes: &bytes,
-    };
+    let segment = Segment { header: &last.header, file: &last.file, bytes: &bytes };
     let name = torn.copy_name();
-    let file = storage
-        .create(&name)
-        .map_err(WalError::io("create", &name))?;
-    file.write_all_at(segment.tail(torn.offset), 0)
-        .map_err(WalError::io("write", &name))?;
+    let file = storage.create(&name).map_err(WalError::io("create", &name))?;
+    file.write_all_at(segment.tail(torn.offset), 0).map_err(WalError::io("write", &name))?;
     file.sync_data().map_err(WalError::io("sync", &name))
 }
 
@@ -287,10 +237,7 @@ fn no_room(storage: &dyn Storage, options: &Options, error: WalError) -> WalErro
     match error {
         WalError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             let free_bytes = storage.free_bytes().unwrap_or(0);
-            WalError::NoRoom {
-                needed_bytes: options.segment_bytes,
-                free_bytes,
-            }
+            WalError::NoRoom { needed_bytes: options.segment_bytes, free_bytes }
         }
         error => error,
     }

@@ -88,13 +88,7 @@ pub(crate) struct Unproven {
 
 impl std::fmt::Display for TornTail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            segment,
-            offset,
-            sequence,
-            bytes,
-            reason,
-        } = self;
+        let Self { segment, offset, sequence, bytes, reason } = self;
         write!(
             f,
             "a torn batch of {bytes} bytes from sequence {sequence} on \
@@ -109,22 +103,13 @@ impl Scan {
     /// # Errors
     /// `Corrupt`, `FormatFromFuture`, `Io`.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
-        let names = storage
-            .list()
-            .map_err(WalError::io("list", "the directory"))?;
+        let names = storage.list().map_err(WalError::io("list", "the directory"))?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
         numbers.sort_unstable();
-        let mut scan = Self {
-            storage,
-            headers: Vec::new(),
-            file_bytes: Vec::new(),
-        };
+        let mut scan = Self { storage, headers: Vec::new(), file_bytes: Vec::new() };
         for number in numbers {
             let file = file_name(number);
-            let open = scan
-                .storage
-                .open_read(&file)
-                .map_err(WalError::io("open", &file))?;
+            let open = scan.storage.open_read(&file).map_err(WalError::io("open", &file))?;
             let mut bytes = vec![0; HEADER_BYTES as usize];
             let read = read_full(&*open, &mut bytes, 0).map_err(WalError::io("read", &file))?;
             bytes.truncate(read);
@@ -137,10 +122,7 @@ impl Scan {
         if let (Some(last), Some(len)) = (scan.headers.last(), scan.file_bytes.last())
             && *len != last.segment_bytes
         {
-            let reason = format!(
-                "the last segment has {len} bytes, not {}",
-                last.segment_bytes
-            );
+            let reason = format!("the last segment has {len} bytes, not {}", last.segment_bytes);
             return Err(corrupt(last.segment, *len, None, reason));
         }
         Ok(scan)
@@ -203,11 +185,7 @@ impl Scan {
         let mut visited = header.first_sequence - 1;
         let mut looks = 0;
         let walked = loop {
-            let segment = Segment {
-                header,
-                file: &file,
-                bytes: buffer,
-            };
+            let segment = Segment { header, file: &file, bytes: buffer };
             let walked = segment.walk(until, &mut |entry| {
                 // A second look visits only what the first did not.
                 if entry.sequence > visited {
@@ -248,10 +226,7 @@ fn judge(
             None => Ok(None),
             Some(stopped) => {
                 let first = next.first_sequence;
-                let why = format!(
-                    "{}, though the next segment begins at {first}",
-                    reason(stopped)
-                );
+                let why = format!("{}, though the next segment begins at {first}", reason(stopped));
                 Err(segment.corrupt(walked.end, Some(sequence), why))
             }
         };
@@ -261,21 +236,14 @@ fn judge(
         // Zeros to the end: but what was walked may say that there was more.
         return match walked.durable_upto >= sequence {
             false => Ok(None),
-            true => Err(segment.corrupt(
-                walked.end,
-                Some(sequence),
-                "durable records are gone".into(),
-            )),
+            true => {
+                Err(segment.corrupt(walked.end, Some(sequence), "durable records are gone".into()))
+            }
         };
     };
-    let durable = segment
-        .durable_behind(walked.end)
-        .max(Some(walked.durable_upto));
+    let durable = segment.durable_behind(walked.end).max(Some(walked.durable_upto));
     if let Some(durable) = durable.filter(|durable| *durable >= sequence) {
-        let why = format!(
-            "{}, though the log was durable up to {durable}",
-            reason(stopped)
-        );
+        let why = format!("{}, though the log was durable up to {durable}", reason(stopped));
         return Err(segment.corrupt(walked.end, Some(sequence), why));
     }
     Ok(Some(TornTail {
@@ -296,30 +264,17 @@ fn check_follows(
 ) -> Result<(), WalError> {
     let bad = |reason: String| {
         let (segment, file) = (number, file.to_owned());
-        Err(WalError::Corrupt {
-            segment,
-            file,
-            offset: 0,
-            sequence: None,
-            reason,
-        })
+        Err(WalError::Corrupt { segment, file, offset: 0, sequence: None, reason })
     };
     if header.segment != number {
         return bad(format!("its header says it is segment {}", header.segment));
     }
     let Some(before) = before else {
         let first = header.segment == 1 && header.first_sequence == 1 && header.chain == [0; 32];
-        return if first {
-            Ok(())
-        } else {
-            bad("segments before it are missing".to_owned())
-        };
+        return if first { Ok(()) } else { bad("segments before it are missing".to_owned()) };
     };
     if header.segment != before.segment + 1 {
-        return bad(format!(
-            "segment {} is missing before it",
-            before.segment + 1
-        ));
+        return bad(format!("segment {} is missing before it", before.segment + 1));
     }
     let (ours, theirs) = (before.identity, header.identity);
     if ours.journal_id != theirs.journal_id || ours.partition != theirs.partition {
@@ -334,29 +289,15 @@ fn check_follows(
 impl Replayed {
     /// Keeps what may have to be written again, and a sparse index of the rest.
     fn note(&mut self, entry: &Entry<'_>) {
-        self.unproven
-            .retain(|kept| kept.sequence > entry.durable_upto);
+        self.unproven.retain(|kept| kept.sequence > entry.durable_upto);
         if entry.sequence > entry.durable_upto {
             let (sequence, offset) = (entry.sequence, entry.offset);
-            self.unproven.push(Unproven {
-                sequence,
-                offset,
-                payload: entry.payload.to_vec(),
-            });
+            self.unproven.push(Unproven { sequence, offset, payload: entry.payload.to_vec() });
         }
         let last = self.index.last();
         if last.is_some_and(|last| entry.offset >= last.offset + INDEX_EVERY_BYTES) {
-            let Entry {
-                sequence,
-                segment,
-                offset,
-                ..
-            } = *entry;
-            self.index.push(IndexEntry {
-                sequence,
-                segment,
-                offset,
-            });
+            let Entry { sequence, segment, offset, .. } = *entry;
+            self.index.push(IndexEntry { sequence, segment, offset });
         }
     }
 
@@ -369,8 +310,7 @@ impl Replayed {
     ) -> Result<(), WalError> {
         self.last_sequence = walked.last_sequence;
         self.proven_sequence = walked.durable_upto;
-        self.unproven
-            .retain(|kept| kept.sequence > walked.durable_upto);
+        self.unproven.retain(|kept| kept.sequence > walked.durable_upto);
         let digest: [u8; 32] = walked.digest.finalize().into();
         if let Some(next) = next {
             // The next header proves all before it.
@@ -400,11 +340,5 @@ pub(crate) fn corrupt(
     sequence: Option<u64>,
     reason: String,
 ) -> WalError {
-    WalError::Corrupt {
-        segment,
-        file: file_name(segment),
-        offset,
-        sequence,
-        reason,
-    }
+    WalError::Corrupt { segment, file: file_name(segment), offset, sequence, reason }
 }

@@ -37,13 +37,8 @@ pub(crate) fn read_file(
     bytes_max: u64,
     buffer: &mut Vec<u8>,
 ) -> Result<(), WalError> {
-    let open = storage
-        .open_read(file)
-        .map_err(WalError::io("open", file))?;
-    let len = open
-        .len()
-        .map_err(WalError::io("measure", file))?
-        .min(bytes_max);
+    let open = storage.open_read(file).map_err(WalError::io("open", file))?;
+    let len = open.len().map_err(WalError::io("measure", file))?.min(bytes_max);
     buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
     let read = read_full(&*open, buffer, 0).map_err(WalError::io("read", file))?;
     buffer.truncate(read);
@@ -82,9 +77,7 @@ impl Segment<'_> {
                 }
             };
             self.visit_one(&frame, walked.end, visit)?;
-            walked
-                .digest
-                .update(rest.get(..frame.bytes).unwrap_or_default());
+            walked.digest.update(rest.get(..frame.bytes).unwrap_or_default());
             walked.last_sequence = frame.sequence;
             walked.durable_upto = walked.durable_upto.max(frame.durable_upto);
             walked.end += frame.bytes as u64;
@@ -117,10 +110,7 @@ impl Segment<'_> {
         let mut at = offset as usize;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
             // Most of the rest of a segment is zeros: step over them in words.
-            if rest
-                .first_chunk::<8>()
-                .is_some_and(|word| u64::from_le_bytes(*word) == 0)
-            {
+            if rest.first_chunk::<8>().is_some_and(|word| u64::from_le_bytes(*word) == 0) {
                 at += 8;
                 continue;
             }
@@ -138,22 +128,13 @@ impl Segment<'_> {
     /// Bytes from `offset` up to the last one that is not zero.
     pub(crate) fn tail(&self, offset: u64) -> &[u8] {
         let rest = self.bytes.get(offset as usize..).unwrap_or_default();
-        let used = rest
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
+        let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         rest.get(..used).unwrap_or_default()
     }
 
     pub(crate) fn corrupt(&self, offset: u64, sequence: Option<u64>, reason: String) -> WalError {
         let (segment, file) = (self.header.segment, self.file.to_owned());
-        WalError::Corrupt {
-            segment,
-            file,
-            offset,
-            sequence,
-            reason,
-        }
+        WalError::Corrupt { segment, file, offset, sequence, reason }
     }
 }
 

@@ -67,33 +67,15 @@ struct SparesState {
 
 impl IndexEntry {
     pub(crate) fn start_of(header: &Header) -> Self {
-        let Header {
-            segment,
-            first_sequence: sequence,
-            ..
-        } = *header;
-        Self {
-            sequence,
-            segment,
-            offset: HEADER_BYTES,
-        }
+        let Header { segment, first_sequence: sequence, .. } = *header;
+        Self { sequence, segment, offset: HEADER_BYTES }
     }
 }
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts {
-            storage,
-            options,
-            headers,
-            index,
-            used_bytes,
-            durable,
-        } = parts;
-        let identity = headers
-            .last()
-            .expect("a started log has a segment")
-            .identity;
+        let SharedParts { storage, options, headers, index, used_bytes, durable } = parts;
+        let identity = headers.last().expect("a started log has a segment").identity;
         // Re-written records may reach into the part that counts as waste: then there is no room
         // until the first spare is ready.
         let room = i64::try_from(options.segment_room()).unwrap_or(i64::MAX)
@@ -159,8 +141,7 @@ impl Shared {
 
     /// Gives back room that was reserved and not written.
     pub fn release(&self, bytes: u64) {
-        self.room
-            .fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.room.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// Room left.
@@ -239,24 +220,17 @@ impl Shared {
         let entry = entry.expect("the index begins with the first record");
         let headers = self.headers.read();
         let place = usize::try_from(entry.segment - 1).unwrap_or(usize::MAX);
-        let header = *headers
-            .get(place)
-            .expect("the index names segments there are");
+        let header = *headers.get(place).expect("the index names segments there are");
         drop(headers);
         let name = file_name(header.segment);
-        let file = self
-            .storage
-            .open_read(&name)
-            .map_err(WalError::io("open", &name))?;
+        let file = self.storage.open_read(&name).map_err(WalError::io("open", &name))?;
         Ok(Cursor::new(file, header, entry.offset, entry.sequence))
     }
 
     /// First sequence of the segment after `segment`, once there is one.
     pub(crate) fn end_of(&self, segment: u64) -> Option<u64> {
         let headers = self.headers.read();
-        headers
-            .get(usize::try_from(segment).unwrap_or(usize::MAX))
-            .map(|next| next.first_sequence)
+        headers.get(usize::try_from(segment).unwrap_or(usize::MAX)).map(|next| next.first_sequence)
     }
 
     pub(crate) fn add_index(&self, entry: IndexEntry) {

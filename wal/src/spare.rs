@@ -72,10 +72,7 @@ impl Preallocator {
     pub fn start(shared: Arc<Shared>) -> Self {
         let theirs = Arc::clone(&shared);
         let run = move || keep_ready(&theirs);
-        let thread = std::thread::Builder::new()
-            .name("preallocate".to_owned())
-            .spawn(run)
-            .ok();
+        let thread = std::thread::Builder::new().name("preallocate".to_owned()).spawn(run).ok();
         Self { shared, thread }
     }
 

@@ -15,11 +15,7 @@ pub struct Tail {
 
 impl Tail {
     pub(crate) fn new(shared: Arc<Shared>, from: u64) -> Self {
-        Self {
-            shared,
-            cursor: None,
-            next_sequence: from,
-        }
+        Self { shared, cursor: None, next_sequence: from }
     }
 
     /// Sequence of the next record.
@@ -39,9 +35,7 @@ impl Tail {
             return Ok(None);
         }
         self.find()?;
-        let Some(cursor) = &mut self.cursor else {
-            unreachable!("it was found just now")
-        };
+        let Some(cursor) = &mut self.cursor else { unreachable!("it was found just now") };
         match cursor.next(durable) {
             Ok(entry) => {
                 self.next_sequence += 1;

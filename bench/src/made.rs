@@ -1,0 +1,114 @@
+//! Logs made by hand, for the tests of everything that reads them.
+//!
+//! Written from `schema/journal-format.md`, as the reader is: neither uses the other.
+
+use crate::segment::{FORMAT, FRAME_HEADER_BYTES, HEADER_BYTES, HEADER_CRC, Header, MAGIC};
+
+/// Bytes of a payload under way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+/// What the envelope of a decision says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) at_ms: u64,
+    pub(crate) reference: Option<&'a str>,
+    /// First byte of the key's hash.
+    pub(crate) key: Option<u8>,
+    pub(crate) changes: &'a [(u32, u64)],
+}
+
+/// The header of segment `segment`, beginning at `first_sequence`.
+pub(crate) fn header(segment: u64, first_sequence: u64, chain: [u8; 32]) -> Vec<u8> {
+    let mut bytes =
+        Bytes(MAGIC.to_vec()).u32(FORMAT).raw(&[0; 4]).raw(&[7; 16]).u16(0).u16(0).u32(1);
+    for number in [segment, first_sequence, 1 << 20, 99 + segment] {
+        bytes = bytes.u64(number);
+    }
+    let Bytes(mut bytes) = bytes.raw(&[0; 24]).raw(&chain);
+    bytes.resize(HEADER_BYTES, 0);
+    let crc = crc32c::crc32c(&bytes).to_le_bytes();
+    bytes.splice(HEADER_CRC, crc);
+    bytes
+}
+
+/// A frame of the segment with that header.
+pub(crate) fn frame(header: &[u8], sequence: u64, durable_upto: u64, payload: &[u8]) -> Vec<u8> {
+    let seed = Header::parse(header).expect("a header").seed;
+    let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
+    let Bytes(mut covered) = Bytes::default().u64(sequence).u64(durable_upto).raw(payload);
+    covered.resize((FRAME_HEADER_BYTES + payload.len()).next_multiple_of(8) - 8, 0);
+    let crc = crc32c::crc32c_append(crc32c::crc32c_append(seed, &length), &covered);
+    [length.as_slice(), &crc.to_le_bytes(), &covered].concat()
+}
+
+impl Bytes {
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    pub(crate) fn u8(self, value: u8) -> Self {
+        self.raw(&[value])
+    }
+    pub(crate) fn u16(self, value: u16) -> Self {
+        self.raw(&value.to_le_bytes())
+    }
+    pub(crate) fn u32(self, value: u32) -> Self {
+        self.raw(&value.to_le_bytes())
+    }
+    pub(crate) fn u64(self, value: u64) -> Self {
+        self.raw(&value.to_le_bytes())
+    }
+    pub(crate) fn i64(self, value: i64) -> Self {
+        self.raw(&value.to_le_bytes())
+    }
+    pub(crate) fn text(self, text: &str) -> Self {
+        self.u64(text.len() as u64).raw(text.as_bytes())
+    }
+
+    /// Kind, version 1 and the envelope of a decision.
+    pub(crate) fn decision(kind: u16, about: About<'_>) -> Self {
+        let bytes = Self::default().u16(kind).u16(1).u64(about.at_ms).text("anyone");
+        let bytes = match about.reference {
+            None => bytes.u8(0),
+            Some(reference) => bytes.u8(1).text(reference),
+        };
+        let bytes = match about.key {
+            None => bytes.u8(0),
+            Some(key) => bytes.u8(1).u8(key).raw(&[0; 15]).raw(&[1; 8]),
+        };
+        let bytes = bytes.u64(about.changes.len() as u64);
+        about
+            .changes
+            .iter()
+            .fold(bytes, |bytes, (handle, version)| bytes.u32(*handle).u64(*version))
+    }
+
+    /// A product without a price; `oversell_limit` and `per_buyer_limit` are its terms.
+    pub(crate) fn created(about: About<'_>, id: &str, stock: u64, limits: (u32, u32)) -> Vec<u8> {
+        let bytes = Self::decision(3, about).text(id).text("A thing").u8(0).u8(0).u64(0);
+        let bytes = bytes.u64(u64::MAX).u32(limits.0).u32(0).u32(limits.1).u8(0).u8(0).u8(1);
+        bytes.u64(stock).0
+    }
+
+    /// An adjustment for the reason "received".
+    pub(crate) fn adjusted(about: About<'_>, delta: i64, stock: u64, unsold: i64) -> Vec<u8> {
+        Self::decision(5, about).u32(0).i64(delta).u32(0).u64(stock).i64(unsold).0
+    }
+
+    /// An order of one line without a price.
+    pub(crate) fn ordered(about: About<'_>, buyer_id: &str, quantity: u32) -> Vec<u8> {
+        Self::decision(6, about).text(buyer_id).u64(1).u32(0).u32(quantity).u8(0).0
+    }
+
+    /// One row of refusals: product 0, sold out.
+    pub(crate) fn refused(at_ms: u64, count: u64) -> Vec<u8> {
+        let about = About { at_ms, reference: None, key: None, changes: &[] };
+        Self::decision(7, about).u64(0).u64(1).u32(0).u8(0).u64(count).0
+    }
+
+    /// A process took the log over.
+    pub(crate) fn started(at_ms: u64) -> Vec<u8> {
+        Self::default().u16(1).u16(1).u64(at_ms).text("0.1.0").0
+    }
+}
