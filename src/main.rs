@@ -1,2 +1,3 @@
-//! x
+//! Starts the command line.
+
 fn main() {}

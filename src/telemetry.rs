@@ -1,5 +1,7 @@
-//! Names of metrics, in one place: prefix `doorbuster_`, base units, no label per product or
-//! buyer.
+//! Names of metrics and the recorder behind `/metrics`, in one place: prefix `doorbuster_`, base
+//! units, no label per product or buyer.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Jumps of the wall clock that the partition's clock did not follow.
 pub const CLOCK_JUMPS: &str = "doorbuster_clock_jumps_total";
@@ -7,3 +9,43 @@ pub const CLOCK_JUMPS: &str = "doorbuster_clock_jumps_total";
 pub const SYNC_SECONDS: &str = "doorbuster_journal_sync_duration_seconds";
 /// Records written with one sync.
 pub const BATCH_RECORDS: &str = "doorbuster_journal_batch_records";
+/// Highest sequence on stable storage.
+pub const DURABLE_SEQUENCE: &str = "doorbuster_journal_durable_sequence";
+/// Decisions and refusals, by kind and outcome.
+pub const DECISIONS: &str = "doorbuster_decisions_total";
+/// Time from a request's head to its answer, by route, method and code.
+pub const REQUEST_SECONDS: &str = "doorbuster_http_request_duration_seconds";
+/// How far recovery is, from 0 to 1.
+pub const RECOVERY_PROGRESS: &str = "doorbuster_recovery_progress_ratio";
+/// Age of the oldest durable record that is not in SQL.
+pub const PROJECTION_LAG_SECONDS: &str = "doorbuster_projection_lag_seconds";
+/// Durable records that are not in SQL.
+pub const PROJECTION_LAG_RECORDS: &str = "doorbuster_projection_lag_records";
+/// Records in quarantine.
+pub const QUARANTINED: &str = "doorbuster_quarantined_records";
+/// Bytes free where the data lies.
+pub const DATA_FREE_BYTES: &str = "doorbuster_data_free_bytes";
+/// What waits, by queue.
+pub const QUEUE_DEPTH: &str = "doorbuster_queue_depth";
+/// Live holds.
+pub const LIVE_HOLDS: &str = "doorbuster_live_holds";
+/// Idempotency keys kept and reserved.
+pub const IDEMPOTENCY_KEYS: &str = "doorbuster_idempotency_keys";
+/// 1, with the version of the binary.
+pub const BUILD_INFO: &str = "doorbuster_build_info";
+
+/// Installs the process's recorder; what it returns renders `/metrics`.
+///
+/// # Errors
+/// A recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let seconds =
+        [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5];
+    let records = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 5e3];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(Matcher::Full(BATCH_RECORDS.to_owned()), &records)?
+        .install_recorder()?;
+    metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}

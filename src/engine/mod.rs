@@ -24,6 +24,7 @@ mod health;
 mod idempotency;
 mod partition;
 mod partition_actor;
+pub mod ports;
 mod product_actor;
 mod recovery;
 mod refusal_counts;

@@ -1,0 +1,1 @@
+//! The HTTP layer: stateless; parses, authenticates, asks the engine, renders.

@@ -1,0 +1,1 @@
+//! The projection: durable records, in order, exactly once, into SQL.
