@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::OutputArgs;
 use super::settings::SettingsArgs;
-use crate::config::{Config, SETTINGS};
+use crate::config::SETTINGS;
 
 /// `config …`
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Print a settings file with every setting, its default and what it does
     Example,
     /// Print the settings in force and where each came from; secrets are not shown
@@ -21,7 +21,7 @@ pub enum ConfigCommand {
 
 /// `config show`
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub struct ShowArgs {
 
 /// `config check`
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -101,7 +101,7 @@ fn example() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Layers;
+    use crate::config::{Config, Layers};
 
     #[test]
     fn the_example_is_a_settings_file_and_lies_in_the_repository() {

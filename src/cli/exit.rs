@@ -10,7 +10,7 @@ use crate::journal::ReadError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// All of it was done and every check passed.
     Done = 0,
     /// It was done, and a check failed.

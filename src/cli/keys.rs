@@ -11,14 +11,14 @@ use crate::http::Keys;
 
 /// `keys …`
 #[derive(Debug, Subcommand)]
-pub enum KeysCommand {
+pub(super) enum KeysCommand {
     /// Make a key: prints it once, and the line for the keys file
     New(NewArgs),
 }
 
 /// `keys new`
 #[derive(Debug, Args)]
-pub struct NewArgs {
+pub(super) struct NewArgs {
     /// Name of the key: the principal in every record it makes, 1 to 64 of A-Z a-z 0-9 . _ : -
     name: String,
     /// What it may do: read, sell, manage, with commas between

@@ -4,12 +4,14 @@
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
 mod config;
+mod data_dir;
 mod exit;
+mod files;
 mod health;
-mod keys;
+mod logging;
 mod output;
 mod record_json;
-mod serve;
+mod recovery;
 mod settings;
 mod wal;
 
@@ -36,14 +38,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Sell: recover the journal, answer HTTP, fill the database behind it
-    Serve(serve::ServeArgs),
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
-    /// Make API keys
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
     /// Show and check settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -67,9 +64,7 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<exit::Exit> {
         match self {
-            Self::Serve(args) => args.run(),
             Self::Wal(command) => command.run(),
-            Self::Keys(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
         }

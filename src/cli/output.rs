@@ -9,13 +9,13 @@ use serde::Serialize;
 
 /// How a result is shown.
 #[derive(Debug, Clone, Default, Args)]
-pub struct OutputArgs {
+pub(super) struct OutputArgs {
     /// Print the result as JSON on standard output
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
     /// Write the result as JSON into this file
     #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 }
 
 impl OutputArgs {

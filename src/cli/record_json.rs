@@ -152,20 +152,27 @@ fn body<'a>(decision: &'a Decision, names: &Names) -> BodyJson<'a> {
         },
         Decision::OrderPlaced(order) => BodyJson::OrderPlaced {
             buyer_id: order.buyer_id.as_str(),
-            lines: (1..).zip(&order.lines).map(|(line_no, line)| LineJson {
-                line_no,
-                product_id: names.of(line.product),
-                quantity: line.quantity.units(),
-                unit_price: line.unit_price.map(money),
-            }).collect(),
+            lines: (1..)
+                .zip(&order.lines)
+                .map(|(line_no, line)| LineJson {
+                    line_no,
+                    product_id: names.of(line.product),
+                    quantity: line.quantity.units(),
+                    unit_price: line.unit_price.map(money),
+                })
+                .collect(),
         },
         Decision::RefusalsCounted(counted) => BodyJson::RefusalsCounted {
             minute: rfc3339(counted.minute_ms),
-            rows: counted.rows.iter().map(|row| RowJson {
-                product_id: names.of(row.product),
-                reason: row.reason.as_str(),
-                count: row.count,
-            }).collect(),
+            rows: counted
+                .rows
+                .iter()
+                .map(|row| RowJson {
+                    product_id: names.of(row.product),
+                    reason: row.reason.as_str(),
+                    count: row.count,
+                })
+                .collect(),
         },
     }
 }
@@ -203,7 +210,10 @@ fn patch(patch: &TermsPatch) -> serde_json::Map<String, serde_json::Value> {
     let text = |value: &str| serde_json::Value::from(value);
     put("name", given(&patch.name).map(|name| text(name.as_str())));
     put("price", given(&patch.price).map(|price| serde_json::json!(price.map(money))));
-    put("sale_id", given(&patch.sale_id).map(|sale| serde_json::json!(sale.map(|sale| sale.to_string()))));
+    put(
+        "sale_id",
+        given(&patch.sale_id).map(|sale| serde_json::json!(sale.map(|sale| sale.to_string()))),
+    );
     put("opens_at", given(&patch.opens_at_ms).map(|at| serde_json::json!(at.map(rfc3339))));
     put("closes_at", given(&patch.closes_at_ms).map(|at| serde_json::json!(at.map(rfc3339))));
     put("oversell_limit", given(&patch.oversell_limit).map(Into::into));

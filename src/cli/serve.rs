@@ -31,7 +31,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// `serve`
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     /// Start though the wall clock and the last record are far apart: both times, as the error

@@ -16,7 +16,7 @@ const CONFIG_VARIABLE: &str = "DOORBUSTER_CONFIG";
 
 /// Flags of all settings, and `--config`.
 #[derive(Debug, Clone, Default)]
-pub struct SettingsArgs {
+pub(super) struct SettingsArgs {
     flags: Vec<(String, String)>,
     config: Option<PathBuf>,
 }
@@ -71,7 +71,8 @@ impl SettingsArgs {
     /// # Errors
     /// A file that cannot be read, or settings that do not exist.
     pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
-        let file = self.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(Into::into));
+        let file =
+            self.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(Into::into));
         let file = file.map(|path| read(&path)).transpose()?;
         let text = |os: std::ffi::OsString| os.into_string().ok();
         let environment =

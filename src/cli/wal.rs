@@ -19,7 +19,7 @@ use crate::journal::{JournalIdentity, decode};
 
 /// `wal …`
 #[derive(Debug, Subcommand)]
-pub enum WalCommand {
+pub(super) enum WalCommand {
     /// Show the segments: ranges, sizes, watermark
     Inspect(InspectArgs),
     /// Check every frame, the chain, and that each record can follow the ones before it
@@ -30,7 +30,7 @@ pub enum WalCommand {
 
 /// Which log.
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(super) struct LogArgs {
     /// Data directory
     #[arg(long, value_name = "DIR", default_value = "./data", env = "DOORBUSTER_DATA_DIR")]
     data_dir: PathBuf,
@@ -38,7 +38,7 @@ pub struct LogArgs {
 
 /// `wal inspect`, `wal verify`
 #[derive(Debug, Args)]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub struct InspectArgs {
 
 /// `wal dump`
 #[derive(Debug, Args)]
-pub struct DumpArgs {
+pub(super) struct DumpArgs {
     #[command(flatten)]
     log: LogArgs,
     /// First sequence
@@ -119,7 +119,8 @@ fn replay(
     visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
 ) -> anyhow::Result<Replayed> {
     let bar = ProgressBar::new(scan.bytes_total());
-    let style = ProgressStyle::with_template("reading the log {bar:30} {bytes}/{total_bytes} {eta}");
+    let style =
+        ProgressStyle::with_template("reading the log {bar:30} {bytes}/{total_bytes} {eta}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let replayed = scan.replay(visit, &mut |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
@@ -137,9 +138,8 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<Exit> {
 fn verify(args: &InspectArgs) -> anyhow::Result<Exit> {
     let scan = open(&args.log.data_dir)?;
     let mut recovered = Recovered::new(usize::MAX);
-    let replayed = replay(&scan, &mut |entry| {
-        recovered.replay(Sequence::new(entry.sequence), entry.payload)
-    })?;
+    let replayed =
+        replay(&scan, &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload))?;
     let mut report = report(scan.identity(), replayed);
     let figures = || recovered.inventory.products().map(|(_, product)| product.figures);
     report.state = Some(StateJson {
@@ -220,7 +220,7 @@ fn show(report: &LogJson, out: &mut String) {
     let LogJson { journal_id, partition, epoch, .. } = report;
     out.push_str(&format!("journal {journal_id}, partition {partition}, epoch {epoch}\n"));
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["segment", "sequences", "records", "used bytes", "file bytes", "sha256"]);
     for segment in &report.segments {
         table.add_row([
