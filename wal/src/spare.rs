@@ -99,8 +99,8 @@ fn keep_ready(shared: &Shared) {
     while !shared.spares.stopped() {
         match shared.prepare_spare() {
             Ok(true) => {}
-            Ok(false) => shared.spares.wait_taken(None),
-            Err(_) => shared.spares.wait_taken(Some(RETRY_AFTER)),
+            Ok(false) => shared.spares.wait_wanted(shared.options.spare_segments),
+            Err(_) => shared.spares.wait_before_retry(RETRY_AFTER),
         }
     }
 }
