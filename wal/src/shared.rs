@@ -291,7 +291,7 @@ impl Spares {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemStorage, Storage as _};
+    use crate::MemStorage;
 
     #[test]
     fn a_spare_taken_before_the_wait_is_not_missed() {
