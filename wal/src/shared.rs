@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::cursor::Cursor;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
-use crate::spare::{self, Spare, TEMPORARY};
+use crate::spare::{self, Spare};
 use crate::storage::Storage;
 use crate::tail::Tail;
 use crate::{Identity, Options, WalError};
@@ -250,7 +250,7 @@ impl Spares {
             return None;
         }
         state.made += 1;
-        Some(format!("spare-{}{TEMPORARY}", state.made))
+        Some(spare::file_name(state.made))
     }
 
     fn add(&self, spare: Spare) {
