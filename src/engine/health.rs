@@ -74,8 +74,15 @@ impl Health {
     /// The journal failed: final.
     pub(super) fn fail(&self, error: &JournalError) {
         let reason = error.to_string();
+        {
+            let mut failed = self.failed.lock();
+            // What failed first is why; the rest is told so as well.
+            if failed.is_some() {
+                return;
+            }
+            *failed = Some(reason.clone());
+        }
         tracing::error!(%reason, "the journal failed; in-flight outcomes are unknown until restart");
-        *self.failed.lock() = Some(reason.clone());
         if let Some(then) = self.on_failure.lock().take() {
             then(reason);
         }
