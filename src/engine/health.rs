@@ -15,8 +15,10 @@ pub struct Health {
     draining: AtomicBool,
     failed: Mutex<Option<String>>,
     /// Told once when the journal fails, so that the process can end.
-    on_failure: Mutex<Option<Box<dyn FnOnce(String) + Send>>>,
+    on_failure: Mutex<Option<OnFailure>>,
 }
+
+type OnFailure = Box<dyn FnOnce(String) + Send>;
 
 /// What `/readyz` says.
 #[derive(Debug, Clone, PartialEq)]
