@@ -197,7 +197,9 @@ mod tests {
         assert_eq!(heard(503, "outcome-unknown"), Ok(Heard::Silence));
         assert_eq!(heard(409, "key-in-flight"), Ok(Heard::Silence));
         assert_eq!(heard(500, "anything"), Ok(Heard::Silence));
-        for (status, name) in [(409, "paused"), (422, "invalid"), (404, "unknown-product"), (503, "sold-out")] {
+        for (status, name) in
+            [(409, "paused"), (422, "invalid"), (404, "unknown-product"), (503, "sold-out")]
+        {
             assert!(heard(status, name).is_err(), "{name}");
         }
     }

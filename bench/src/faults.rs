@@ -21,6 +21,8 @@ pub enum FaultKind {
     Contradicted,
     /// The log does not hold together by itself.
     Broken,
+    /// An answer left before what it says was on stable storage.
+    Early,
     /// The database differs from the log.
     Projection,
 }
