@@ -23,6 +23,8 @@ pub enum FaultKind {
     Broken,
     /// An answer left before what it says was on stable storage.
     Early,
+    /// Something kept a purchase from being sold in time that must not.
+    Refused,
     /// The database differs from the log.
     Projection,
 }

@@ -5,6 +5,8 @@
 //!   must come after
 //! fdatasync of the segment that holds s       line on which it returned, having begun after
 //! pwrite of the bytes of frame s              the line on which that returned
+//! and after
+//! fsync of the directory                      which began after the segment got its name
 //! ```
 //!
 //! Which bytes are frame s is read from the log afterwards; that they are the bytes written then
@@ -62,6 +64,9 @@ struct Segment {
     written: BTreeMap<u64, Written>,
     /// Begin and return of each sync, in order.
     syncs: Vec<(At, At)>,
+    /// When it got its name, and when the directory's sync after that returned.
+    renamed: Option<At>,
+    named: Option<At>,
 }
 
 /// Checks that no answer left early. `frames` are the log's by sequence, `heard` the sequences
@@ -128,8 +133,12 @@ fn durable(
     let written = segment.written_at(frame).ok_or("its frame was never written")?;
     let after = |(began, _): &&(At, At)| began.line > written.line;
     let sync = segment.syncs.iter().find(after);
-    sync.map(|(_, returned)| *returned)
-        .ok_or_else(|| format!("{} was never synced after its frame was written", frame.file))
+    let (_, returned) =
+        sync.ok_or_else(|| format!("{} was never synced after its frame was written", frame.file))?;
+    let named = segment
+        .named
+        .ok_or_else(|| format!("the directory was never synced after {} was named", frame.file))?;
+    Ok(named.max(*returned))
 }
 
 impl Segment {
@@ -157,9 +166,21 @@ fn segment_name(path: &str) -> Option<&str> {
 
 fn segments<'a>(calls: &'a [Call], faults: &mut Faults) -> HashMap<&'a str, Segment> {
     let mut segments: HashMap<&str, Segment> = HashMap::new();
+    // Segments that have their name, and where: directory and name.
+    let mut renamed: Vec<(&str, &str)> = Vec::new();
     for call in calls {
-        let (Some(name), Some(ended)) = (segment_name(&call.target), call.ended) else { continue };
-        let Some(result) = call.result else { continue };
+        let (Some(ended), Some(result)) = (call.ended, call.result) else { continue };
+        if call.name.starts_with("rename") {
+            let to = std::str::from_utf8(&call.bytes).unwrap_or_default();
+            if let Some(name) = segment_name(to) {
+                segments.entry(name).or_default().renamed = Some(ended);
+                renamed.push((to, name));
+            }
+        }
+        if call.name == "fsync" {
+            name_synced(&mut segments, &renamed, call, ended);
+        }
+        let Some(name) = segment_name(&call.target) else { continue };
         let segment = segments.entry(name).or_default();
         match call.name.as_str() {
             "pwrite64" => {
@@ -181,6 +202,24 @@ fn segments<'a>(calls: &'a [Call], faults: &mut Faults) -> HashMap<&'a str, Segm
         }
     }
     segments
+}
+
+/// A directory was synced: segments that had got their name in it before are there for good.
+fn name_synced<'a>(
+    segments: &mut HashMap<&'a str, Segment>,
+    renamed: &[(&str, &'a str)],
+    call: &Call,
+    ended: At,
+) {
+    for (to, name) in renamed {
+        // The two paths of a rename stand one behind the other in its bytes.
+        let inside = to.ends_with(&format!("{}/{name}", call.target));
+        let Some(segment) = segments.get_mut(name) else { continue };
+        let before = segment.renamed.is_some_and(|renamed| renamed.line < call.began.line);
+        if inside && before && segment.named.is_none() {
+            segment.named = Some(ended);
+        }
+    }
 }
 
 /// The bytes that left on one connection, and where each part of them began to leave.
@@ -277,8 +316,21 @@ mod tests {
         format!("sendto(9<TCP:[a->b]>, \"{}\", {length}, 0, NULL, 0) = {length}", hex(bytes))
     }
 
+    /// The segment gets its name, and the directory is synced.
+    fn naming() -> [(u32, String); 2] {
+        let (from, to) = (hex(b"/d/journal/spare.tmp"), hex(WAL.as_bytes()));
+        [
+            (1, format!("rename(\"{from}\", \"{to}\") = 0")),
+            (1, format!("fsync(5<{}>) = 0", hex(b"/d/journal"))),
+        ]
+    }
+
     /// Lines of threads; frames 1, 2 and 3 of 32 bytes each behind the header.
     fn check_lines(lines: &[(u32, String)], heard: &[u64]) -> (Proven, Faults) {
+        check_all(&[naming().as_slice(), lines].concat(), heard)
+    }
+
+    fn check_all(lines: &[(u32, String)], heard: &[u64]) -> (Proven, Faults) {
         let line = |(place, (thread, rest)): (usize, &(u32, String))| {
             format!("{thread} 5.{:06} {rest}\n", place * 10)
         };
@@ -348,17 +400,32 @@ mod tests {
             sent(),
             (1, "<... fdatasync resumed>) = 0".to_owned()),
         ];
-        fails(&within, FaultKind::Early, "left on line 3");
+        fails(&within, FaultKind::Early, "left on line 5");
         // The first byte counts, not the last.
         let whole = answer(1);
         let (head, tail) = whole.split_at(9);
         let lines = [written(), (2, send(head)), synced(), (2, send(tail))];
-        fails(&lines, FaultKind::Early, "left on line 2");
+        fails(&lines, FaultKind::Early, "left on line 4");
         fails(
             &[written(), (1, sync(") = -1 EIO (Input/output error)")), sent()],
             FaultKind::Early,
             "never synced",
         );
+    }
+
+    #[test]
+    fn a_name_that_is_not_synced_is_found() {
+        let [named, directory] = naming();
+        let (written, synced) = ((1, write(4096, 32)), (1, sync(") = 0")));
+        let sent = (2, send(&answer(1)));
+        let fails = |lines: &[(u32, String)]| {
+            let (_, faults) = check_all(lines, &[]);
+            assert_eq!(faults.of(FaultKind::Early), 1, "{faults}");
+        };
+        fails(&[named.clone(), written.clone(), synced.clone(), sent.clone()]);
+        let before = [directory.clone(), named.clone(), written.clone(), synced.clone()];
+        fails(&[before.as_slice(), std::slice::from_ref(&sent)].concat());
+        fails(&[named, written, synced, sent, directory]);
     }
 
     #[test]
