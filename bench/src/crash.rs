@@ -279,9 +279,8 @@ impl<'a> Campaign<'a> {
 
     /// Waits for the projection and compares it. The server is at rest.
     async fn look_at_database(&mut self) -> anyhow::Result<()> {
-        let reader = self.database.open().await?;
         let upto = self.checker.model().last_decision();
-        rows::caught_up(&reader, upto, PROJECTION_LIMIT).await?;
+        let reader = rows::caught_up(&self.database, upto, PROJECTION_LIMIT).await?;
         self.report.database =
             rows::compare(&self.data_dir, &reader, &mut self.report.faults).await?;
         self.report.database_checks += 1;

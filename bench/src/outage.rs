@@ -168,8 +168,7 @@ async fn check_database(
     data_dir: &Path,
 ) -> anyhow::Result<()> {
     ensure!(upto > 0, "nothing was sold");
-    let reader = database.open().await?;
-    rows::caught_up(&reader, upto, CATCH_UP_LIMIT).await?;
+    let reader = rows::caught_up(database, upto, CATCH_UP_LIMIT).await?;
     report.database = rows::compare(data_dir, &reader, &mut report.faults).await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::database::{Reader, Row};
+use crate::database::{Database, Reader, Row};
 use crate::faults::{FaultKind, Faults};
 use crate::log::Log;
 use crate::model::Model;
@@ -50,25 +50,35 @@ struct Expected {
     model: Model,
 }
 
-/// Waits until the projection is complete up to `sequence`.
+/// Opens a database once the projection is complete up to `sequence`: it may not be there yet.
 ///
 /// # Errors
 /// It takes longer than `limit`.
-pub async fn caught_up(reader: &Reader, sequence: u64, limit: Duration) -> anyhow::Result<()> {
+pub async fn caught_up(
+    database: &Database,
+    sequence: u64,
+    limit: Duration,
+) -> anyhow::Result<Reader> {
     let until = Instant::now() + limit;
     loop {
-        let reached = reader
-            .number("SELECT CAST(COALESCE(MAX(sequence), 0) AS text) FROM progress")
-            .await
-            .context("cannot read progress")?;
-        if reached >= sequence {
-            return Ok(());
-        }
+        let reached = progress(database).await;
+        let told = match reached {
+            Ok((reader, reached)) if reached >= sequence => return Ok(reader),
+            Ok((_, reached)) => format!("it is at {reached}"),
+            Err(error) => format!("{error:#}"),
+        };
         if Instant::now() > until {
-            bail!("the projection is at {reached} of {sequence} after {limit:?}");
+            bail!("the projection is not at {sequence} after {limit:?}: {told}");
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+async fn progress(database: &Database) -> anyhow::Result<(Reader, u64)> {
+    let reader = database.open().await?;
+    let sql = "SELECT CAST(COALESCE(MAX(sequence), 0) AS text) FROM progress";
+    let reached = reader.number(sql).await.context("cannot read progress")?;
+    Ok((reader, reached))
 }
 
 /// Compares a database with a log that nobody writes any more, or that is at rest.

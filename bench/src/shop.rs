@@ -31,7 +31,7 @@ pub enum Mix {
         /// Most wares.
         wares_max: u16,
     },
-    /// Purchases that the stock always allows.
+    /// Purchases of the newest ware, whose stock always allows them.
     Purchases,
 }
 
@@ -91,6 +91,11 @@ impl Shop {
             open: Vec::new(),
             journal: None,
         }
+    }
+
+    /// Asks for something else from now on.
+    pub fn set_mix(&mut self, mix: Mix) {
+        self.mix = mix;
     }
 
     /// Notes the creation of a new ware; gives the request's number.
@@ -164,6 +169,9 @@ impl Shop {
     }
 
     fn ware(&mut self) -> Option<u16> {
+        if self.mix == Mix::Purchases {
+            return self.open.last().copied();
+        }
         let fresh = self.open.len().saturating_sub(FRESH);
         let from = if self.draws.once_in(8) { 0 } else { fresh };
         let wares = self.open.get(from..).filter(|wares| !wares.is_empty())?;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::task::LocalSet;
 
 use crate::checker::Checker;
-use crate::crowd::{self, Crowd, Manners};
+use crate::crowd::{self, Crowd, Manners, SharedShop};
 use crate::faults::Faults;
 use crate::log::Log;
 use crate::notes::Fate;
@@ -31,7 +31,7 @@ use crate::strace;
 const CALLS: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,\
                      fdatasync,fsync,sync_file_range,rename,renameat,renameat2,mmap,io_uring_enter";
 /// Bytes of each string that are shown: more than any answer that tells of a record.
-const SHOWN: &str = "4096";
+const SHOWN: &str = "1024";
 const START_LIMIT: Duration = Duration::from_secs(60);
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 const END_LIMIT: Duration = Duration::from_secs(60);
@@ -44,8 +44,10 @@ pub struct TracePlan {
     pub engine: PathBuf,
     /// Where the data directory is made.
     pub data_root: PathBuf,
-    /// Requests, about.
+    /// Requests of all kinds, about.
     pub requests: u64,
+    /// Purchases after these, about: enough of them fill a segment.
+    pub purchases: u64,
     /// Connections.
     pub connections: usize,
     /// Size of a segment.
@@ -106,17 +108,27 @@ async fn sell(plan: &TracePlan, directory: &Path, trace: &Path) -> anyhow::Resul
         crowd::stock_up(address, &shop, START_LIMIT).await?;
     }
     let crowd = Crowd::open(address, plan.connections, &shop, &Manners::default());
-    let until = Instant::now() + RUN_LIMIT;
-    while shop.borrow().counts.requests < plan.requests {
-        ensure!(Instant::now() < until, "{} requests in {RUN_LIMIT:?}", plan.requests);
-        tokio::time::sleep(POLL).await;
-    }
+    asked(&shop, plan.requests).await?;
+    crowd.leave().await?;
+    shop.borrow_mut().set_mix(Mix::Purchases);
+    crowd::stock_up(address, &shop, START_LIMIT).await?;
+    let crowd = Crowd::open(address, plan.connections, &shop, &Manners::default());
+    asked(&shop, plan.requests + plan.purchases).await?;
     crowd.leave().await?;
     let pid = process.pid();
     let status = process.terminate(END_LIMIT).await?;
     ensure!(status.success(), "SIGTERM ended the traced server with {status}");
     written(trace, pid).await?;
     Rc::into_inner(shop).map(RefCell::into_inner).context("a connection is still there")
+}
+
+async fn asked(shop: &SharedShop, requests: u64) -> anyhow::Result<()> {
+    let until = Instant::now() + RUN_LIMIT;
+    while shop.borrow().counts.requests < requests {
+        ensure!(Instant::now() < until, "not {requests} requests in {RUN_LIMIT:?}");
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
 }
 
 /// Waits until the tracer has written the process's end.

@@ -19,7 +19,8 @@ fn no_answer_leaves_before_its_sync_in_the_trace() {
     let plan = TracePlan {
         engine: support::engine(),
         data_root: std::env::temp_dir(),
-        requests: 8_000,
+        requests: 1_000,
+        purchases: 7_500,
         connections: 16,
         segment_bytes: 1 << 20,
         keep: None,

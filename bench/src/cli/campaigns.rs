@@ -56,11 +56,14 @@ pub(super) struct CrashArgs {
 /// `trace`
 #[derive(Debug, clap::Args)]
 pub(super) struct TraceArgs {
-    /// Requests, about.
-    #[arg(long, default_value_t = 5_000)]
+    /// Requests of all kinds, about.
+    #[arg(long, default_value_t = 2_000)]
     requests: u64,
+    /// Purchases after these, about: so many fill a segment.
+    #[arg(long, default_value_t = 10_000)]
+    purchases: u64,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 16)]
     connections: usize,
     /// Bytes of a journal segment: the smallest that the engine takes, so that some are filled.
     #[arg(long, default_value_t = 1 << 20)]
@@ -200,6 +203,7 @@ impl TraceArgs {
             engine: self.common.engine()?,
             data_root: self.common.data_root(),
             requests: self.requests,
+            purchases: self.purchases,
             connections: self.connections,
             segment_bytes: self.segment_bytes,
             keep: self.keep,
