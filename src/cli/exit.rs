@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::play::server::ServerEnded;
 use crate::journal::JournalError;
 
 /// How a command ended.
@@ -33,6 +34,12 @@ impl Exit {
         for cause in error.chain() {
             if cause.is::<UsageError>() {
                 return Self::Usage;
+            }
+            // A server that a command started tells for itself what was wrong.
+            match cause.downcast_ref::<ServerEnded>().and_then(ServerEnded::code) {
+                Some(3) => return Self::DamagedLog,
+                Some(4) => return Self::InUse,
+                _ => {}
             }
             if let Some(JournalError::Corrupt { .. }) = cause.downcast_ref::<JournalError>() {
                 return Self::DamagedLog;

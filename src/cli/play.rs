@@ -20,6 +20,8 @@ pub(super) mod number;
 pub(super) mod pool;
 pub(super) mod purchase;
 pub(super) mod server;
+pub(super) mod stage;
 pub(super) mod stopwatch;
+pub(super) mod table;
 pub(super) mod witness;
 pub(super) mod workplace;

@@ -133,19 +133,55 @@ impl Wish {
 /// Buys, as long as it takes.
 pub(crate) async fn buy(caller: &Caller, wish: &Wish, trouble: &Trouble) -> Outcome {
     let body = wish.body();
-    let (since, mut pause, mut unknown) = (Stopwatch::start(), PAUSE_FIRST, false);
     add_one(&trouble.in_flight);
-    let outcome = loop {
-        let (why, wait) = match caller.post("/v1/purchases", &wish.key, &body).await {
-            Ok(reply) => match judge(&reply, wish) {
-                Judged::Outcome(outcome) => {
-                    break resolved(outcome, unknown, reply.replayed, trouble);
-                }
-                Judged::AskAgain { unheard } => {
-                    unknown |= unheard;
-                    (format!("{} {}", reply.status, reply.problem()), reply.retry_after)
-                }
-            },
+    let asked = ask(caller, "/v1/purchases", &wish.key, &body, trouble).await;
+    trouble.in_flight.set(trouble.in_flight.get() - 1);
+    match asked {
+        Ok(Heard { reply, unknown }) => {
+            resolved(judge(&reply, wish), unknown, reply.replayed, trouble)
+        }
+        Err(NeverHeard { why, unknown }) => {
+            let what = format!("no outcome within {} s: {why}", PATIENCE.as_secs());
+            resolved(Outcome::Failed { what }, unknown, false, trouble)
+        }
+    }
+}
+
+/// An answer that stands.
+pub(crate) struct Heard {
+    /// The answer.
+    pub(crate) reply: Reply,
+    /// Whether an attempt before it may have been acted on without being heard of.
+    unknown: bool,
+}
+
+/// No answer that stands came in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no outcome: {why}")]
+pub(crate) struct NeverHeard {
+    why: String,
+    unknown: bool,
+}
+
+/// Asks under one key until there is an answer that stands.
+///
+/// # Errors
+/// The patience ended.
+pub(crate) async fn ask(
+    caller: &Caller,
+    path: &str,
+    key: &str,
+    body: &Value,
+    trouble: &Trouble,
+) -> Result<Heard, NeverHeard> {
+    let (since, mut pause, mut unknown) = (Stopwatch::start(), PAUSE_FIRST, false);
+    loop {
+        let (why, wait) = match caller.post(path, key, body).await {
+            Ok(reply) if !asks_again(&reply) => return Ok(Heard { reply, unknown }),
+            Ok(reply) => {
+                unknown |= reply.problem() == "outcome-unknown";
+                (format!("{} {}", reply.status, reply.problem()), reply.retry_after)
+            }
             Err(CallError::NotSent(_)) => ("not connected".to_owned(), None),
             Err(CallError::Unheard(_)) => {
                 unknown = true;
@@ -154,17 +190,15 @@ pub(crate) async fn buy(caller: &Caller, wish: &Wish, trouble: &Trouble) -> Outc
         };
         trouble.again(why.trim());
         if since.elapsed() > PATIENCE {
-            let what = format!("no outcome within {} s: {why}", PATIENCE.as_secs());
-            if unknown {
-                add_one(&trouble.unknown);
-            }
-            break Outcome::Failed { what };
+            return Err(NeverHeard { why, unknown });
         }
         tokio::time::sleep(wait.unwrap_or(pause).min(RETRY_AFTER_MAX)).await;
         pause = (pause * 2).min(PAUSE_MAX);
-    };
-    trouble.in_flight.set(trouble.in_flight.get() - 1);
-    outcome
+    }
+}
+
+fn asks_again(reply: &Reply) -> bool {
+    reply.status == 503 || ASK_AGAIN.contains(&reply.problem())
 }
 
 /// Counts what became of an outcome that was unknown.
@@ -180,22 +214,15 @@ fn resolved(outcome: Outcome, unknown: bool, replayed: bool, trouble: &Trouble) 
     outcome
 }
 
-enum Judged {
-    Outcome(Outcome),
-    AskAgain { unheard: bool },
-}
-
-/// What an answer means for the wish.
-fn judge(reply: &Reply, wish: &Wish) -> Judged {
-    let problem = reply.problem();
-    if reply.status == 503 || ASK_AGAIN.contains(&problem) {
-        return Judged::AskAgain { unheard: problem == "outcome-unknown" };
-    }
-    Judged::Outcome(match reply.status {
+/// What an answer that stands means for the wish.
+fn judge(reply: &Reply, wish: &Wish) -> Outcome {
+    match reply.status {
         201 => sold(reply, wish),
-        409 if !problem.is_empty() => Outcome::Refused { reason: problem.to_owned() },
+        409 if !reply.problem().is_empty() => {
+            Outcome::Refused { reason: reply.problem().to_owned() }
+        }
         _ => Outcome::Failed { what: reply.words() },
-    })
+    }
 }
 
 /// The order of a 201, if it is what was asked for.
@@ -253,15 +280,14 @@ mod tests {
              "unit_price": {"amount_minor": 255, "currency": "GBP"}}]})
     }
 
-    /// What a status and a body mean: `again`, `unheard`, or the outcome's first letters.
+    /// What a status and a body mean: `again`, or the outcome.
     fn check(status: u16, body: Value, expected: &str) {
         let reply = Reply { status, replayed: false, retry_after: None, body };
         let said = match judge(&reply, &wish()) {
-            Judged::AskAgain { unheard: true } => "unheard".to_owned(),
-            Judged::AskAgain { unheard: false } => "again".to_owned(),
-            Judged::Outcome(Outcome::Sold { order_id, .. }) => format!("sold {order_id}"),
-            Judged::Outcome(Outcome::Refused { reason }) => format!("refused {reason}"),
-            Judged::Outcome(Outcome::Failed { what }) => format!("failed {what}"),
+            _ if asks_again(&reply) => "again".to_owned(),
+            Outcome::Sold { order_id, .. } => format!("sold {order_id}"),
+            Outcome::Refused { reason } => format!("refused {reason}"),
+            Outcome::Failed { what } => format!("failed {what}"),
         };
         assert!(said.starts_with(expected), "{status}: {said}, not {expected}");
     }
@@ -278,7 +304,7 @@ mod tests {
         check(409, problem("sold-out"), "refused sold-out");
         check(409, problem("limit-reached"), "refused limit-reached");
         check(409, problem("key-in-flight"), "again");
-        check(503, problem("outcome-unknown"), "unheard");
+        check(503, problem("outcome-unknown"), "again");
         check(503, problem("not-decided"), "again");
         check(503, Value::Null, "again");
         check(408, problem("request-timeout"), "again");

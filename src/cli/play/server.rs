@@ -23,6 +23,15 @@ const START_LIMIT: Duration = Duration::from_secs(300);
 /// How long an orderly end may take: answers in flight, a sync, the projection.
 const END_LIMIT: Duration = Duration::from_secs(120);
 
+/// A server of ours ended when it should not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the server ended {when} ({status}); its last lines:\n{tail}")]
+pub(crate) struct ServerEnded {
+    when: String,
+    status: ExitStatus,
+    tail: String,
+}
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -40,6 +49,13 @@ pub(crate) struct OwnServer {
     child: Child,
     pid: Pid,
     launch: Launch,
+}
+
+impl ServerEnded {
+    /// The exit code it ended with, if it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
 }
 
 impl Launch {
@@ -134,8 +150,19 @@ impl OwnServer {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {
-                bail!("the server ended {when} ({status}); its last lines:\n{}", self.tail())
+                let (when, tail) = (when.to_owned(), self.tail());
+                Err(ServerEnded { when, status, tail }.into())
             }
+        }
+    }
+
+    /// Comes back only when it has ended, with the error that says so.
+    pub(crate) async fn until_ended(&mut self, when: &str) -> anyhow::Error {
+        loop {
+            if let Err(error) = self.still_runs(when) {
+                return error;
+            }
+            tokio::time::sleep(POLL).await;
         }
     }
 
