@@ -18,7 +18,7 @@ pub(super) struct Log {
 
 /// Where the journal lies in a data directory.
 pub(super) fn journal_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("journal")
+    data_dir.join(super::JOURNAL_DIR)
 }
 
 /// Opens the log of a data directory; it must be there.

@@ -61,8 +61,10 @@ impl Opening {
 
 impl OpenLog {
     /// Starts the thread that zeroes segments ahead.
-    #[must_use]
-    pub fn preallocate(&self) -> Preallocator {
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn preallocate(&self) -> std::io::Result<Preallocator> {
         Preallocator::start(self.log.shared())
     }
 

@@ -49,13 +49,13 @@ impl std::fmt::Display for Database {
 impl Database {
     /// The embedded database of a data directory.
     pub(crate) fn embedded(data_dir: &Path) -> Self {
-        Self::Sqlite(data_dir.join("doorbuster.sqlite"))
+        Self::Sqlite(data_dir.join(crate::cli::SQLITE_FILE))
     }
 
     /// The last record in it; `None`: there is no such database yet.
     pub(crate) async fn progress(&self) -> anyhow::Result<Option<u64>> {
         let statement = format!(
-            "SELECT CAST(MAX(sequence) AS VARCHAR(20)), '', '', '', '', '', '' FROM {}progress",
+            "SELECT CAST(MAX(sequence) AS TEXT), '', '', '', '', '', '' FROM {}progress",
             self.prefix()
         );
         let rows = self.rows(&statement).await?;
@@ -103,12 +103,12 @@ impl Database {
         let prefix = self.prefix();
         let lines = format!(
             "SELECT o.order_id, o.buyer_id, o.reference, l.product_id, \
-             CAST(l.quantity AS VARCHAR(20)), CAST(l.unit_price_minor AS VARCHAR(20)), l.currency \
+             CAST(l.quantity AS TEXT), CAST(l.unit_price_minor AS TEXT), l.currency \
              FROM {prefix}orders o LEFT JOIN {prefix}order_lines l ON l.order_id = o.order_id \
              WHERE o.sequence > {from} AND o.sequence <= {upto} ORDER BY o.sequence, l.line_no"
         );
         let quarantine = format!(
-            "SELECT CAST(COUNT(*) AS VARCHAR(20)), '', '', '', '', '', '' FROM {prefix}quarantine \
+            "SELECT CAST(COUNT(*) AS TEXT), '', '', '', '', '', '' FROM {prefix}quarantine \
              WHERE sequence > {from}"
         );
         let mut book = DatabaseBook::default();

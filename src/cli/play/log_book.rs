@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 
 use super::book::{Book, Line, Order, Price};
 use crate::cli::log::open_log;
@@ -184,13 +185,12 @@ fn price(money: Money) -> Price {
     Price { amount_minor, currency }
 }
 
-/// What a key leaves in the record it made.
+/// What a key leaves in the record it made (schema/journal-format.md).
 fn key_hash(principal: &str, key: &str) -> [u8; 16] {
-    use sha2::Digest;
-    let mut hasher = sha2::Sha256::new();
-    hasher.update(principal.as_bytes());
-    hasher.update([0]);
-    hasher.update(key.as_bytes());
+    let mut hasher = Sha256::new();
+    hasher.update((principal.len() as u64).to_le_bytes());
+    hasher.update(principal);
+    hasher.update(key);
     let mut hash = [0; 16];
     hash.iter_mut().zip(hasher.finalize()).for_each(|(to, from)| *to = from);
     hash

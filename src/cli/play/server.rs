@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::caller::{Caller, Target};
 use super::stopwatch::Stopwatch;
+use crate::cli::exit::{Exit, failure};
 
 const POLL: Duration = Duration::from_millis(5);
 const LAST_LINES: usize = 12;
@@ -22,15 +23,6 @@ const LAST_LINES: usize = 12;
 const START_LIMIT: Duration = Duration::from_secs(300);
 /// How long an orderly end may take: answers in flight, a sync, the projection.
 const END_LIMIT: Duration = Duration::from_secs(120);
-
-/// A server of ours ended when it should not have.
-#[derive(Debug, thiserror::Error)]
-#[error("the server ended {when} ({status}); its last lines:\n{tail}")]
-pub(crate) struct ServerEnded {
-    when: String,
-    status: ExitStatus,
-    tail: String,
-}
 
 /// How to start a server.
 #[derive(Debug, Clone)]
@@ -49,13 +41,6 @@ pub(crate) struct OwnServer {
     child: Child,
     pid: Pid,
     launch: Launch,
-}
-
-impl ServerEnded {
-    /// The exit code it ended with, if it ended by itself.
-    pub(crate) fn code(&self) -> Option<i32> {
-        self.status.code()
-    }
 }
 
 impl Launch {
@@ -114,9 +99,7 @@ impl OwnServer {
         let started = Stopwatch::start();
         let announcement = self.launch.announcement();
         loop {
-            if let Ok(url) = fs::read_to_string(&announcement)
-                && url.ends_with(|end: char| end == '\n' || end.is_ascii_digit() || end == '/')
-            {
+            if let Ok(url) = fs::read_to_string(&announcement) {
                 target.lead_to(url.trim());
                 break;
             }
@@ -150,8 +133,9 @@ impl OwnServer {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {
-                let (when, tail) = (when.to_owned(), self.tail());
-                Err(ServerEnded { when, status, tail }.into())
+                let tail = self.tail();
+                let what = format!("the server ended {when} ({status}); its last lines:\n{tail}");
+                Err(failure(exit_of_server(status), what))
             }
         }
     }
@@ -209,6 +193,15 @@ impl Drop for OwnServer {
         // Nothing can be done about a process that has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What the server's own exit code means for the command that started it.
+fn exit_of_server(status: ExitStatus) -> Exit {
+    match status.code() {
+        Some(3) => Exit::Damaged,
+        Some(4) => Exit::InUse,
+        _ => Exit::Environment,
     }
 }
 

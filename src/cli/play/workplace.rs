@@ -68,14 +68,6 @@ pub(crate) fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Writes the whole file.
-///
-/// # Errors
-/// The file system's, naming the file.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +76,7 @@ mod tests {
     fn workplace_goes_away_with_its_files_unless_it_is_kept() {
         let place = Workplace::new("test").unwrap();
         let path = place.path().to_owned();
-        write_file(&path.join("a"), b"x").unwrap();
+        std::fs::write(path.join("a"), b"x").unwrap();
         drop(place);
         assert!(!path.exists());
         let mut place = Workplace::new("test").unwrap();

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::amount::minor_units;
 use super::record::{Record, Records};
-use crate::cli::exit::UsageError;
 use crate::cli::play::number::exponent_of;
 use crate::domain::{BuyerId, FIGURE_MAX, ProductId, Quantity, Reference};
 
@@ -137,9 +136,9 @@ impl Sheet {
     ///
     /// # Errors
     /// It is no such file: a column is missing, or it has no header.
-    pub(super) fn read(bytes: &[u8], reading: &Reading) -> Result<Self, UsageError> {
-        let mut records = Records::new(bytes, reading.delimiter).map_err(UsageError)?;
-        let header = records.next().ok_or_else(|| UsageError("it is empty".to_owned()))?;
+    pub(super) fn read(bytes: &[u8], reading: &Reading) -> Result<Self, String> {
+        let mut records = Records::new(bytes, reading.delimiter)?;
+        let header = records.next().ok_or_else(|| "it is empty".to_owned())?;
         let places = Places::find(&header.fields, &reading.columns)?;
         let mut sheet = Self::default();
         let mut known: HashMap<String, usize> = HashMap::new();
@@ -184,7 +183,7 @@ impl Sheet {
 }
 
 impl Places {
-    fn find(header: &[String], columns: &Columns) -> Result<Self, UsageError> {
+    fn find(header: &[String], columns: &Columns) -> Result<Self, String> {
         let place = |name: &str| header.iter().position(|found| found == name);
         let mut missing = Vec::new();
         let mut needed = |name: &str, flag: &str| {
@@ -212,7 +211,7 @@ impl Places {
         }
         let found: Vec<String> = header.iter().map(|name| format!("{name:?}")).collect();
         let (missing, found) = (missing.join(", "), found.join(", "));
-        Err(UsageError(format!("it has no column {missing}; its columns are {found}")))
+        Err(format!("it has no column {missing}; its columns are {found}"))
     }
 }
 

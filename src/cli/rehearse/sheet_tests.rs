@@ -83,7 +83,7 @@ fn a_bad_line_is_told_with_what_is_wrong() {
 
 #[test]
 fn missing_columns_are_told_with_those_found() {
-    let error = Sheet::read(b"Invoice,StockCode,Price\n", &reading()).unwrap_err().0;
+    let error = Sheet::read(b"Invoice,StockCode,Price\n", &reading()).unwrap_err();
     assert!(error.contains("\"InvoiceNo\" (--column-invoice)"), "{error}");
     assert!(error.contains("\"Invoice\", \"StockCode\", \"Price\""), "{error}");
     assert!(Sheet::read(b"", &reading()).is_err());
