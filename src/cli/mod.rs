@@ -50,6 +50,10 @@ enum Command {
     Config(config::ConfigCommand),
     /// Ask a running server whether it is ready; exit 1 when it is not
     Health(health::HealthArgs),
+    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
+    Demo(demo::DemoArgs),
+    /// Play real order lines against chosen stock, and check what came of them
+    Rehearse(Box<rehearse::RehearseArgs>),
 }
 
 /// Runs what the command line names.
@@ -71,6 +75,8 @@ impl Command {
             Self::Wal(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
+            Self::Demo(args) => args.run(),
+            Self::Rehearse(args) => args.run(),
         }
     }
 }

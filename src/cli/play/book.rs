@@ -123,17 +123,6 @@ impl Book {
         totals
     }
 
-    /// What it counts by product; an order counts for each product it has.
-    pub(crate) fn by_product(&self) -> BTreeMap<String, Totals> {
-        let mut products: BTreeMap<String, Totals> = BTreeMap::new();
-        for line in self.orders.values().flat_map(|order| &order.lines) {
-            let totals = products.entry(line.product_id.clone()).or_default();
-            totals.orders += 1;
-            totals.add(line);
-        }
-        products
-    }
-
     /// How `other` differs from this one; ids in order.
     pub(crate) fn compare(&self, other: &Self) -> Difference {
         let mut difference = Difference::default();
@@ -205,6 +194,5 @@ mod tests {
         let totals = book.totals();
         assert_eq!((totals.orders, totals.units), (2, 4));
         assert_eq!(totals.money_minor.get("GBP"), Some(&1_020));
-        assert_eq!(book.by_product()["q"].units, 3);
     }
 }

@@ -52,6 +52,14 @@ impl Database {
         Self::Sqlite(data_dir.join(crate::cli::SQLITE_FILE))
     }
 
+    /// Whether there is one to be asked; PostgreSQL tells only when it is.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.is_file(),
+            Self::Postgres(..) => true,
+        }
+    }
+
     /// The last record in it; `None`: there is no such database yet.
     pub(crate) async fn progress(&self) -> anyhow::Result<Option<u64>> {
         let statement = format!(

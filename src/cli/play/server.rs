@@ -150,14 +150,6 @@ impl OwnServer {
         }
     }
 
-    /// Waits for the end of a server that was killed.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(crate) fn reap(mut self) -> anyhow::Result<ExitStatus> {
-        Ok(self.child.wait()?)
-    }
-
     /// SIGTERM, then waits for its orderly end.
     ///
     /// # Errors
