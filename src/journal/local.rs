@@ -90,6 +90,8 @@ struct Pending<E> {
     /// The writer's thread sleeps.
     waiting: bool,
     closing: bool,
+    /// A write or sync failed: nothing is queued any more.
+    failed: bool,
 }
 
 /// Joins a started log with a queue and a completion.
@@ -105,6 +107,7 @@ pub fn local_journal<E: Send, C: Completion<E>>(
         writing: false,
         waiting: false,
         closing: false,
+        failed: false,
     };
     let queue = Arc::new(Queue { pending: Mutex::new(pending), wake: Condvar::new() });
     let mut watermark_payload = Vec::new();
@@ -128,6 +131,9 @@ impl<E> Journal<E> for LocalJournal<E> {
         let mut pending = self.0.pending.lock();
         let sequence = pending.next_sequence;
         pending.next_sequence += 1;
+        if pending.failed {
+            return Sequence::new(sequence);
+        }
         pending.batch.push(sequence, payload);
         pending.items.push(Queued::Record(Sequence::new(sequence), effect));
         let waiting = pending.waiting;
@@ -140,6 +146,9 @@ impl<E> Journal<E> for LocalJournal<E> {
 
     fn barrier(&mut self, effect: E) -> Option<E> {
         let mut pending = self.0.pending.lock();
+        if pending.failed {
+            return None;
+        }
         if pending.items.is_empty() && !pending.writing {
             return Some(effect);
         }
@@ -186,7 +195,12 @@ impl<E, C: Completion<E>> Writer<E, C> {
 
     fn fail(&mut self, error: JournalError) -> JournalError {
         let mut items = std::mem::take(&mut self.items);
-        items.append(&mut self.queue.pending.lock().items);
+        {
+            let mut pending = self.queue.pending.lock();
+            pending.failed = true;
+            pending.batch.clear();
+            items.append(&mut pending.items);
+        }
         self.completion.fail(&error, items);
         error
     }

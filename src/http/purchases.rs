@@ -1,0 +1,278 @@
+//! `POST /v1/purchases`: one product, one buyer. The path this product is built for.
+//!
+//! A body is first read straight into what it means, in one pass and without a tree; only when that
+//! fails is it read again in a way that finds and names every mistake. The second way alone says
+//! what is allowed; the first accepts nothing that it would not.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use smallvec::smallvec;
+
+use super::auth::Scope;
+use super::decide::{decide, unless_known};
+use super::fields::{Errors, Members, money, string, whole};
+use super::idempotency::{self, Fingerprint};
+use super::json;
+use super::orders;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::worker::Call;
+use crate::domain::{
+    BuyerId, Currency, LineWish, Money, PlaceOrder, ProductId, Quantity, Reference,
+};
+use crate::engine::{Action, Request};
+
+const FIELDS: [&str; 5] = ["product_id", "buyer_id", "quantity", "unit_price", "reference"];
+
+/// A purchase as it was asked for.
+#[derive(Debug, PartialEq)]
+struct Purchase<'a> {
+    /// Not checked for form: a product that exists has an id of the right one.
+    product_id: Cow<'a, str>,
+    buyer_id: BuyerId,
+    quantity: Quantity,
+    unit_price: Option<Money>,
+    reference: Option<Reference>,
+}
+
+/// Sells, or says why not.
+///
+/// # Errors
+/// Any problem of DESIGN's list that a purchase can meet.
+pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
+    let principal = call.admit_plain(Scope::Sell)?;
+    let key = idempotency::key(call.request.headers())?;
+    let deadline = call.time_to_decide()?;
+    let body = call.json_body().await?;
+    let purchase = Purchase::parse(&body)?;
+    let stamp = purchase.fingerprint().stamp(&principal, key);
+    let worker = call.worker;
+    let Some(entry) = worker.engine().product(&purchase.product_id) else {
+        let product_id = &purchase.product_id;
+        return Err(unless_known(worker, &stamp, Problem::unknown_product(product_id)));
+    };
+    let Purchase { buyer_id, quantity, unit_price, reference, .. } = purchase;
+    let line = LineWish { product: entry.handle(), quantity, unit_price };
+    let action = Action::Order(PlaceOrder { buyer_id, lines: smallvec![line] });
+    let request = Request { principal, reference, key: Some(stamp), deadline, action };
+    let decided = decide(worker, request).await?;
+    let body = orders::render(worker.engine(), decided.sequence, &decided.record, Some(&entry));
+    Ok(Reply::created(body, decided.replayed))
+}
+
+impl<'a> Purchase<'a> {
+    fn parse(body: &'a [u8]) -> Result<Self, Problem> {
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let read = reader.deserialize_map(InOnePass);
+        let read = read.and_then(|purchase| reader.end().map(|()| purchase));
+        match read {
+            // Its form is checked where the product is not found; a wrong one is a mistake of
+            // the body's all the same.
+            Ok(purchase) if is_plain(&purchase.product_id) => Ok(purchase),
+            _ => Self::parse_naming_mistakes(body),
+        }
+    }
+
+    fn parse_naming_mistakes(body: &'a [u8]) -> Result<Self, Problem> {
+        let value = json::parse(body)?;
+        let mut errors = Errors::default();
+        let purchase = Members::of(&value, "", &FIELDS, &mut errors).and_then(|members| {
+            let errors = &mut errors;
+            let product_id = members.required("product_id", errors, string(ProductId::new));
+            let buyer_id = members.required("buyer_id", errors, string(BuyerId::new));
+            let quantity = members.required("quantity", errors, whole(1, Quantity::MAX.into()));
+            let unit_price = members.optional("unit_price", errors, money);
+            let reference = members.optional("reference", errors, string(Reference::new));
+            Some(Purchase {
+                product_id: Cow::Owned(product_id?.as_str().to_owned()),
+                buyer_id: buyer_id?,
+                quantity: Quantity::new(quantity?).ok()?,
+                unit_price,
+                reference,
+            })
+        });
+        errors.unless_any(purchase)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of_post(&["purchases"]);
+        fingerprint.text(&self.product_id);
+        fingerprint.text(self.buyer_id.as_str());
+        fingerprint.number(self.quantity.units());
+        // What may be missing says first whether it is there.
+        fingerprint.number(u64::from(self.unit_price.is_some()));
+        if let Some(price) = self.unit_price {
+            fingerprint.number(price.amount_minor());
+            fingerprint.text(price.currency().as_str());
+        }
+        fingerprint.number(u64::from(self.reference.is_some()));
+        if let Some(reference) = &self.reference {
+            fingerprint.text(reference.as_str());
+        }
+        fingerprint
+    }
+}
+
+/// Whether it has the form of an id: what [`ProductId::new`] checks, without making one.
+fn is_plain(id: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+/// Reads a purchase as it comes; any mistake is an error, whichever comes first.
+struct InOnePass;
+
+fn once<T, E: Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom("duplicate field")),
+    }
+}
+
+impl<'de> Visitor<'de> for InOnePass {
+    type Value = Purchase<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a purchase")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Purchase<'de>, A::Error> {
+        let (mut product_id, mut buyer_id, mut quantity) = (None, None, None);
+        let (mut unit_price, mut reference) = (None, None);
+        while let Some(Word(name)) = map.next_key()? {
+            match &*name {
+                "product_id" => once(&mut product_id, map.next_value::<Word<'de>>()?.0)?,
+                "buyer_id" => {
+                    let Word(text) = map.next_value()?;
+                    once(&mut buyer_id, BuyerId::new(&text).map_err(Error::custom)?)?;
+                }
+                "quantity" => {
+                    let units = map.next_value::<u64>()?;
+                    once(&mut quantity, Quantity::new(units).map_err(Error::custom)?)?;
+                }
+                "unit_price" => {
+                    let price = map.next_value::<Option<Price>>()?;
+                    once(&mut unit_price, price.map(|Price(money)| money))?;
+                }
+                "reference" => {
+                    let text = map.next_value::<Option<Word<'de>>>()?;
+                    let read = text.map(|Word(text)| Reference::new(&text)).transpose();
+                    once(&mut reference, read.map_err(Error::custom)?)?;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    return Err(A::Error::custom("unknown field"));
+                }
+            }
+        }
+        let missing = || A::Error::custom("missing field");
+        Ok(Purchase {
+            product_id: product_id.ok_or_else(missing)?,
+            buyer_id: buyer_id.ok_or_else(missing)?,
+            quantity: quantity.ok_or_else(missing)?,
+            unit_price: unit_price.flatten(),
+            reference: reference.flatten(),
+        })
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `{amount_minor, currency}`, each once and nothing else.
+struct Price(Money);
+
+impl<'de> serde::Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct PriceVisitor;
+        impl<'de> Visitor<'de> for PriceVisitor {
+            type Value = Price;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a price")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Price, A::Error> {
+                let (mut amount_minor, mut currency) = (None, None);
+                while let Some(Word(name)) = map.next_key()? {
+                    match &*name {
+                        "amount_minor" => once(&mut amount_minor, map.next_value::<u64>()?)?,
+                        "currency" => {
+                            let Word(text) = map.next_value()?;
+                            once(&mut currency, Currency::new(&text).map_err(Error::custom)?)?;
+                        }
+                        _ => return Err(A::Error::custom("unknown field")),
+                    }
+                }
+                let missing = || A::Error::custom("missing field");
+                let (amount_minor, currency) =
+                    (amount_minor.ok_or_else(missing)?, currency.ok_or_else(missing)?);
+                Money::new(amount_minor, currency).map(Price).map_err(Error::custom)
+            }
+        }
+        from.deserialize_map(PriceVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_one_pass(body: &str) -> Option<Purchase<'_>> {
+        let mut reader = serde_json::Deserializer::from_str(body);
+        let read = reader.deserialize_map(InOnePass).ok()?;
+        reader.end().ok().map(|()| read)
+    }
+
+    #[test]
+    fn one_pass_and_the_careful_way_agree() {
+        for body in [
+            r#"{"product_id":"a","buyer_id":"b","quantity":1}"#,
+            r#" {"quantity" : 1000000000,"buyer_id":"\u0062","product_id":"\u0061"} "#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"unit_price":null,"reference":null}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"reference":"r:1",
+                "unit_price":{"currency":"GBP","amount_minor":9007199254740991}}"#,
+        ] {
+            let fast = in_one_pass(body).unwrap();
+            assert_eq!(fast, Purchase::parse_naming_mistakes(body.as_bytes()).unwrap(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_allowed_neither_way() {
+        for body in [
+            r#"["a","b",1]"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":0}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1.0}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1e0}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":-1}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":"1"}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":null}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1000000001}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"quantity":1}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"colour":"red"}"#,
+            r#"{"product_id":"a","buyer_id":"","quantity":1}"#,
+            r#"{"product_id":"a","quantity":1}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"unit_price":[1,"GBP"]}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,
+                "unit_price":{"amount_minor":9007199254740992,"currency":"GBP"}}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,"unit_price":{"amount_minor":1}}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1,
+                "unit_price":{"amount_minor":1,"currency":"GBP","vat":1}}"#,
+            r#"{"product_id":"a","buyer_id":"b","quantity":1} 1"#,
+        ] {
+            assert_eq!(in_one_pass(body), None, "{body}");
+            assert!(Purchase::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        let odd = r#"{"product_id":"a b","buyer_id":"b","quantity":1}"#;
+        assert!(Purchase::parse(odd.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn ids_have_one_form() {
+        for id in ["a", "A.z_0:9-", &"x".repeat(64), "", "a b", "ä", &"x".repeat(65), "a\n"] {
+            assert_eq!(is_plain(id), ProductId::new(id).is_ok(), "{id:?}");
+        }
+    }
+}
