@@ -41,7 +41,7 @@ pub use clock::{Clock, ClockError, PartitionClock, SystemClock};
 pub use completion::{AfterSync, Effect};
 pub use directory::{Directory, ProductEntry, View};
 pub use health::{Degraded, Health, Readiness};
-pub use idempotency::{Idempotency, KEY_AGE_MS};
+pub use idempotency::{Idempotency, KEY_AGE_MS, Lookup};
 pub use partition::Partition;
 pub use partition_actor::ActorLimits;
 pub use recovery::Recovered;
