@@ -23,6 +23,8 @@ mod directory;
 mod fatal;
 mod fifo;
 mod health;
+#[cfg(test)]
+mod histories;
 mod idempotency;
 mod partition;
 mod partition_actor;
