@@ -221,6 +221,8 @@ impl<'de> serde::Deserialize<'de> for Price {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn in_one_pass(body: &str) -> Option<Purchase<'_>> {
@@ -268,6 +270,63 @@ mod tests {
         ] {
             assert_eq!(in_one_pass(body), None, "{body}");
             assert!(Purchase::parse(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    /// Values that a field may or may not have.
+    fn value() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(
+            &[
+                "1",
+                "0",
+                "1.0",
+                "1e2",
+                "-1",
+                "\"a\"",
+                "\"\\u0061\"",
+                "\"a b\"",
+                "\"\"",
+                "null",
+                "true",
+                "[]",
+                "[1,\"GBP\"]",
+                "{}",
+                "{\"amount_minor\":1,\"currency\":\"GBP\"}",
+                "{\"currency\":\"EUR\",\"amount_minor\":2}",
+                "{\"amount_minor\":1,\"amount_minor\":1}",
+                "{\"amount_minor\":1,\"currency\":\"GBP\",\"x\":1}",
+                "18446744073709551616",
+            ][..],
+        )
+    }
+
+    fn name() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(
+            &["product_id", "buyer_id", "quantity", "unit_price", "reference", "other"][..],
+        )
+    }
+
+    proptest! {
+        /// Starts from a good body and spoils some of it.
+        #[test]
+        fn no_body_is_read_in_two_ways(
+            spoiled in proptest::collection::vec((name(), value()), 0..3),
+            last in proptest::bool::ANY,
+        ) {
+            let good = [("product_id", "\"a\""), ("buyer_id", "\"b\""), ("quantity", "1")];
+            let kept = good.iter().filter(|(name, _)| last || !spoiled.iter().any(|(n, _)| n == name));
+            let members: Vec<String> =
+                kept.chain(&spoiled).map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let body = format!("{{{}}}", members.join(","));
+            let careful = Purchase::parse_naming_mistakes(body.as_bytes());
+            match in_one_pass(&body) {
+                // The one mistake that one pass leaves for later: an id that no product can have.
+                Some(fast) if ProductId::new(&fast.product_id).is_err() => {
+                    prop_assert!(careful.is_err(), "{}", body);
+                }
+                Some(fast) => prop_assert_eq!(fast, careful.expect("allowed both ways"), "{}", body),
+                None => prop_assert!(careful.is_err(), "{}", body),
+            }
         }
     }
 }
