@@ -270,8 +270,10 @@ impl Counts {
     }
 }
 
+/// Percentiles of latencies in nanoseconds.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "times under a minute")]
-fn percentiles(latency: &Histogram<u64>) -> Latency {
+pub fn percentiles(latency: &Histogram<u64>) -> Latency {
     let at = |share| latency.value_at_quantile(share) as f64 / 1e3;
     Latency { p50: at(0.5), p99: at(0.99), p99_9: at(0.999), max: latency.max() as f64 / 1e3 }
 }

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, failure};
 use super::files;
-use crate::http::auth::{NewKey, Scopes};
 use crate::http::Keys;
+use crate::http::auth::{NewKey, Scopes};
 
 /// `keys …`
 #[derive(Debug, Subcommand)]

@@ -6,12 +6,17 @@
 
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
 use super::buyers::BuyerCounts;
 use super::decision::{Decision, OrderPlaced, ProductCreated, StockAdjusted, TermsChanged};
+use super::ids::SaleId;
 use super::inventory::Inventory;
-use super::place::{Change, Version};
+use super::place::{Change, Handle, Version};
 use super::product::{Figures, Product};
 use super::quantity::FIGURE_MAX;
+use super::terms::Patch;
 use super::{ORDER_LINES_MAX, SALE_PRODUCTS_MAX};
 
 /// Why a record from a disk cannot follow the state before it.
@@ -113,17 +118,52 @@ fn adjust(inventory: &mut Inventory, adjusted: &StockAdjusted, changes: &[Change
 }
 
 fn place_order(inventory: &mut Inventory, order: &OrderPlaced, changes: &[Change]) {
+    let sums = Sums::of(order);
     for change in changes {
         let (product, buyers) =
             inventory.product_and_buyers(change.handle).expect("a decided record names products");
         next_version(product, change.version);
-        let lines = order.lines.iter().filter(|line| line.product == change.handle);
-        let units = lines.map(|line| line.quantity.units()).sum::<u64>();
+        let units = sums.units(change.handle);
         product.figures.sold += units;
         if let Some(counts) = &mut product.counts {
             buyers.add(counts, &order.buyer_id, units);
         }
         product.assert_consistent();
+    }
+}
+
+/// Units of an order by product. Linear in the lines; a purchase allocates nothing.
+enum Sums {
+    One(Handle, u64),
+    Several(HashMap<Handle, u64, RandomState>),
+}
+
+impl Sums {
+    fn of(order: &OrderPlaced) -> Self {
+        if let [line] = order.lines.as_slice() {
+            return Self::One(line.product, line.quantity.units());
+        }
+        let mut sums = HashMap::default();
+        for line in &order.lines {
+            *sums.entry(line.product).or_default() += line.quantity.units();
+        }
+        Self::Several(sums)
+    }
+
+    fn products(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Several(sums) => sums.len(),
+        }
+    }
+
+    /// 0: no line names it.
+    fn units(&self, handle: Handle) -> u64 {
+        match self {
+            Self::One(product, units) if *product == handle => *units,
+            Self::One(..) => 0,
+            Self::Several(sums) => sums.get(&handle).copied().unwrap_or(0),
+        }
     }
 }
 
@@ -144,7 +184,8 @@ pub fn check_applicable(
     match decision {
         Decision::ProductCreated(created) => check_created(inventory, created, changes),
         Decision::TermsChanged(changed) => {
-            check_versions(inventory, changes, SALE_PRODUCTS_MAX)?;
+            let changes_max = if changed.sale_id.is_some() { SALE_PRODUCTS_MAX } else { 1 };
+            check_versions(inventory, changes, changes_max)?;
             check_changed(inventory, changed, changes)
         }
         Decision::StockAdjusted(adjusted) => {
@@ -183,7 +224,21 @@ fn check_created(
     if created.stock > FIGURE_MAX {
         return Err(NotApplicable::Promise("stock over the maximum"));
     }
-    created.terms.check().map_err(|_| NotApplicable::Promise("terms that cannot stand"))
+    created.terms.check().map_err(|_| NotApplicable::Promise("terms that cannot stand"))?;
+    check_sale(inventory, created.terms.sale_id.as_ref(), 1)
+}
+
+fn check_sale(
+    inventory: &Inventory,
+    sale_id: Option<&SaleId>,
+    joining: usize,
+) -> Result<(), NotApplicable> {
+    match sale_id {
+        Some(sale_id) if inventory.sale_len(sale_id) + joining > SALE_PRODUCTS_MAX => {
+            Err(NotApplicable::Promise("a sale of too many products"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_versions(
@@ -194,7 +249,7 @@ fn check_versions(
     if changes.is_empty() || changes.len() > changes_max {
         return Err(NotApplicable::Changes("too few or too many changes"));
     }
-    let mut seen = hashbrown::HashSet::<u32, foldhash::fast::RandomState>::default();
+    let mut seen = HashSet::<u32, RandomState>::default();
     for change in changes {
         let handle = change.handle.get();
         let product =
@@ -215,14 +270,24 @@ fn check_changed(
     changed: &TermsChanged,
     changes: &[Change],
 ) -> Result<(), NotApplicable> {
+    let handles = || changes.iter().map(|change| change.handle);
+    let of_sale = |sale_id: &SaleId| handles().eq(inventory.sale(sale_id));
+    if !changed.sale_id.as_ref().is_none_or(of_sale) {
+        return Err(NotApplicable::Changes("not the products of the sale"));
+    }
+    let mut joining = 0;
     for product in changes.iter().filter_map(|change| inventory.product(change.handle)) {
         let terms = product.terms.patched(&changed.patch);
         terms.check().map_err(|_| NotApplicable::Promise("terms that cannot stand"))?;
         if !product.figures.within(terms.oversell_limit) {
             return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
         }
+        joining += usize::from(product.terms.sale_id != terms.sale_id);
     }
-    Ok(())
+    match &changed.patch.sale_id {
+        Patch::Set(sale_id) => check_sale(inventory, sale_id.as_ref(), joining),
+        Patch::Keep => Ok(()),
+    }
 }
 
 fn check_adjusted(
@@ -242,6 +307,9 @@ fn check_adjusted(
     if adjusted.stock > FIGURE_MAX || !figures.within(product.terms.oversell_limit) {
         return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
     }
+    if adjusted.unsold != figures.unsold() {
+        return Err(NotApplicable::Promise("stock and sold do not make unsold"));
+    }
     Ok(())
 }
 
@@ -253,22 +321,27 @@ fn check_order(
     if order.lines.is_empty() || order.lines.len() > ORDER_LINES_MAX {
         return Err(NotApplicable::Changes("too few or too many lines"));
     }
-    let named = |line: &super::OrderLine| changes.iter().any(|c| c.handle == line.product);
-    if !order.lines.iter().all(named) {
-        return Err(NotApplicable::Changes("a line's product is not changed"));
+    let sums = Sums::of(order);
+    if sums.products() != changes.len() {
+        return Err(NotApplicable::Changes("the lines name other products"));
     }
     for change in changes {
-        let lines = order.lines.iter().filter(|line| line.product == change.handle);
-        let units = lines.map(|line| line.quantity.units()).sum::<u64>();
+        let units = sums.units(change.handle);
+        if units == 0 {
+            return Err(NotApplicable::Changes("a changed product has no line"));
+        }
         let Some(product) = inventory.product(change.handle) else {
             continue;
         };
         let figures = Figures { sold: product.figures.sold + units, ..product.figures };
-        if units == 0 {
-            return Err(NotApplicable::Changes("a changed product has no line"));
-        }
         if figures.sold > FIGURE_MAX || !figures.within(product.terms.oversell_limit) {
             return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
+        }
+        if let Some(counts) = &product.counts {
+            let bought = inventory.buyers().units(counts, &order.buyer_id);
+            if bought + units > u64::from(product.terms.per_buyer_limit) {
+                return Err(NotApplicable::Promise("a buyer over the limit"));
+            }
         }
     }
     Ok(())

@@ -46,7 +46,7 @@ pub struct ChangeTerms {
 /// How to change stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StockChange {
-    /// By so many units.
+    /// By so many units. 0 is recorded too: a count that found nothing to put right.
     Delta(i64),
     /// To so many unsold units.
     SetUnsold {

@@ -6,7 +6,6 @@
 
 use smallvec::smallvec;
 
-use super::SALE_PRODUCTS_MAX;
 use super::command::{
     AdjustStock, ChangeTerms, CreateProduct, LineWish, PlaceOrder, StockChange, Targets,
 };
@@ -20,6 +19,7 @@ use super::product::{Figures, Product};
 use super::quantity::FIGURE_MAX;
 use super::refusal::{Refusal, RefusedLine};
 use super::terms::{Patch, Terms, TermsPatch};
+use super::{ORDER_LINES_MAX, SALE_PRODUCTS_MAX};
 
 /// A decision and the products it changes, each with the version it will have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn decide_create(
         return Err(Refusal::OverMaximum { max: FIGURE_MAX });
     }
     if let Some(sale_id) = &create.terms.sale_id {
-        check_sale_room(inventory, sale_id)?;
+        check_sale_room(inventory, sale_id, 1)?;
     }
     let changes =
         smallvec![Change { handle: inventory.next_handle(), version: Version::NONE.next() }];
@@ -106,20 +106,21 @@ pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decide
         return Err(Refusal::UnknownProduct);
     }
     let mut changes = Changes::with_capacity(handles.len());
+    let mut joining = 0;
     for handle in handles {
         let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
-        check_patch(inventory, product, &patch)?;
+        check_patch(product, &patch)?;
+        joining += usize::from(joins(product, &patch).is_some());
         changes.push(Change { handle, version: product.version.next() });
+    }
+    if let Patch::Set(Some(sale_id)) = &patch.sale_id {
+        check_sale_room(inventory, sale_id, joining)?;
     }
     let changed = TermsChanged { sale_id, patch };
     Ok(Decided { decision: Decision::TermsChanged(Box::new(changed)), changes })
 }
 
-fn check_patch(
-    inventory: &Inventory,
-    product: &Product,
-    patch: &TermsPatch,
-) -> Result<(), Refusal> {
+fn check_patch(product: &Product, patch: &TermsPatch) -> Result<(), Refusal> {
     let terms = product.terms.patched(patch);
     terms.check().map_err(|error| Refusal::InvalidTerms { error })?;
     let figures = product.figures;
@@ -128,16 +129,21 @@ fn check_patch(
             figures.held + figures.sold - figures.stock - u64::from(terms.oversell_limit);
         return Err(Refusal::WouldOversell { shortfall });
     }
+    Ok(())
+}
+
+/// The sale that `patch` brings the product into, if it is not in it.
+fn joins<'a>(product: &Product, patch: &'a TermsPatch) -> Option<&'a SaleId> {
     match &patch.sale_id {
         Patch::Set(Some(sale_id)) if product.terms.sale_id.as_ref() != Some(sale_id) => {
-            check_sale_room(inventory, sale_id)
+            Some(sale_id)
         }
-        _ => Ok(()),
+        _ => None,
     }
 }
 
-fn check_sale_room(inventory: &Inventory, sale_id: &SaleId) -> Result<(), Refusal> {
-    if inventory.sale_len(sale_id) >= SALE_PRODUCTS_MAX {
+fn check_sale_room(inventory: &Inventory, sale_id: &SaleId, joining: usize) -> Result<(), Refusal> {
+    if inventory.sale_len(sale_id) + joining > SALE_PRODUCTS_MAX {
         return Err(Refusal::SaleFull { max: SALE_PRODUCTS_MAX as u64 });
     }
     Ok(())
@@ -194,12 +200,16 @@ fn stock_delta(figures: &Figures, change: &StockChange) -> Result<i64, Refusal> 
 /// # Errors
 /// An order of one line: that line's refusal. Of several: `Lines`, naming every product that
 /// fails. `UnknownProduct` for a handle that does not exist.
+///
+/// # Panics
+/// Without a line or with more than `ORDER_LINES_MAX`: a form that is checked where it enters.
 pub fn decide_order(
     inventory: &Inventory,
     order: PlaceOrder,
     now_ms: u64,
 ) -> Result<Decided, Refusal> {
     let PlaceOrder { buyer_id, lines } = order;
+    assert!((1..=ORDER_LINES_MAX).contains(&lines.len()), "an order of {} lines", lines.len());
     let mut changes = Changes::new();
     let mut refused = Vec::new();
     if let [line] = lines.as_slice() {

@@ -112,8 +112,8 @@ macro_rules! checked_string {
 }
 
 checked_string! {
-    /// A sellable SKU.
-    ProductId, Arc<str>, IdError, check_id
+    /// A sellable SKU. Kept once for each product, so not shared: the count would cost 16 bytes.
+    ProductId, Box<str>, IdError, check_id
 }
 checked_string! {
     /// The shop's opaque id of who buys.

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::quantity::FIGURE_MAX;
 
-/// An ISO 4217 currency by its letters, such as `GBP`.
+/// An ISO 4217 currency by its letters, such as `GBP`. Takes one byte, so that a price costs an
+/// idle product no more than its amount.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "[u8; 3]", into = "[u8; 3]")]
-pub struct Currency([u8; 3]);
+pub struct Currency(iso_currency::Currency);
 
 /// An amount of one currency: pence, cents, yen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Money {
     amount_minor: u64,
     currency: Currency,
 }
+
+const _: () = assert!(size_of::<Option<Money>>() == 16);
 
 /// Why something is no money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,16 +40,14 @@ impl Currency {
     /// The letters name no currency.
     pub fn new(letters: &str) -> Result<Self, MoneyError> {
         let unknown = || MoneyError::Currency(letters.chars().take(16).collect());
-        let bytes: [u8; 3] = letters.as_bytes().try_into().map_err(|_| unknown())?;
         let known = iso_currency::Currency::from_code(letters).ok_or_else(unknown)?;
-        if known.code() == letters { Ok(Self(bytes)) } else { Err(unknown()) }
+        if known.code() == letters { Ok(Self(known)) } else { Err(unknown()) }
     }
 
     /// The three letters.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Checked to be capital letters when it was made.
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    pub fn as_str(&self) -> &'static str {
+        self.0.code()
     }
 }
 
@@ -59,7 +60,8 @@ impl TryFrom<[u8; 3]> for Currency {
 
 impl From<Currency> for [u8; 3] {
     fn from(currency: Currency) -> Self {
-        currency.0
+        let letters = currency.as_str().as_bytes();
+        letters.try_into().expect("ISO 4217 has three letters")
     }
 }
 

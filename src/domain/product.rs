@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::buyers::BuyerCounts;
 use super::place::Version;
+use super::quantity::FIGURE_MAX;
 use super::terms::Terms;
 
 /// The figures of a product.
@@ -39,11 +40,13 @@ pub struct Product {
 }
 
 impl Figures {
-    /// Units that may be sold now: `max(0, stock + oversell_limit - safety_stock - held - sold)`.
+    /// Units that may be sold now: `max(0, stock + oversell_limit - safety_stock - held - sold)`,
+    /// at most `FIGURE_MAX`.
     #[must_use]
     pub fn available(&self, terms: &Terms) -> u64 {
         (self.stock + u64::from(terms.oversell_limit))
             .saturating_sub(u64::from(terms.safety_stock) + self.held + self.sold)
+            .min(FIGURE_MAX)
     }
 
     /// `stock - sold`: what an ERP counts. Negative only when sold beyond the stock.

@@ -64,7 +64,8 @@ pub struct TermsPatch {
     pub oversell_limit: Patch<u32>,
     /// See [`Terms::safety_stock`].
     pub safety_stock: Patch<u32>,
-    /// See [`Terms::per_buyer_limit`].
+    /// See [`Terms::per_buyer_limit`]; `Some(0)` would be no limit, so whoever reads input asks for
+    /// at least 1.
     pub per_buyer_limit: Patch<Option<u32>>,
     /// See [`Terms::low_stock_threshold`].
     pub low_stock_threshold: Patch<Option<u32>>,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    AdjustStock, ChangeTerms, CreateProduct, PlaceOrder, Principal, Reference, Refusal, Sequence,
+    AdjustStock, ChangeTerms, CreateProduct, ORDER_LINES_MAX, PlaceOrder, Principal, Reference,
+    Refusal, Sequence,
 };
 use crate::journal::{KeyStamp, ReadError, Record};
 
@@ -87,7 +88,12 @@ impl Action {
             Self::ChangeTerms(change) => bound(0, change.changes_max(), 1_024),
             // A text of 200 characters takes up to 800 bytes.
             Self::Adjust(_) => bound(0, 1, 800),
-            Self::Order(order) => bound(order.lines.len(), order.lines.len(), 64),
+            Self::Order(order) => {
+                let lines = order.lines.len();
+                // Here a caller's mistake costs one request; in a turn it would end the process.
+                assert!((1..=ORDER_LINES_MAX).contains(&lines), "an order of {lines} lines");
+                bound(lines, lines, 64)
+            }
         }
     }
 }

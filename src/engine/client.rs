@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::admission::AdmissionError;
 use super::answer::{Action, Answer, Request};
 use super::command::{Command, Undecided};
+use super::decision_counters::DecisionCounters;
 use super::directory::ProductEntry;
 use super::idempotency::{Lookup, Slot};
 use super::partition_actor::single_product;
@@ -23,6 +24,7 @@ pub struct Client {
     engine: Engine,
     replies: Replies,
     refused: Arc<RefusalShard>,
+    decisions: DecisionCounters,
 }
 
 impl Client {
@@ -30,7 +32,8 @@ impl Client {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let refused = engine.refusals().shard();
-        Self { engine, replies: Replies::default(), refused }
+        let decisions = DecisionCounters::new();
+        Self { engine, replies: Replies::default(), refused, decisions }
     }
 
     /// The engine.
@@ -67,7 +70,8 @@ impl Client {
         let permit = core.admission.admit(bytes).map_err(|error| Box::new(error.into()))?;
         let (handle, reply) = self.replies.wait();
         let Request { principal, reference, key, deadline, action } = request;
-        let deadline_ms = now_ms + u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX / 2);
+        let deadline_ms =
+            now_ms.saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         let reply_to = handle;
         let undecided = Undecided {
             principal,
@@ -109,6 +113,12 @@ impl Client {
             (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),
             (Some(stamp), Some(_)) => core.idempotency.look_up(stamp, now_ms),
         };
+        // Only what is durable is told then, and a key whose outcome is unknown stays in flight.
+        if self.engine.health.is_failed()
+            && matches!(lookup, Lookup::Free | Lookup::Reserved(_) | Lookup::Full)
+        {
+            return Err(Box::new(Answer::NotDecided));
+        }
         match lookup {
             Lookup::Found(sequence) => Err(Box::new(replay(core, sequence))),
             Lookup::Reused => Err(Box::new(Answer::KeyReused)),
@@ -121,6 +131,7 @@ impl Client {
             Lookup::Free => match (refusal, entry) {
                 (Some(refusal), Some(entry)) => {
                     self.refused.count(entry.handle(), &refusal);
+                    self.decisions.refused(request.action.kind(), &refusal);
                     Err(Box::new(Answer::Refused(refusal)))
                 }
                 _ => Ok(None),

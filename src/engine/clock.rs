@@ -4,16 +4,19 @@
 //! the last record. A large jump of the wall clock is alarmed, not followed: a sale must not open
 //! or end because somebody set the machine's time.
 //!
+//! A jump is a change of the distance to wall time within a second. The distance there was at the
+//! start, because the last record is ahead of wall time, is made up like drift.
+//!
 //! May run ahead of or behind wall time by what slewing (1 ms a second) has not made up yet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Behind the last record by more than this, a start needs a word from the operator.
 const BEHIND_MS_MAX: u64 = 60_000;
 /// Ahead of the last record by more than this, a start needs a word from the operator.
 const AHEAD_MS_MAX: u64 = 400 * 24 * 3_600_000;
-/// Wall time this far from the partition's clock is a jump, not drift.
+/// Wall time this far from where it was last seen is a jump, not drift.
 const JUMP_MS: i64 = 10_000;
 
 /// Where time comes from; a simulation has its own.
@@ -39,6 +42,9 @@ pub struct PartitionClock {
     offset_ms: AtomicI64,
     /// Time of the last record.
     floor_ms: AtomicU64,
+    /// Wall time less this clock's, when they were last compared.
+    away_ms: AtomicI64,
+    jumped: AtomicBool,
 }
 
 /// A start whose wall clock cannot be believed without the operator's word.
@@ -59,8 +65,10 @@ pub struct ClockError {
 pub(super) enum Slewed {
     /// In step, or moving toward wall time.
     Steady,
-    /// Wall time is this many milliseconds away: it jumped, and is not followed.
+    /// Wall time has jumped to this many milliseconds away. Said once for each jump.
     Jumped(i64),
+    /// Wall time is still where it jumped to.
+    Away,
 }
 
 impl SystemClock {
@@ -104,7 +112,8 @@ impl PartitionClock {
     ) -> Result<Self, ClockError> {
         let wall_ms = clock.wall_ms();
         let last = last_ms.unwrap_or(wall_ms);
-        let far = wall_ms + BEHIND_MS_MAX < last || wall_ms > last.saturating_add(AHEAD_MS_MAX);
+        let far = wall_ms.saturating_add(BEHIND_MS_MAX) < last
+            || wall_ms > last.saturating_add(AHEAD_MS_MAX);
         // The wall clock moves on between the refusal and the next try: ten minutes of grace.
         let said = accepted.is_some_and(|said| {
             said.last_ms / 1_000 == last / 1_000 && said.wall_ms.abs_diff(wall_ms) < 600_000
@@ -119,15 +128,17 @@ impl PartitionClock {
             base_monotonic_ms,
             offset_ms: AtomicI64::new(0),
             floor_ms: AtomicU64::new(last),
+            away_ms: AtomicI64::new(difference(wall_ms, wall_ms.max(last))),
+            jumped: AtomicBool::new(false),
         })
     }
 
     /// Unix time in milliseconds by this clock.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        let moved = self.clock.monotonic_ms() - self.base_monotonic_ms;
+        let moved = self.clock.monotonic_ms().saturating_sub(self.base_monotonic_ms);
         let offset = self.offset_ms.load(Ordering::Relaxed);
-        let now = (self.base_wall_ms + moved).saturating_add_signed(offset);
+        let now = self.base_wall_ms.saturating_add(moved).saturating_add_signed(offset);
         now.max(self.floor_ms.load(Ordering::Relaxed))
     }
 
@@ -136,17 +147,28 @@ impl PartitionClock {
         self.floor_ms.fetch_max(decided_at_ms, Ordering::Relaxed);
     }
 
-    /// Moves one millisecond toward wall time; call it once a second.
+    /// Moves one millisecond toward wall time; call it once a second, from one thread.
     pub(super) fn slew(&self) -> Slewed {
-        let now = i64::try_from(self.now_ms()).unwrap_or(i64::MAX);
-        let wall = i64::try_from(self.clock.wall_ms()).unwrap_or(i64::MAX);
-        let away = wall - now;
-        if away.abs() > JUMP_MS {
-            return Slewed::Jumped(away);
+        let now_ms = self.now_ms();
+        let away = difference(self.clock.wall_ms(), now_ms);
+        let known = self.away_ms.load(Ordering::Relaxed);
+        if away.saturating_sub(known).abs() > JUMP_MS {
+            let said = self.jumped.swap(true, Ordering::Relaxed);
+            return if said { Slewed::Away } else { Slewed::Jumped(away) };
         }
-        self.offset_ms.fetch_add(away.signum(), Ordering::Relaxed);
+        self.jumped.store(false, Ordering::Relaxed);
+        let step = away.signum();
+        // Slower, never back: until it is made up, the clock stands.
+        self.decided(now_ms);
+        self.offset_ms.fetch_add(step, Ordering::Relaxed);
+        self.away_ms.store(away - step, Ordering::Relaxed);
         Slewed::Steady
     }
+}
+
+fn difference(wall_ms: u64, now_ms: u64) -> i64 {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    signed(wall_ms) - signed(now_ms)
 }
 
 #[cfg(test)]
@@ -182,7 +204,47 @@ pub(super) mod tests {
         fake.wall_ms.store(9_000_000, Ordering::Relaxed);
         fake.monotonic_ms.store(1_000, Ordering::Relaxed);
         assert_eq!(clock.slew(), Slewed::Jumped(7_999_000));
+        assert_eq!(clock.slew(), Slewed::Away, "said once");
         assert_eq!(clock.now_ms(), 1_001_000);
+        fake.wall_ms.store(1_001_000, Ordering::Relaxed);
+        assert_eq!(clock.slew(), Slewed::Steady);
+        fake.wall_ms.store(900_000, Ordering::Relaxed);
+        assert_eq!(clock.slew(), Slewed::Jumped(-101_000), "another jump");
+    }
+
+    #[test]
+    fn start_ahead_of_wall_time_is_made_up_like_drift() {
+        let fake = at(1_000_000);
+        let clock = PartitionClock::start(Arc::clone(&fake) as _, Some(1_050_000), None).unwrap();
+        for second in 1..=1_000 {
+            fake.wall_ms.store(1_000_000 + second * 1_000, Ordering::Relaxed);
+            fake.monotonic_ms.store(second * 1_000, Ordering::Relaxed);
+            assert_eq!(clock.slew(), Slewed::Steady, "second {second}");
+        }
+        fake.monotonic_ms.store(1_000_001, Ordering::Relaxed);
+        assert_eq!(clock.now_ms(), 1_050_000 + 1_000_001 - 1_000);
+    }
+
+    #[test]
+    fn slewing_back_never_moves_the_clock_back() {
+        let fake = at(1_000_100);
+        let clock = PartitionClock::start(Arc::clone(&fake) as _, None, None).unwrap();
+        fake.wall_ms.store(1_000_090, Ordering::Relaxed);
+        let before = clock.now_ms();
+        clock.slew();
+        assert!(clock.now_ms() >= before);
+        fake.monotonic_ms.store(5, Ordering::Relaxed);
+        assert_eq!(clock.now_ms(), 1_000_104, "a millisecond slower");
+    }
+
+    #[test]
+    fn clocks_at_the_end_of_time_do_not_wrap() {
+        let fake = at(u64::MAX);
+        fake.monotonic_ms.store(5, Ordering::Relaxed);
+        let clock = PartitionClock::start(Arc::clone(&fake) as _, None, None).unwrap();
+        fake.monotonic_ms.store(3, Ordering::Relaxed);
+        assert_eq!(clock.now_ms(), u64::MAX);
+        assert_eq!(clock.slew(), Slewed::Steady);
     }
 
     #[test]

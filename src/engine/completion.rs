@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 
 use super::admission::Permit;
 use super::answer::Answer;
+use super::decision_counters::DecisionCounters;
 use super::directory::{ProductEntry, View};
 use super::health::Health;
 use super::idempotency::Slot;
 use super::reply::{ReplyHandle, ReplyQueue};
 use crate::domain::{Refusal, Sequence};
-use crate::journal::{Completion, JournalError, Queued, Record};
+use crate::journal::{Completion, JournalError, Kind, Queued, Record};
 
 /// What is left to do once a record, or what a refusal rests on, is durable.
 pub enum Effect {
@@ -52,11 +53,22 @@ pub struct AfterSync {
     health: Arc<Health>,
     /// Workers to wake when the batch is done.
     touched: Vec<Arc<ReplyQueue>>,
+    decisions: DecisionCounters,
+    /// Kinds of the batch's records, counted when it is told.
+    counts: SmallVec<[(Kind, u64); 4]>,
 }
 
 impl AfterSync {
     pub(super) fn new(health: Arc<Health>) -> Self {
-        Self { health, touched: Vec::new() }
+        let decisions = DecisionCounters::new();
+        Self { health, touched: Vec::new(), decisions, counts: SmallVec::new() }
+    }
+
+    fn count(&mut self, kind: Kind) {
+        match self.counts.iter_mut().find(|(counted, _)| *counted == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((kind, 1)),
+        }
     }
 
     fn touch(&mut self, queue: Arc<ReplyQueue>) {
@@ -70,6 +82,7 @@ impl AfterSync {
             Queued::Record(sequence, Effect::Decided(mut effect)) => {
                 let (record, reply) = (effect.record.take(), effect.reply.take());
                 let (Some(record), Some(reply)) = (record, reply) else { return };
+                self.count(record.kind());
                 let answer = Answer::Decided { sequence, record, replayed: false };
                 self.touch(reply.put(answer));
             }
@@ -116,10 +129,13 @@ impl Completion<Effect> for AfterSync {
             self.reply(item);
         }
         self.touched.drain(..).for_each(|queue| queue.wake());
+        for (kind, count) in self.counts.drain(..) {
+            self.decisions.decided(kind, count);
+        }
     }
 
     fn fail(&mut self, error: &JournalError, items: Vec<Queued<Effect>>) {
-        self.health.fail(error);
+        self.health.set_failed(error);
         for item in items {
             let (slot, reply) = match item {
                 Queued::Record(_, Effect::Decided(mut effect)) => {
@@ -136,5 +152,7 @@ impl Completion<Effect> for AfterSync {
                 reply.answer(Answer::OutcomeUnknown);
             }
         }
+        // Last: it may end the process, and whoever waits should hear of it before.
+        self.health.tell_failed();
     }
 }

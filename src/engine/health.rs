@@ -13,10 +13,14 @@ pub struct Health {
     recovery_bytes: AtomicU64,
     ready: AtomicBool,
     draining: AtomicBool,
+    /// Set before anybody is told of the failure.
+    has_failed: AtomicBool,
     failed: Mutex<Option<String>>,
     /// Told once when the journal fails, so that the process can end.
-    on_failure: Mutex<Option<Box<dyn FnOnce(String) + Send>>>,
+    on_failure: Mutex<Option<OnFailure>>,
 }
+
+type OnFailure = Box<dyn FnOnce(String) + Send>;
 
 /// What `/readyz` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,20 +75,27 @@ impl Health {
         *self.on_failure.lock() = Some(Box::new(then));
     }
 
-    /// The journal failed: final.
-    pub(super) fn fail(&self, error: &JournalError) {
+    /// The journal failed: final. From here on nothing is decided.
+    pub(super) fn set_failed(&self, error: &JournalError) {
         let reason = error.to_string();
         tracing::error!(%reason, "the journal failed; in-flight outcomes are unknown until restart");
-        *self.failed.lock() = Some(reason.clone());
-        if let Some(then) = self.on_failure.lock().take() {
+        *self.failed.lock() = Some(reason);
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Tells whoever ends the process that the journal failed.
+    pub(super) fn tell_failed(&self) {
+        let reason = self.failed.lock().clone();
+        let then = self.on_failure.lock().take();
+        if let (Some(reason), Some(then)) = (reason, then) {
             then(reason);
         }
     }
 
-    /// Whether the journal failed.
+    /// Whether the journal failed: nothing is decided any more. Cost: one atomic load.
     #[must_use]
     pub fn is_failed(&self) -> bool {
-        self.failed.lock().is_some()
+        self.has_failed.load(Ordering::Acquire)
     }
 
     /// How the engine is; `degraded` is asked only when it is ready.

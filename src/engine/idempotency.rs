@@ -29,7 +29,7 @@ pub struct Idempotency {
     /// Entries and reservations.
     len: AtomicUsize,
     len_max: usize,
-    /// Time of the newest entry: what ages, ages by it.
+    /// The latest time anybody brought: what ages, ages by it. Never behind the newest entry.
     newest_ms: AtomicU64,
 }
 
@@ -107,14 +107,23 @@ impl Idempotency {
     /// Looks a key up and takes it if it is new, in one step.
     #[must_use]
     pub fn reserve(self: &Arc<Self>, stamp: &KeyStamp, now_ms: u64) -> Lookup {
+        let first = self.try_reserve(stamp, now_ms);
+        if !matches!(first, Lookup::Full) {
+            return first;
+        }
+        // A full table decides nothing under a key, so no record would ever age what it holds: time
+        // itself does.
+        self.forget_aged(now_ms);
+        self.try_reserve(stamp, now_ms)
+    }
+
+    fn try_reserve(self: &Arc<Self>, stamp: &KeyStamp, now_ms: u64) -> Lookup {
         let mut shard = self.shard(stamp).lock();
         if let Some(known) = shard.known(stamp, now_ms) {
             return known;
         }
         if self.len.fetch_add(1, Ordering::Relaxed) >= self.len_max {
             self.len.fetch_sub(1, Ordering::Relaxed);
-            drop(shard);
-            self.forget_aged();
             return Lookup::Full;
         }
         shard.reserved.insert(stamp.hash, stamp.fingerprint);
@@ -127,8 +136,10 @@ impl Idempotency {
         self.enter(stamp, sequence, decided_at_ms, &mut self.shard(stamp).lock());
     }
 
-    /// Forgets what has aged out wherever it lies: entries go by themselves only with new ones.
-    pub(super) fn forget_aged(&self) {
+    /// Forgets what has aged out by `now_ms`, the partition's clock, wherever it lies: entries go
+    /// by themselves only with new ones.
+    fn forget_aged(&self, now_ms: u64) {
+        self.newest_ms.fetch_max(now_ms, Ordering::Relaxed);
         for shard in &self.shards {
             self.forget(&mut shard.lock());
         }
@@ -161,7 +172,7 @@ impl Idempotency {
 }
 
 fn aged(decided_at_ms: u64, now_ms: u64) -> bool {
-    decided_at_ms + KEY_AGE_MS <= now_ms
+    decided_at_ms.saturating_add(KEY_AGE_MS) <= now_ms
 }
 
 fn index_hash(hash: &[u8; 16]) -> u64 {
@@ -194,8 +205,15 @@ impl Shard {
         let hash = index_hash(&entry.stamp.hash);
         let number = self.entries.push(entry);
         let entries = &self.entries;
-        let rehash =
-            |number: &u32| entries.get(*number).map_or(0, |entry| index_hash(&entry.stamp.hash));
+        let of = |number: &u32| entries.get(*number);
+        let same =
+            |number: &u32| of(number).is_some_and(|kept| kept.stamp.hash == entry.stamp.hash);
+        // An older entry of the key, aged out and not swept, must not be found in its place.
+        if let Some(kept) = self.index.find_mut(hash, same) {
+            *kept = number;
+            return;
+        }
+        let rehash = |number: &u32| of(number).map_or(0, |entry| index_hash(&entry.stamp.hash));
         self.index.insert_unique(hash, number, rehash);
     }
 
@@ -289,6 +307,47 @@ mod tests {
     }
 
     #[test]
+    fn full_table_heals_as_its_keys_age_out_without_any_record() {
+        let table = Arc::new(Idempotency::new(2));
+        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
+        reserved(&table, 2, 0).complete(Sequence::new(2), 1_000);
+        assert!(matches!(table.reserve(&stamp(3, 1), KEY_AGE_MS - 1), Lookup::Full));
+        let third = reserved(&table, 3, KEY_AGE_MS);
+        assert!(matches!(table.reserve(&stamp(4, 1), KEY_AGE_MS), Lookup::Full));
+        assert!(matches!(table.look_up(&stamp(2, 1), KEY_AGE_MS), Lookup::Found(_)));
+        drop(third);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn newer_record_of_a_key_wins_over_one_that_is_not_swept() {
+        let table = Arc::new(Idempotency::new(10));
+        reserved(&table, 1, 0).complete(Sequence::new(1), 1_000);
+        // Found aged by a clock that was a little ahead of the record it led to.
+        reserved(&table, 1, KEY_AGE_MS + 1_000).complete(Sequence::new(2), KEY_AGE_MS + 999);
+        let found = |now_ms| match table.look_up(&stamp(1, 1), now_ms) {
+            Lookup::Found(sequence) => sequence.get(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(KEY_AGE_MS + 999), 2);
+        assert_eq!(found(KEY_AGE_MS + 1_000), 2);
+        table.forget_aged(KEY_AGE_MS + 2_000);
+        assert_eq!((found(KEY_AGE_MS + 2_000), table.len()), (2, 1));
+    }
+
+    #[test]
+    fn replay_may_pass_the_maximum() {
+        let table = Arc::new(Idempotency::new(1));
+        for key in 0..3 {
+            table.replay(&stamp(key, 1), Sequence::new(u64::from(key) + 1), 5);
+        }
+        assert!(matches!(table.reserve(&stamp(9, 1), 5), Lookup::Full));
+        for key in 0..3 {
+            assert!(matches!(table.look_up(&stamp(key, 1), 5), Lookup::Found(_)));
+        }
+    }
+
+    #[test]
     fn key_ages_out_by_record_time() {
         let table = Arc::new(Idempotency::new(10));
         reserved(&table, 1, 0).complete(Sequence::new(1), 0);
@@ -314,7 +373,7 @@ mod tests {
             assert!(matches!(found, Lookup::Found(s) if s.get() == u64::from(key) + 1));
         }
         reserved(&table, 20_000, KEY_AGE_MS * 2).complete(Sequence::new(20_001), KEY_AGE_MS * 2);
-        table.forget_aged();
+        table.forget_aged(0);
         assert_eq!(table.len(), 1);
     }
 }

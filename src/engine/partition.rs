@@ -14,6 +14,7 @@ use super::answer::{Action, Answer};
 use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
+use super::decision_counters::DecisionCounters;
 use super::directory::{Directory, ProductEntry, View};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
@@ -24,7 +25,7 @@ use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
 
 /// Rows of refusals in one record: keeps it under 64 KiB.
 const REFUSAL_ROWS_MAX: usize = 4_000;
-const MINUTE_MS: u64 = 60_000;
+pub(super) const MINUTE_MS: u64 = 60_000;
 
 /// Decides for the products of one journal.
 pub struct Partition<J> {
@@ -35,6 +36,7 @@ pub struct Partition<J> {
     room: Room,
     refusals: Arc<RefusalCounts>,
     refused: Arc<RefusalShard>,
+    decisions: DecisionCounters,
     /// Name under which the engine itself writes records.
     itself: Principal,
     /// Time of the last record.
@@ -62,6 +64,7 @@ impl<J: Journal<Effect>> Partition<J> {
         let refused = refusals.shard();
         let itself = Principal::new("doorbuster").expect("a constant that is a name");
         let payload = Vec::new();
+        let decisions = DecisionCounters::new();
         Self {
             inventory,
             directory,
@@ -70,6 +73,7 @@ impl<J: Journal<Effect>> Partition<J> {
             room,
             refusals,
             refused,
+            decisions,
             itself,
             last_ms,
             payload,
@@ -90,7 +94,7 @@ impl<J: Journal<Effect>> Partition<J> {
         let now_ms = now_ms.max(self.last_ms);
         let Undecided { principal, reference, key, action, slot, permit, reply, .. } =
             *command.take();
-        let about = self.products_of(&action);
+        let (about, kind) = (products_of(&action), action.kind());
         match self.decide(action, now_ms) {
             Ok(Decided { decision, changes }) => {
                 let envelope =
@@ -102,6 +106,7 @@ impl<J: Journal<Effect>> Partition<J> {
             }
             Err(refusal) => {
                 self.count(&about, &refusal);
+                self.decisions.refused(kind, &refusal);
                 let effect = RefusedEffect { refusal, slot, reply, permit };
                 let unpending = self.journal.barrier(Effect::Refused(Box::new(effect)));
                 if let Some(Effect::Refused(effect)) = unpending {
@@ -157,19 +162,6 @@ impl<J: Journal<Effect>> Partition<J> {
         self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
     }
 
-    /// The products a refusal is counted for.
-    fn products_of(&self, action: &Action) -> SmallVec<[Handle; 1]> {
-        match action {
-            Action::Create(_) => SmallVec::new(),
-            Action::ChangeTerms(change) => match &change.targets {
-                Targets::Product { handle, .. } => smallvec![*handle],
-                Targets::Sale(_) => SmallVec::new(),
-            },
-            Action::Adjust(adjust) => smallvec![adjust.product],
-            Action::Order(order) => order.lines.iter().map(|line| line.product).collect(),
-        }
-    }
-
     fn count(&self, products: &[Handle], refusal: &Refusal) {
         match refusal {
             Refusal::Lines(refused) => {
@@ -188,12 +180,11 @@ impl<J: Journal<Effect>> Partition<J> {
         }
     }
 
-    /// Journals what was refused since the last call; nobody waits for it. Without room the
-    /// counts stay for the next minute.
-    pub fn count_refusals(&mut self, now_ms: u64) {
+    /// Journals what was refused since the last call, in the minute that begins at `minute_ms`;
+    /// nobody waits for it. Without room the counts stay for the next minute.
+    pub fn count_refusals(&mut self, minute_ms: u64, now_ms: u64) {
+        assert!(minute_ms.is_multiple_of(MINUTE_MS), "{minute_ms} is no minute");
         let now_ms = now_ms.max(self.last_ms);
-        // Called as a minute ends: what was counted belongs to the one before.
-        let minute_ms = now_ms.saturating_sub(1) / MINUTE_MS * MINUTE_MS;
         let rows = self.refusals.take();
         for rows in rows.chunks(REFUSAL_ROWS_MAX) {
             self.append_refusals(rows, minute_ms, now_ms);
@@ -219,5 +210,18 @@ impl<J: Journal<Effect>> Partition<J> {
         self.last_ms = now_ms;
         self.clock.decided(now_ms);
         self.journal.append(&self.payload, Effect::Nothing);
+    }
+}
+
+/// The products a refusal is counted for.
+fn products_of(action: &Action) -> SmallVec<[Handle; 1]> {
+    match action {
+        Action::Create(_) => SmallVec::new(),
+        Action::ChangeTerms(change) => match &change.targets {
+            Targets::Product { handle, .. } => smallvec![*handle],
+            Targets::Sale(_) => SmallVec::new(),
+        },
+        Action::Adjust(adjust) => smallvec![adjust.product],
+        Action::Order(order) => order.lines.iter().map(|line| line.product).collect(),
     }
 }

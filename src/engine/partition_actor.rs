@@ -13,16 +13,21 @@ use super::clock::{PartitionClock, Slewed};
 use super::command::Command;
 use super::completion::Effect;
 use super::directory::{Directory, ProductEntry};
-use super::partition::Partition;
+use super::fatal::FatalPanic;
+use super::partition::{MINUTE_MS, Partition};
 use super::product_actor::ProductActor;
 use crate::domain::{Handle, Targets};
 use crate::journal::LocalJournal;
 
+type LocalPartition = Partition<LocalJournal<Effect>>;
+
 /// The partition as its actors share it: all on one thread.
-pub(super) type SharedPartition = Rc<RefCell<Partition<LocalJournal<Effect>>>>;
+#[derive(Clone)]
+pub(super) struct SharedPartition(Rc<RefCell<LocalPartition>>);
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE_MS: u64 = 60_000;
+/// Turns an actor takes before others on the thread get theirs.
+pub(super) const TURNS_IN_A_ROW: u64 = 256;
 
 /// How actors are kept.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +46,10 @@ pub(super) struct PartitionActor {
     pub(super) directory: Arc<Directory>,
     pub(super) clock: Arc<PartitionClock>,
     pub(super) limits: ActorLimits,
-    /// The minute whose refusals are being counted.
-    pub(super) minute: u64,
+    /// Start of the minute whose refusals are being counted.
+    pub(super) minute_ms: u64,
+    /// Commands decided so far.
+    pub(super) decided: u64,
 }
 
 /// Journals the refusals counted so far and stops the partition's actor.
@@ -56,8 +63,38 @@ impl Actor for PartitionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(self.limits.partition_mailbox);
         context.run_interval(SECOND, |actor, _| actor.second());
+    }
+}
+
+impl SharedPartition {
+    pub(super) fn new(partition: LocalPartition) -> Self {
+        Self(Rc::new(RefCell::new(partition)))
+    }
+
+    /// One turn. A panic in it ends the process: the state is half changed.
+    pub(super) fn turn(&self, then: impl FnOnce(&mut LocalPartition)) {
+        let _fatal = FatalPanic;
+        then(&mut self.0.borrow_mut());
+    }
+}
+
+/// Starts an actor whose mailbox holds `capacity` from the first message on. At least 1: to actix 0
+/// is no bound at all.
+pub(super) fn start_with_mailbox<A: Actor<Context = Context<A>>>(
+    capacity: usize,
+    actor: impl FnOnce() -> A,
+) -> actix::Addr<A> {
+    A::create(|context| {
+        context.set_mailbox_capacity(capacity.max(1));
+        actor()
+    })
+}
+
+/// Lets the other actors of the thread have their turn: an actor's loop ends only with its queue.
+pub(super) fn yield_after<A: Actor<Context = Context<A>>>(turns: u64, context: &mut Context<A>) {
+    if turns.is_multiple_of(TURNS_IN_A_ROW) {
+        context.wait(actix::fut::wrap_future(tokio::task::yield_now()));
     }
 }
 
@@ -68,9 +105,10 @@ impl PartitionActor {
             tracing::warn!(away_ms, "the wall clock jumped; the partition's clock does not follow");
         }
         let now_ms = self.clock.now_ms();
-        if now_ms / MINUTE_MS != self.minute {
-            self.partition.borrow_mut().count_refusals(now_ms / MINUTE_MS * MINUTE_MS);
-            self.minute = now_ms / MINUTE_MS;
+        let minute_ms = now_ms / MINUTE_MS * MINUTE_MS;
+        if minute_ms > self.minute_ms {
+            self.partition.turn(|partition| partition.count_refusals(self.minute_ms, now_ms));
+            self.minute_ms = minute_ms;
         }
     }
 
@@ -79,12 +117,13 @@ impl PartitionActor {
         entry.with_mailbox(|mailbox| {
             if mailbox.as_ref().is_none_or(|actor| !actor.connected()) {
                 let actor = ProductActor::new(
-                    Rc::clone(&self.partition),
+                    self.partition.clone(),
                     Arc::clone(entry),
                     Arc::clone(&self.clock),
                     self.limits,
                 );
-                *mailbox = Some(actor.start());
+                let capacity = self.limits.product_mailbox;
+                *mailbox = Some(start_with_mailbox(capacity, || actor));
             }
         });
     }
@@ -93,12 +132,14 @@ impl PartitionActor {
 impl Handler<Command> for PartitionActor {
     type Result = ();
 
-    fn handle(&mut self, command: Command, _: &mut Self::Context) {
+    fn handle(&mut self, command: Command, context: &mut Self::Context) {
         let product = command.action().and_then(single_product);
         if let Some(entry) = product.and_then(|handle| self.directory.entry_by_handle(handle)) {
             self.awaken(&entry);
         }
-        self.partition.borrow_mut().turn(command, self.clock.now_ms());
+        self.partition.turn(|partition| partition.turn(command, self.clock.now_ms()));
+        self.decided += 1;
+        yield_after(self.decided, context);
     }
 }
 
@@ -107,7 +148,7 @@ impl Handler<Close> for PartitionActor {
 
     fn handle(&mut self, _: Close, context: &mut Self::Context) {
         let now_ms = self.clock.now_ms();
-        self.partition.borrow_mut().count_refusals(now_ms + 1);
+        self.partition.turn(|partition| partition.count_refusals(self.minute_ms, now_ms));
         context.stop();
     }
 }

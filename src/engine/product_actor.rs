@@ -5,13 +5,17 @@
 //! undecided, and so goes on to a fresh actor (`command`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use super::clock::PartitionClock;
 use super::command::Command;
 use super::directory::ProductEntry;
-use super::partition_actor::{ActorLimits, SharedPartition};
+use super::partition_actor::{ActorLimits, SharedPartition, yield_after};
+
+/// A shorter look for idleness would be all the thread does.
+const IDLE_MIN: Duration = Duration::from_millis(1);
 
 /// Shell of one product.
 pub(super) struct ProductActor {
@@ -38,8 +42,7 @@ impl Actor for ProductActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(self.limits.product_mailbox);
-        context.run_interval(self.limits.idle, |actor, context| {
+        context.run_interval(self.limits.idle.max(IDLE_MIN), |actor, context| {
             if std::mem::take(&mut actor.decided) == 0 {
                 // From here on commands go to the partition's actor, which starts another.
                 actor.entry.with_mailbox(Option::take);
@@ -52,8 +55,9 @@ impl Actor for ProductActor {
 impl Handler<Command> for ProductActor {
     type Result = ();
 
-    fn handle(&mut self, command: Command, _: &mut Self::Context) {
+    fn handle(&mut self, command: Command, context: &mut Self::Context) {
         self.decided += 1;
-        self.partition.borrow_mut().turn(command, self.clock.now_ms());
+        self.partition.turn(|partition| partition.turn(command, self.clock.now_ms()));
+        yield_after(self.decided, context);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::directory::{Directory, View};
 use super::idempotency::Idempotency;
-use crate::domain::{Decision, Inventory, Sequence, apply, check_applicable};
+use crate::domain::{Decision, Inventory, Sequence, TIME_MS_MAX, apply, check_applicable};
 use crate::journal::{Payload, Record, decode};
 
 /// What replaying leaves behind.
@@ -45,6 +45,9 @@ impl Recovered {
         let payload = decode(payload).map_err(|error| error.to_string())?;
         if let Some(at_ms) = payload.at_ms() {
             let last_ms = self.last_ms.unwrap_or(0);
+            if at_ms > TIME_MS_MAX {
+                return Err(format!("its time {at_ms} is after the year 9999"));
+            }
             if at_ms < last_ms {
                 return Err(format!("its time {at_ms} is before {last_ms}, the last record's"));
             }

@@ -4,18 +4,19 @@
 //! lock ─► headers ─► replay ─► clock ─► fresh segment ─► views ─► actors ─► ready
 //! ```
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use actix::{Actor, Arbiter};
+use actix::Arbiter;
 
 use super::admission::{Admission, AdmissionLimits};
 use super::clock::{Clock, ClockError, PartitionClock};
 use super::completion::{AfterSync, Effect};
-use super::partition::{Partition, PartitionParts};
-use super::partition_actor::{ActorLimits, Close, PartitionActor};
+use super::fatal::FatalPanic;
+use super::partition::{MINUTE_MS, Partition, PartitionParts};
+use super::partition_actor::{
+    ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
+};
 use super::recovery::Recovered;
 use super::router::Router;
 use super::{Core, Engine};
@@ -119,7 +120,14 @@ pub fn start(
     let completion = AfterSync::new(Arc::clone(&health));
     let (journal, writer) = local_journal(log, completion);
     let reader = writer.reader();
-    let writer = WriterThread::start(writer, observe_batch).map_err(StartError::Thread)?;
+    // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
+    // would be answered any more.
+    let fatal = FatalPanic;
+    let on_batch = move |records, sync_ns| {
+        let _owned = &fatal;
+        observe_batch(records, sync_ns);
+    };
+    let writer = WriterThread::start(writer, on_batch).map_err(StartError::Thread)?;
     let router = Arc::new(Router::new(Arc::clone(&clock)));
     let room = reader.room();
     let summary = StartSummary {
@@ -174,11 +182,12 @@ fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<Part
     let spawned = arbiter.spawn_fn(move || {
         let directory = Arc::clone(&parts.directory);
         let clock = Arc::clone(&parts.clock);
-        let minute = clock.now_ms() / 60_000;
-        let partition = Rc::new(RefCell::new(Partition::new(parts)));
-        let actor = PartitionActor { partition, directory, clock, limits, minute };
+        let minute_ms = clock.now_ms() / MINUTE_MS * MINUTE_MS;
+        let partition = SharedPartition::new(Partition::new(parts));
+        let decided = 0;
+        let actor = || PartitionActor { partition, directory, clock, limits, minute_ms, decided };
         // The other end waits right below.
-        let _ = tell.send(actor.start());
+        let _ = tell.send(start_with_mailbox(limits.partition_mailbox, actor));
     });
     assert!(spawned, "a new arbiter takes work");
     let partition = hear.recv().expect("the arbiter's first work sends an address");

@@ -35,11 +35,13 @@ pub trait Journal<E> {
     /// Queues a decided record; `effect` is completed once it is durable.
     ///
     /// Cannot fail: whoever decided holds room for it. After it there is only durable, or the
-    /// process dies.
+    /// process dies. Once the journal has failed the effect is dropped: nothing is written any
+    /// more, so what it stands for does not happen.
     fn append(&mut self, payload: &[u8], effect: E) -> Sequence;
 
     /// Queues an effect that rests on what was appended before it.
     ///
-    /// Gives the effect back when everything is durable already: complete it at once.
+    /// Gives the effect back when everything is durable already: complete it at once. Once the
+    /// journal has failed the effect is dropped, as what it rests on may not be durable.
     fn barrier(&mut self, effect: E) -> Option<E>;
 }

@@ -7,6 +7,8 @@ use crate::header::{HEADER_BYTES, Header};
 use crate::storage::{Storage, read_full};
 use crate::{Entry, WalError};
 
+const ZERO_BLOCK: [u8; 4096] = [0; 4096];
+
 /// A segment's bytes in memory. One buffer serves all segments of a scan.
 pub(crate) struct Segment<'a> {
     pub(crate) header: &'a Header,
@@ -106,7 +108,8 @@ impl Segment<'_> {
     pub(crate) fn durable_behind(&self, offset: u64, sequence: u64) -> Option<u64> {
         let seed = self.header.seed();
         let mut at = offset as usize;
-        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let end = at + self.tail(offset).len();
+        while let Some(rest) = self.bytes.get(at..).filter(|_| at < end) {
             let claimed = frame::claimed_durable_upto(rest).filter(|upto| *upto >= sequence);
             if claimed.is_some() && frame::parse(rest, seed).is_ok() {
                 return claimed;
@@ -118,7 +121,11 @@ impl Segment<'_> {
 
     /// Bytes from `offset` up to the last one that is not zero.
     pub(crate) fn tail(&self, offset: u64) -> &[u8] {
-        let rest = self.bytes.get(offset as usize..).unwrap_or_default();
+        let mut rest = self.bytes.get(offset as usize..).unwrap_or_default();
+        // Most of a segment that is being written is zeros: whole blocks of them first.
+        while let Some(shorter) = rest.strip_suffix(&ZERO_BLOCK) {
+            rest = shorter;
+        }
         let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         rest.get(..used).unwrap_or_default()
     }

@@ -15,7 +15,7 @@ use crate::storage::{Storage, StorageFile};
 /// The file in which a start prepares its segment.
 pub(crate) const FRESH: &str = "fresh.tmp";
 
-const ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A zeroed file under a temporary name.
