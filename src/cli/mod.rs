@@ -8,11 +8,14 @@ mod data_dir;
 mod exit;
 mod files;
 mod health;
+mod keys;
 mod logging;
 mod output;
 mod record_json;
 mod recovery;
+mod serve;
 mod settings;
+mod target;
 mod wal;
 
 use std::process::ExitCode;
@@ -38,9 +41,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Sell: recover the journal, answer HTTP, fill the database behind it
+    Serve(serve::ServeArgs),
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Make API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show and check settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -64,6 +72,8 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<exit::Exit> {
         match self {
+            Self::Serve(args) => args.run(),
+            Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),

@@ -17,7 +17,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::auth::{Doorkeeper, KeyRing, Scope};
+use super::auth::{Doorkeeper, Keys, Scope};
 use super::metrics::Meters;
 use super::patience::{Patience, now};
 use super::problem::{Problem, ProblemType};
@@ -44,7 +44,7 @@ pub(super) struct Limits {
 /// What all workers share.
 pub(super) struct Shared {
     pub(super) surroundings: Surroundings,
-    pub(super) keys: Arc<KeyRing>,
+    pub(super) keys: Option<Keys>,
     pub(super) limits: Limits,
     /// Where metrics have a listener of their own.
     pub(super) metrics_address: Option<SocketAddr>,
@@ -73,7 +73,7 @@ impl Worker {
         let patience = Patience::default();
         actix_rt::spawn(client.replies().deliver());
         actix_rt::spawn(patience.keep());
-        let doorkeeper = Doorkeeper::new(Arc::clone(&shared.keys));
+        let doorkeeper = Doorkeeper::new(shared.keys.clone());
         let (meters, ids) = (Meters::default(), RequestIds::new());
         Rc::new(Self { shared, client, patience, meters, doorkeeper, ids })
     }
