@@ -5,14 +5,18 @@
 
 mod config;
 mod data_dir;
+mod demo;
 mod exit;
 mod files;
 mod health;
 mod keys;
+mod log;
 mod logging;
 mod output;
+mod play;
 mod record_json;
 mod recovery;
+mod rehearse;
 mod serve;
 mod settings;
 mod target;
@@ -54,6 +58,10 @@ enum Command {
     Config(config::ConfigCommand),
     /// Ask a running server whether it is ready; exit 1 when it is not
     Health(health::HealthArgs),
+    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
+    Demo(demo::DemoArgs),
+    /// Play real order lines against chosen stock, and check what came of them
+    Rehearse(Box<rehearse::RehearseArgs>),
 }
 
 /// Runs what the command line names.
@@ -77,6 +85,8 @@ impl Command {
             Self::Wal(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
+            Self::Demo(args) => args.run(),
+            Self::Rehearse(args) => args.run(),
         }
     }
 }

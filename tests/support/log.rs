@@ -70,7 +70,7 @@ impl TestLog {
             handles: HashMap::new(),
             journal,
             writer,
-            _preallocator: preallocator,
+            _preallocator: preallocator.expect("a thread"),
         }
     }
 
