@@ -194,3 +194,53 @@ pub async fn stock_up(
     exchange(&mut connection, &text, number, shop, |_| {}).await;
     resolve(address, shop, limit).await
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::seeded::Seeded;
+    use crate::shop::Mix;
+
+    /// Takes requests; answers the first `answers` of them, hangs up on the next, then is gone.
+    async fn peer(listener: TcpListener, answers: usize) {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut request = vec![0; 4096];
+        for _ in 0..answers {
+            assert!(stream.read(&mut request).await.expect("a request") > 0);
+            let answer = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).await.expect("a client");
+        }
+        assert!(stream.read(&mut request).await.expect("a request") > 0);
+    }
+
+    #[test]
+    fn a_server_that_dies_leaves_its_request_unknown_and_ends_the_crowd() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let shop = Shop::new(Mix::Everything { wares_max: 3 }, Seeded::new(1));
+        let shop = Rc::new(RefCell::new(shop));
+        let test = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let serving = tokio::task::spawn_local(peer(listener, 1));
+            let number = shop.borrow_mut().new_ware();
+            let mut text = String::new();
+            shop.borrow().write(number, &mut text);
+            let mut connection = Connection::open(address).await.expect("a listener");
+            assert!(exchange(&mut connection, &text, number, &shop, |_| {}).await);
+            let number = shop.borrow_mut().new_ware();
+            shop.borrow().write(number, &mut text);
+            assert!(!exchange(&mut connection, &text, number, &shop, |_| {}).await);
+            serving.await.expect("a peer");
+            let crowd = Crowd::open(address, 3, &shop, &Manners::default());
+            crowd.leave().await.expect("nobody listens");
+            let counts = shop.borrow().counts;
+            assert_eq!((counts.requests, counts.done, counts.silent), (2, 1, 1));
+            assert_eq!(shop.borrow_mut().next_unknown(), Some(number));
+        };
+        LocalSet::new().block_on(&runtime.expect("a runtime"), test);
+    }
+}

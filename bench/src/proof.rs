@@ -252,6 +252,7 @@ fn answers(calls: &[Call], faults: &mut Faults) -> Vec<(u64, At)> {
             faults.add(FaultKind::Broken, || format!("{connection}: {reason}"));
         }
     }
+    answers.sort_by_key(|(_, left)| *left);
     answers
 }
 

@@ -327,3 +327,140 @@ async fn compare_products(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made::{self, About, Bytes};
+
+    const SCHEMA: &str = include_str!("../../schema/sqlite/V1__tables.sql");
+    const AT: &str = "1970-01-01T00:00:00.000Z";
+
+    fn about<'a>(sequence: u64, reference: &'a str, changes: &'a [(u32, u64)]) -> About<'a> {
+        let key = u8::try_from(sequence).ok();
+        About { at_ms: sequence, reference: Some(reference), key, changes }
+    }
+
+    fn order_id(sequence: u64) -> String {
+        Place { partition: 0, epoch: 1, sequence }.word(b'o')
+    }
+
+    /// Ten units of ware-0, of which c1 buys two and c3 one, and five more that c2 puts in.
+    fn write_log(directory: &Path) {
+        let payloads = [
+            Bytes::started(1),
+            Bytes::created(about(2, "", &[(0, 1)]), "ware-0", 10, (0, 0)),
+            Bytes::ordered(about(3, "c1", &[(0, 2)]), "b7", 2),
+            Bytes::adjusted(about(4, "c2", &[(0, 3)]), 5, 15, 13),
+            Bytes::ordered(about(5, "c3", &[(0, 4)]), "b8", 1),
+        ];
+        let header = made::header(1, 1, [0; 32]);
+        let mut bytes = header.clone();
+        for (sequence, payload) in (1..).zip(&payloads) {
+            bytes.extend(made::frame(&header, sequence, sequence - 1, payload));
+        }
+        std::fs::write(directory.join("segment-0000000001.wal"), bytes).expect("room");
+    }
+
+    fn write_database(path: &Path) -> rusqlite::Connection {
+        let database = rusqlite::Connection::open(path).expect("a database");
+        database.execute_batch(SCHEMA).expect("the schema");
+        let mut rows = format!(
+            "INSERT INTO products VALUES ('ware-0', 0, 0, 'A thing', NULL, NULL, NULL, NULL, NULL,
+             0, 0, NULL, NULL, 0, 1, 15, 0, 3, 4, 1, '{AT}', '{AT}');
+             INSERT INTO progress (partition, journal_id, epoch, sequence, checksum)
+             VALUES (0, '07', 1, 5, 0);"
+        );
+        for (sequence, buyer, reference, quantity) in [(3, "b7", "c1", 2), (5, "b8", "c3", 1)] {
+            let id = order_id(sequence);
+            let _ = write!(
+                rows,
+                "INSERT INTO orders VALUES ('{id}', 0, {sequence}, '{buyer}', '{reference}',
+                 'anyone', 'placed', '{AT}');
+                 INSERT INTO order_lines VALUES ('{id}', 1, 'ware-0', {quantity}, NULL, NULL);"
+            );
+        }
+        for (version, stock, sold) in [(1, 10, 0), (2, 0, 2), (3, 5, 0), (4, 0, 1)] {
+            let _ = write!(
+                rows,
+                "INSERT INTO movements VALUES ('ware-0', {version}, 0, {version}, 'any', '{AT}',
+                 {stock}, 0, {sold}, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 'anyone');"
+            );
+        }
+        database.execute_batch(&rows).expect("rows");
+        database
+    }
+
+    fn faults_after(lie: &str) -> (Faults, Compared) {
+        let directory = tempfile::tempdir().expect("a directory");
+        write_log(directory.path());
+        let path = directory.path().join("doorbuster.sqlite");
+        write_database(&path).execute_batch(lie).expect("a lie that the schema allows");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let mut faults = Faults::default();
+        let compared = runtime.expect("a runtime").block_on(async {
+            let reader = caught_up(&Database::Sqlite(path), 5, Duration::from_secs(9)).await;
+            compare(directory.path(), &reader.expect("progress"), &mut faults).await
+        });
+        (faults, compared.expect("both can be read"))
+    }
+
+    #[test]
+    fn an_honest_copy_has_no_fault() {
+        let (faults, compared) = faults_after("");
+        assert!(faults.is_empty(), "{faults}");
+        assert_eq!(compared, Compared { orders: 2, products: 1, movements: 4 });
+    }
+
+    #[test]
+    fn every_lie_of_the_database_is_found() {
+        let (first, other) = (order_id(3), order_id(9));
+        let order = |id: &str, sequence: u64| {
+            format!(
+                "INSERT INTO orders VALUES ('{id}', 0, {sequence}, 'b7', 'c1', 'anyone', 'placed',
+                 '{AT}')"
+            )
+        };
+        let cases = [
+            (format!("DELETE FROM orders WHERE order_id = '{first}'"), "sequence 3 is not in"),
+            (format!("DELETE FROM orders WHERE order_id = '{first}'"), "belong to no order"),
+            (order(&other, 3), "twice in the database"),
+            (order(&other, 4), "not in the log"),
+            (order(&other, 9), "beyond the log's end"),
+            ("UPDATE order_lines SET quantity = 3 WHERE quantity = 2".into(), "ware-0 3 NULL"),
+            ("UPDATE order_lines SET unit_price_minor = 1, currency = 'GBP'".into(), "1 GBP"),
+            ("DELETE FROM order_lines".into(), "sequence 5"),
+            ("UPDATE orders SET buyer_id = 'b9' WHERE buyer_id = 'b8'".into(), "b9"),
+            ("UPDATE orders SET reference = NULL".into(), "NULL placed"),
+            ("UPDATE orders SET status = 'cancelled'".into(), "cancelled"),
+            ("UPDATE products SET sold = 2".into(), "ware-0 (stock, sold"),
+            ("DELETE FROM products".into(), "has nothing"),
+            ("DELETE FROM movements WHERE version = 2".into(), "ware-0 (stock, sold"),
+            ("UPDATE movements SET sold_delta = 2 WHERE version = 4".into(), "ware-0 (stock"),
+            (
+                "INSERT INTO quarantine (partition, sequence, kind, code, error, record)
+                 VALUES (0, 3, 'order', '23505', 'why', 'what')"
+                    .into(),
+                "1 records are in quarantine",
+            ),
+        ];
+        for (lie, part) in cases {
+            let (faults, _) = faults_after(&lie);
+            let told = faults.first().iter().any(|fault| fault.detail.contains(part));
+            assert!(told, "{lie}: {part:?} expected: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_projection_that_does_not_come_is_an_error() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("doorbuster.sqlite");
+        write_database(&path);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let database = Database::Sqlite(path);
+        let late = runtime.block_on(caught_up(&database, 6, Duration::ZERO));
+        let error = late.err().expect("it is at 5").to_string();
+        assert!(error.contains("not at 6") && error.contains("is at 5"), "{error}");
+    }
+}
