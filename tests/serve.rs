@@ -91,8 +91,10 @@ fn sigterm_drains_into_the_database_and_ends_well() {
     }
     let (status, said) = server.terminate();
     assert_eq!(status.code(), Some(0), "{said}");
-    let database = rusqlite::Connection::open(data_dir.join("doorbuster.sqlite")).expect("a database");
-    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
+    let database =
+        rusqlite::Connection::open(data_dir.join("doorbuster.sqlite")).expect("a database");
+    let count =
+        |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
     assert_eq!(count("SELECT count(*) FROM orders"), 100);
     assert_eq!(count("SELECT sum(quantity) FROM order_lines"), 100);
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::OutputArgs;
 use super::settings::SettingsArgs;
+use super::{logging, target};
 use crate::config::SETTINGS;
 
 /// `config …`
@@ -51,12 +52,19 @@ impl ConfigCommand {
             }
             Self::Show(args) => show(&args),
             Self::Check(args) => {
-                args.settings.config()?;
+                check(&args.settings)?;
                 println!("the settings are sound");
                 Ok(Exit::Done)
             }
         }
     }
+}
+
+fn check(settings: &SettingsArgs) -> anyhow::Result<()> {
+    let config = settings.config()?;
+    target::store(&config, config.data_dir.clone())?;
+    logging::filter(&config)?;
+    Ok(())
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
@@ -76,7 +84,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
         }
     })?;
     // What is shown may still be wrong: say so where it is looked at.
-    if let Err(error) = args.settings.config() {
+    if let Err(error) = check(&args.settings) {
         eprintln!("error: {error:#}");
         return Ok(Exit::Usage);
     }

@@ -35,11 +35,6 @@ impl DataDir {
         Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
     }
 
-    /// The embedded database.
-    pub(super) fn sqlite(&self) -> PathBuf {
-        self.path.join(super::SQLITE_FILE)
-    }
-
     /// Tells the bytes free where the data lies; `None` where the file system does not say.
     pub(super) fn free_bytes(&self) -> impl Fn() -> Option<u64> + Send + Sync + use<> {
         let storage = Arc::clone(&self.storage);

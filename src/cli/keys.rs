@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, failure};
 use super::files;
-use crate::http::auth::{NewKey, Scopes};
-use crate::http::Keys;
+use crate::domain::Principal;
+use crate::http::{Keys, Scopes, new_key};
 
 /// `keys …`
 #[derive(Debug, Subcommand)]
@@ -34,8 +35,10 @@ impl KeysCommand {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let Self::New(args) = self;
         let usage = |error: String| failure(Exit::Usage, error);
-        let scopes = Scopes::parse(&args.scopes).map_err(|error| usage(error.to_string()))?;
-        let key = NewKey::generate(&args.name, scopes).map_err(|error| usage(error.to_string()))?;
+        let scopes: Scopes = args.scopes.parse().map_err(usage)?;
+        let name = Principal::new(&args.name);
+        let name = name.map_err(|error| usage(format!("the name {error}")))?;
+        let key = new_key(&name, scopes).context("no randomness for a key")?;
         if let Some(path) = &args.keys_file {
             let mut text = if path.exists() { files::read(path)? } else { String::new() };
             if !text.is_empty() && !text.ends_with('\n') {

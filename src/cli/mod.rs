@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod files;
 mod health;
+mod keys;
 mod log;
 mod logging;
 mod output;
@@ -16,7 +17,9 @@ mod play;
 mod record_json;
 mod recovery;
 mod rehearse;
+mod serve;
 mod settings;
+mod target;
 mod wal;
 
 use std::process::ExitCode;
@@ -42,18 +45,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Sell: recover the journal, answer HTTP, fill the database behind it
+    Serve(serve::ServeArgs),
+    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
+    Demo(demo::DemoArgs),
+    /// Play real order lines against chosen stock, and check what came of them
+    Rehearse(Box<rehearse::RehearseArgs>),
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Make API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show and check settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Ask a running server whether it is ready; exit 1 when it is not
     Health(health::HealthArgs),
-    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
-    Demo(demo::DemoArgs),
-    /// Play real order lines against chosen stock, and check what came of them
-    Rehearse(Box<rehearse::RehearseArgs>),
 }
 
 /// Runs what the command line names.
@@ -72,6 +80,8 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<exit::Exit> {
         match self {
+            Self::Serve(args) => args.run(),
+            Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),

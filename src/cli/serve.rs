@@ -18,12 +18,12 @@ use super::data_dir::DataDir;
 use super::exit::{Exit, failure};
 use super::recovery::Recovery;
 use super::settings::SettingsArgs;
-use super::{files, logging};
+use super::{files, logging, target};
 use crate::config::Config;
 use crate::engine::ports::LateProjection;
 use crate::engine::{ClockError, Engine, Running};
-use crate::http::{HttpOptions, Keys, Server, ServerHandle};
-use crate::projection::{Projection, ProjectorOptions, StoreConfig};
+use crate::http::{Control, HttpOptions, Keys, Server, Surroundings, may_be_open};
+use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
 use crate::telemetry;
 
 /// How long answers that say "outcome unknown" have to leave once the journal has failed.
@@ -50,11 +50,10 @@ fn accepted_clock(text: &str) -> Result<ClockError, String> {
     times.ok_or_else(|| "must be two times in milliseconds, as the error named them".to_owned())
 }
 
-/// What asks the process to do something else.
-struct Signals {
+/// What asks the process to stop.
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl ServeArgs {
@@ -63,15 +62,17 @@ impl ServeArgs {
         logging::start(&config)?;
         let keys = config.keys_file.as_deref().map(read_keys).transpose()?;
         check_listen(&config, keys.is_some())?;
+        let store = target::store(&config, config.data_dir.join(super::SQLITE_FILE))?;
         let data_dir = DataDir::take(&config.data_dir)?;
-        let serving = Serving { config, keys, data_dir, args: self };
-        actix_rt::System::new().block_on(serving.run())
+        let (accept_clock, announce) = (self.accept_clock, self.announce);
+        let serving = Serving { config, store, data_dir, accept_clock, announce };
+        actix_rt::System::new().block_on(serving.run(keys))
     }
 }
 
 /// Without keys everybody on the network could sell.
 fn check_listen(config: &Config, has_keys: bool) -> anyhow::Result<()> {
-    let open = std::iter::once(config.listen).find(|address| !address.ip().is_loopback());
+    let open = std::iter::once(config.listen).find(|address| !may_be_open(*address));
     match open {
         Some(address) if !has_keys => {
             let message = format!(
@@ -91,35 +92,40 @@ fn read_keys(path: &Path) -> anyhow::Result<Keys> {
 
 struct Serving {
     config: Config,
-    keys: Option<Keys>,
+    store: StoreConfig,
     data_dir: DataDir,
-    args: ServeArgs,
+    accept_clock: Option<ClockError>,
+    announce: Option<PathBuf>,
 }
 
 impl Serving {
-    async fn run(self) -> anyhow::Result<Exit> {
+    async fn run(self, keys: Option<Keys>) -> anyhow::Result<Exit> {
         let metrics = telemetry::install()?;
-        let mut signals = Signals::listen()?;
+        let mut signals = StopSignals::listen()?;
+        let mut hangup = listen_for(SignalKind::hangup())?;
         let engine = Engine::new();
-        let (failed, mut failure) = oneshot::channel();
+        let (failed, mut journal_failed) = oneshot::channel();
         engine.health().on_failure(move |reason| {
             // Nobody hears it only when the process ends already.
             let _ = failed.send(reason);
         });
         let projection = Arc::new(LateProjection::default());
-        let keys = self.keys.clone();
-        let server = Server::bind(
-            self.http_options(),
-            engine.clone(),
-            Arc::clone(&projection) as _,
-            Arc::new(self.data_dir.free_bytes()),
-            Arc::new(move || metrics.render()),
-        )?;
+        let surroundings = Surroundings {
+            engine: engine.clone(),
+            projection: Some(Arc::clone(&projection) as _),
+            data_free_bytes: Arc::new(self.data_dir.free_bytes()),
+            metrics,
+            disk_reserve_bytes: self.config.disk_reserve_bytes,
+        };
+        let listen = self.config.listen;
+        let server = Server::bind(self.http_options(keys), surroundings)
+            .with_context(|| format!("cannot listen on {listen}"))?;
         self.announce(&server)?;
-        let handle = server.handle();
+        let control = server.control();
         let mut serving = actix_rt::spawn(server.run());
 
-        let recovery = Recovery::start(&engine, &self.config, self.data_dir.journal()?, self.args.accept_clock)?;
+        let recovery =
+            Recovery::start(&engine, &self.config, self.data_dir.journal()?, self.accept_clock)?;
         let running = tokio::select! {
             recovered = recovery.finish() => recovered?,
             () = signals.stop() => return Ok(Exit::Done),
@@ -129,8 +135,8 @@ impl Serving {
         loop {
             tokio::select! {
                 () = signals.stop() => break,
-                () = signals.reload() => self.reload(keys.as_ref()),
-                reason = &mut failure => return Err(farewell(&handle, reason.ok()).await),
+                _ = hangup.recv() => self.reload(&control),
+                reason = &mut journal_failed => return Err(farewell(&control, reason.ok()).await),
                 ended = &mut serving => {
                     ended.context("the HTTP server panicked")?.context("the HTTP server ended")?;
                     anyhow::bail!("the HTTP server ended by itself");
@@ -138,12 +144,12 @@ impl Serving {
             }
         }
         tokio::select! {
-            exit = self.drain(&engine, &handle, running, started) => exit,
+            exit = self.drain(&engine, &control, running, started) => exit,
             () = signals.stop() => anyhow::bail!("stopped a second time: left without draining"),
         }
     }
 
-    fn http_options(&self) -> HttpOptions {
+    fn http_options(&self, keys: Option<Keys>) -> HttpOptions {
         let config = &self.config;
         HttpOptions {
             listen: config.listen,
@@ -155,7 +161,8 @@ impl Serving {
             body_timeout: config.body_timeout,
             keep_alive: config.keep_alive,
             shutdown_timeout: config.drain_timeout,
-            keys: self.keys.clone(),
+            keys,
+            disk_reserve_bytes: config.disk_reserve_bytes,
             ..HttpOptions::default()
         }
     }
@@ -164,14 +171,11 @@ impl Serving {
     fn announce(&self, server: &Server) -> anyhow::Result<()> {
         let url = server.addresses().first().map(|address| format!("http://{address}"));
         let url = url.context("the server listens nowhere")?;
-        if let Some(path) = &self.args.announce {
+        if let Some(path) = &self.announce {
             files::write(path, &url)?;
         }
         let config = &self.config;
-        let database = match &config.database_url {
-            Some(_) => format!("PostgreSQL, schema {}", config.database_schema),
-            None => format!("SQLite {}", self.data_dir.sqlite().display()),
-        };
+        let database = target::shown(&self.store);
         let keys = match &config.keys_file {
             Some(path) => path.display().to_string(),
             None => "none: everything is open, on this machine alone".to_owned(),
@@ -185,30 +189,25 @@ impl Serving {
     }
 
     fn start_projection(&self, engine: &Engine) -> anyhow::Result<Projection> {
-        let config = &self.config;
-        let store = match &config.database_url {
-            Some(url) => StoreConfig::Postgres {
-                url: url.reveal().to_owned(),
-                schema: config.database_schema.clone(),
-            },
-            None => StoreConfig::Sqlite { path: self.data_dir.sqlite() },
-        };
         let reader = engine.journal().cloned().context("the engine has started")?;
-        let options = ProjectorOptions {
-            free_bytes: Arc::new(self.data_dir.free_bytes()),
-            reserve_bytes: config.disk_reserve_bytes,
-            ..ProjectorOptions::default()
+        let (free_bytes, clock) = (self.data_dir.free_bytes(), engine.clone());
+        let reserve_bytes = self.config.disk_reserve_bytes;
+        let room = move || DiskRoom {
+            // A file system that does not say is not one to wait for.
+            free_bytes: free_bytes().unwrap_or(u64::MAX),
+            reserve_bytes,
         };
-        Projection::start(store, reader, options).context("cannot start the projection")
+        let options = ProjectorOptions::new(Arc::new(move || clock.now_ms()), Arc::new(room));
+        Ok(projection::start(&self.store, reader, options)?)
     }
 
-    fn reload(&self, keys: Option<&Keys>) {
-        let (Some(keys), Some(path)) = (keys, &self.config.keys_file) else {
+    fn reload(&self, control: &Control) {
+        let Some(path) = &self.config.keys_file else {
             return tracing::warn!("SIGHUP: there is no keys file to read again");
         };
         match read_keys(path) {
             Ok(new) => {
-                keys.replace(new);
+                control.replace_keys(new);
                 tracing::info!(file = %path.display(), "API keys read again");
             }
             Err(error) => tracing::error!("API keys stay as they were: {error:#}"),
@@ -219,28 +218,33 @@ impl Serving {
     async fn drain(
         &self,
         engine: &Engine,
-        handle: &ServerHandle,
+        control: &Control,
         running: Running,
         projection: Projection,
     ) -> anyhow::Result<Exit> {
         tracing::info!("draining: answers in flight, then the journal, then the database");
         engine.health().set_draining();
-        handle.stop(true).await;
+        control.stop().await;
         running.stop().await;
-        let upto = engine.journal().map(|reader| reader.durable()).unwrap_or_default();
+        if engine.health().is_failed() {
+            return Err(farewell(control, None).await);
+        }
+        let upto = engine.journal().context("the engine has started")?.durable();
         let limit = self.config.projection_drain_timeout;
         let drained = actix_rt::task::spawn_blocking(move || projection.drain(upto, limit)).await?;
-        match drained.left_records {
-            0 => tracing::info!("stopped; every record is in the database"),
-            left => tracing::warn!(left, "stopped; the next start projects what is left"),
+        match drained {
+            Drained::Done => tracing::info!("stopped; every record is in the database"),
+            Drained::Left { records } => {
+                tracing::warn!(records, "stopped; the next start projects what is left");
+            }
         }
         Ok(Exit::Done)
     }
 }
 
 /// Lets the answers in flight leave, then ends: only the next start can tell what became durable.
-async fn farewell(handle: &ServerHandle, reason: Option<String>) -> anyhow::Error {
-    let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
+async fn farewell(control: &Control, reason: Option<String>) -> anyhow::Error {
+    let _ = tokio::time::timeout(FAREWELL, control.stop()).await;
     let reason = reason.unwrap_or_else(|| "the journal's thread ended".to_owned());
     failure(
         Exit::Environment,
@@ -248,24 +252,21 @@ async fn farewell(handle: &ServerHandle, reason: Option<String>) -> anyhow::Erro
     )
 }
 
-impl Signals {
+fn listen_for(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
+}
+
+impl StopSignals {
     fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
+        let terminate = listen_for(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen_for(SignalKind::interrupt())? })
     }
 
+    /// Waits for either.
     async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-
-    async fn reload(&mut self) {
-        self.hangup.recv().await;
     }
 }

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use value::{bytes, count, duration, list_of_one, parse};
+use value::{bytes, count, duration, parse};
 
 /// What `serve` runs with: every value checked by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +112,8 @@ impl Config {
             listen: taker.take("listen", parse).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
             metrics_listen: taker.take("metrics_listen", parse),
             keys_file: taker.take("keys_file", parse),
-            database_url: taker.take("database_url", value::database_url),
-            database_schema: taker.take("database_schema", value::schema).unwrap_or_default(),
+            database_url: taker.take("database_url", value::secret),
+            database_schema: taker.take("database_schema", parse).unwrap_or_default(),
             workers: taker.take("workers", count).unwrap_or(cores),
             connections_max: taker.take("connections_max", count).unwrap_or_default(),
             backlog: taker.take("backlog", count).unwrap_or_default(),
@@ -135,7 +135,7 @@ impl Config {
             partition_queue_max: taker.take("partition_queue_max", count).unwrap_or_default(),
             product_idle: taker.take("product_idle_ms", duration).unwrap_or_default(),
             idempotency_keys_max: taker.take("idempotency_keys_max", count).unwrap_or_default(),
-            log: taker.take("log", list_of_one).unwrap_or_default(),
+            log: taker.take("log", parse).unwrap_or_default(),
             log_format: taker.take("log_format", parse).unwrap_or_default(),
         };
         if errors.is_empty() { Ok(config) } else { Err(errors) }

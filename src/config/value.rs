@@ -74,32 +74,9 @@ pub(super) fn bytes_in_memory(text: &str) -> Result<usize, ValueError> {
     bytes.ok_or_else(|| wrong(format!("must be bytes from 1 on that memory can hold, is {text:?}")))
 }
 
-/// Text that is not empty.
-pub(super) fn list_of_one(text: &str) -> Result<String, ValueError> {
-    parse(text)
-}
-
-/// A URL of PostgreSQL. Its errors do not repeat it: it may hold a password.
-pub(super) fn database_url(text: &str) -> Result<Secret, ValueError> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        Ok(Secret::new(text))
-    } else {
-        Err(wrong("must begin with postgres:// or postgresql:// (SQLite needs no URL)"))
-    }
-}
-
-/// A schema of PostgreSQL that needs no quoting, and is not everybody's.
-pub(super) fn schema(text: &str) -> Result<String, ValueError> {
-    let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let first = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
-    match text {
-        "public" => Err(wrong("must not be public: the tables need a schema of their own")),
-        _ if text.starts_with("pg_") => {
-            Err(wrong("must not begin with pg_: PostgreSQL keeps those"))
-        }
-        _ if letters && first && text.len() <= 63 => Ok(text.to_owned()),
-        _ => Err(wrong(format!("must be 1 to 63 of a-z 0-9 _, not a digit first, is {text:?}"))),
-    }
+/// Text that is never shown; what it must be its user says.
+pub(super) fn secret(text: &str) -> Result<Secret, ValueError> {
+    parse::<String>(text).map(Secret::new)
 }
 
 #[cfg(test)]
@@ -122,13 +99,5 @@ mod tests {
         assert!(count::<u32>("0").is_err() && count::<u32>("5000000000").is_err());
         assert!(duration("86400001").is_err());
         assert_eq!(duration("1500"), Ok(Duration::from_millis(1500)));
-    }
-
-    #[test]
-    fn schema_is_its_own_and_needs_no_quoting() {
-        assert!(schema("doorbuster").is_ok());
-        for wrong in ["public", "pg_x", "Shop", "1a", "a b", "a\"b", ""] {
-            assert!(schema(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -12,26 +12,26 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Longest wait for anything.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     output: PathBuf,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 /// `doorbuster` with these arguments, free of the caller's settings.
-pub fn doorbuster(arguments: &[&str]) -> Command {
+pub(crate) fn doorbuster(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorbuster"));
     for (name, _) in std::env::vars_os() {
         let ours = name.to_str().is_some_and(|name| name.starts_with("DOORBUSTER_"));
@@ -44,13 +44,13 @@ pub fn doorbuster(arguments: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     doorbuster(arguments).output().expect("the binary runs")
 }
 
 impl Server {
     /// Serves `data_dir` with small segments, and waits until it is ready.
-    pub fn start(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
         let mut server = Self::launch(data_dir, more);
         let until = Instant::now() + LIMIT;
         loop {
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Serves `data_dir`, and waits until it listens.
-    pub fn launch(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn launch(data_dir: &Path, more: &[&str]) -> Self {
         let announcement = data_dir.with_extension("announced");
         let output = data_dir.with_extension("log");
         let _ = std::fs::remove_file(&announcement);
@@ -93,18 +93,18 @@ impl Server {
     }
 
     /// What it wrote.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let until = Instant::now() + LIMIT;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -116,38 +116,39 @@ impl Server {
     }
 
     /// SIGTERM, and its end.
-    pub fn terminate(self) -> (ExitStatus, String) {
+    pub(crate) fn terminate(self) -> (ExitStatus, String) {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
     }
 
     /// SIGKILL, and its end.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         let status = self.child.wait().expect("a child");
         assert_eq!(status.signal(), Some(9), "{}", self.words());
     }
 
     /// GET.
-    pub fn get(&self, path: &str) -> std::io::Result<Answer> {
+    pub(crate) fn get(&self, path: &str) -> std::io::Result<Answer> {
         call(self.address, "GET", path, "", "")
     }
 
     /// POST of JSON under a key.
-    pub fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
         let headers = format!("idempotency-key: {key}\r\ncontent-type: application/json\r\n");
         call(self.address, "POST", path, &headers, &body.to_string()).expect("an answer")
     }
 
     /// Puts a product in for sale.
-    pub fn create(&self, product_id: &str, stock: u64) {
-        let body = serde_json::json!({"product_id": product_id, "name": product_id, "stock": stock});
+    pub(crate) fn create(&self, product_id: &str, stock: u64) {
+        let body =
+            serde_json::json!({"product_id": product_id, "name": product_id, "stock": stock});
         let answer = self.post("/v1/products", &format!("create-{product_id}"), &body);
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 
     /// Buys one unit.
-    pub fn buy(&self, product_id: &str, key: &str) -> Answer {
+    pub(crate) fn buy(&self, product_id: &str, key: &str) -> Answer {
         let body = serde_json::json!({"product_id": product_id, "buyer_id": key, "quantity": 1});
         self.post("/v1/purchases", key, &body)
     }
@@ -162,7 +163,7 @@ impl Drop for Server {
 }
 
 /// One request on a connection of its own.
-pub fn call(
+pub(crate) fn call(
     address: SocketAddr,
     method: &str,
     path: &str,

@@ -1,0 +1,353 @@
+//! A house to test an engine in: a storage whose syncs can be held, a clock that a test sets and
+//! that can hold the partition's thread, workers on threads of their own.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is how they fail")]
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use doorbuster::domain::*;
+use doorbuster::engine::*;
+use doorbuster::journal::{KeyStamp, Opening, Record};
+use doorbuster_wal::{MemStorage, Options, Storage, StorageFile};
+use parking_lot::{Condvar, Mutex};
+
+/// Any wait in a test ends after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+const SEGMENT_BYTES: u64 = 4 << 20;
+/// When the tests' clock begins.
+pub(crate) const START_MS: u64 = 1_800_000_000_000;
+
+/// Closed, it holds whoever comes by.
+#[derive(Default)]
+pub(crate) struct Gate {
+    closed: Mutex<bool>,
+    changed: Condvar,
+    waiting: AtomicU64,
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        *self.closed.lock() = true;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.closed.lock() = false;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut closed = self.closed.lock();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        while *closed {
+            let late = self.changed.wait_for(&mut closed, PATIENCE).timed_out();
+            assert!(!late, "a gate stayed closed");
+        }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Waits until somebody is held.
+    pub(crate) fn until_held(&self) {
+        until(|| self.waiting.load(Ordering::SeqCst) > 0);
+    }
+}
+
+/// Waits for a condition, with a limit.
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
+    let step = Duration::from_millis(1);
+    let mut waited = Duration::ZERO;
+    while !holds() {
+        assert!(waited < PATIENCE, "waited in vain");
+        std::thread::sleep(step);
+        waited += step;
+    }
+}
+
+/// Files in memory; syncs of the segment in use wait at a gate.
+#[derive(Clone)]
+pub(crate) struct GatedStorage {
+    pub(crate) files: MemStorage,
+    pub(crate) syncs: Arc<Gate>,
+}
+
+struct GatedFile {
+    file: Arc<dyn StorageFile>,
+    syncs: Arc<Gate>,
+}
+
+impl GatedStorage {
+    fn gated(&self, name: &str, file: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
+        if name.starts_with("spare") {
+            return file;
+        }
+        Arc::new(GatedFile { file, syncs: Arc::clone(&self.syncs) })
+    }
+}
+
+impl Storage for GatedStorage {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(self.gated(name, self.files.create(name)?))
+    }
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(self.gated(name, self.files.open(name)?))
+    }
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.files.open_read(name)
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.files.list()
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.files.remove(name)
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.files.sync_dir()
+    }
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.files.free_bytes()
+    }
+}
+
+impl StorageFile for GatedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(buf, offset)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.syncs.pass();
+        self.file.sync_data()
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+}
+
+/// A clock that stands until it is set; it can hold the partition's thread, which asks it in every
+/// turn.
+pub(crate) struct HandClock {
+    pub(crate) wall_ms: AtomicU64,
+    pub(crate) monotonic_ms: AtomicU64,
+    pub(crate) turns: Gate,
+}
+
+impl HandClock {
+    pub(crate) fn at(wall_ms: u64) -> Arc<Self> {
+        let (wall_ms, monotonic_ms) = (AtomicU64::new(wall_ms), AtomicU64::new(0));
+        Arc::new(Self { wall_ms, monotonic_ms, turns: Gate::default() })
+    }
+
+    pub(crate) fn advance(&self, ms: u64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+        self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn wall_ms(&self) -> u64 {
+        self.wall_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.contains("arbiter")) {
+            self.turns.pass();
+        }
+        self.monotonic_ms.load(Ordering::SeqCst)
+    }
+}
+
+/// Limits that are not in the way.
+pub(crate) fn roomy() -> EngineConfig {
+    EngineConfig {
+        admission: AdmissionLimits { commands_max: 10_000, queued_bytes_max: 64 << 20 },
+        actors: ActorLimits {
+            product_mailbox: 10_000,
+            partition_mailbox: 10_000,
+            idle: Duration::from_secs(10),
+        },
+        keys_max: 1_000_000,
+    }
+}
+
+/// An engine with what a test holds of it.
+pub(crate) struct House {
+    pub(crate) engine: Engine,
+    pub(crate) storage: GatedStorage,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) client: Client,
+    config: EngineConfig,
+    running: Option<Running>,
+}
+
+/// Runs a test on a thread with an executor.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    actix_rt::System::new()
+        .block_on(async { actix_rt::time::timeout(PATIENCE, test).await.expect("a test ends") })
+}
+
+pub(crate) fn open(storage: &GatedStorage) -> Opening {
+    let options =
+        Options { segment_bytes: SEGMENT_BYTES, payload_bytes_max: 256 << 10, spare_segments: 2 };
+    Opening::new(Arc::new(storage.clone()), options).unwrap()
+}
+
+impl House {
+    pub(crate) fn new(config: EngineConfig) -> Self {
+        let storage = GatedStorage { files: MemStorage::new(), syncs: Arc::default() };
+        Self::open(config, storage, HandClock::at(START_MS))
+    }
+
+    fn open(config: EngineConfig, storage: GatedStorage, clock: Arc<HandClock>) -> Self {
+        let engine = Engine::new();
+        let options = StartOptions {
+            config,
+            clock: Arc::clone(&clock) as _,
+            accept_clock: None,
+            binary: "test".to_owned(),
+        };
+        let running = Some(start(&engine, open(&storage), options).unwrap());
+        // Both spares are there: what a test makes fail is then the log, not the zeroing ahead.
+        let zeroed = i64::try_from(3 * (SEGMENT_BYTES - (512 << 10))).unwrap();
+        until(|| engine.gauges().unwrap().room_bytes > zeroed);
+        let client = client(&engine);
+        Self { engine, storage, clock, client, config, running }
+    }
+
+    /// Stops and starts again, as an operator does.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.stop().await;
+        Self::open(self.config, self.storage.clone(), Arc::clone(&self.clock))
+    }
+
+    /// Starts again from what a killed process leaves behind.
+    pub(crate) async fn kill(mut self) -> Self {
+        let left = GatedStorage { files: self.storage.files.kill(), syncs: Arc::default() };
+        self.stop().await;
+        Self::open(self.config, left, Arc::clone(&self.clock))
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    pub(crate) async fn create(&self, id: &str, stock: u64, terms: TermsPatch) -> Handle {
+        let answer = self.client.ask(create(id, stock, terms)).await;
+        assert!(matches!(answer, Answer::Decided { .. }), "{answer:?}");
+        self.handle(id)
+    }
+
+    pub(crate) fn handle(&self, id: &str) -> Handle {
+        self.engine.product(id).unwrap().handle()
+    }
+
+    pub(crate) fn view(&self, id: &str) -> View {
+        self.engine.product(id).unwrap().view()
+    }
+
+    /// Every record that is durable.
+    pub(crate) fn records(&self) -> Vec<(Sequence, Record, usize)> {
+        let mut tail = self.engine.journal().unwrap().tail(Sequence::new(1));
+        let mut records = Vec::new();
+        while let Some(tailed) = tail.next().unwrap() {
+            if let doorbuster::journal::Payload::Record(record) = tailed.payload {
+                records.push((tailed.sequence, *record, tailed.bytes));
+            }
+        }
+        records
+    }
+}
+
+/// A client of this thread, with its answers delivered.
+pub(crate) fn client(engine: &Engine) -> Client {
+    let client = Client::new(engine.clone());
+    actix_rt::spawn(client.replies().deliver());
+    client
+}
+
+/// A worker on a thread of its own.
+pub(crate) fn worker<T, F>(
+    engine: &Engine,
+    work: impl FnOnce(Client) -> F + Send + 'static,
+) -> impl Future<Output = T>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let engine = engine.clone();
+    let (tell, hear) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let done = run(async { work(client(&engine)).await });
+        let _ = tell.send(done);
+    });
+    async { hear.await.expect("a worker ends well") }
+}
+
+pub(crate) fn key(number: u64) -> KeyStamp {
+    let mut hash = [0; 16];
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash[..8].copy_from_slice(&spread.to_le_bytes());
+    hash[8..].copy_from_slice(&number.to_be_bytes());
+    KeyStamp { hash, fingerprint: [1; 8] }
+}
+
+pub(crate) fn request(action: Action) -> Request {
+    Request {
+        principal: Principal::new("shop").unwrap(),
+        reference: None,
+        key: None,
+        deadline: Duration::from_secs(20),
+        action,
+    }
+}
+
+pub(crate) fn create(id: &str, stock: u64, terms: TermsPatch) -> Request {
+    let terms = Terms::open(Name::new(id).unwrap()).patched(&terms);
+    let product_id = ProductId::new(id).unwrap();
+    request(Action::Create(CreateProduct { product_id, terms, stock }))
+}
+
+pub(crate) fn buy(product: Handle, buyer: &str, quantity: u64) -> Request {
+    order(buyer, &[(product, quantity)])
+}
+
+pub(crate) fn order(buyer: &str, lines: &[(Handle, u64)]) -> Request {
+    let line = |(product, quantity): &(Handle, u64)| LineWish {
+        product: *product,
+        quantity: Quantity::new(*quantity).unwrap(),
+        unit_price: None,
+    };
+    let lines = lines.iter().map(line).collect();
+    request(Action::Order(PlaceOrder { buyer_id: BuyerId::new(buyer).unwrap(), lines }))
+}
+
+pub(crate) fn with_key(number: u64, request: Request) -> Request {
+    Request { key: Some(key(number)), ..request }
+}
+
+pub(crate) fn patch(targets: Targets, patch: TermsPatch) -> Request {
+    request(Action::ChangeTerms(ChangeTerms { targets, patch }))
+}
+
+pub(crate) fn paused() -> TermsPatch {
+    TermsPatch { paused: Patch::Set(true), ..TermsPatch::default() }
+}
+
+/// Sequence of a decided answer, and whether it was replayed.
+pub(crate) fn decided(answer: Answer) -> (u64, bool) {
+    match answer {
+        Answer::Decided { sequence, replayed, .. } => (sequence.get(), replayed),
+        other => panic!("not decided: {other:?}"),
+    }
+}
