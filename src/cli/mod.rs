@@ -1,1 +1,96 @@
 //! The command line: one file per command; wires the parts together.
+//!
+//! Called by: `main`. Results go to standard output, everything else to standard error; the exit
+//! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
+
+mod config;
+mod data_dir;
+mod demo;
+mod exit;
+mod files;
+mod health;
+mod keys;
+mod log;
+mod logging;
+mod output;
+mod play;
+mod record_json;
+mod recovery;
+mod rehearse;
+mod serve;
+mod settings;
+mod target;
+mod wal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The journal's directory inside the data directory.
+const JOURNAL_DIR: &str = "journal";
+/// The embedded database inside the data directory.
+const SQLITE_FILE: &str = "doorbuster.sqlite";
+
+/// An inventory engine for flash sales: never oversold, never lost, exactly once in SQL.
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorbuster",
+    version,
+    after_help = "Exit codes: 0 done, 1 a check failed, 2 usage, 3 damaged log, 4 in use, 5 environment."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sell: recover the journal, answer HTTP, fill the database behind it
+    Serve(serve::ServeArgs),
+    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
+    Demo(demo::DemoArgs),
+    /// Play real order lines against chosen stock, and check what came of them
+    Rehearse(Box<rehearse::RehearseArgs>),
+    /// Read a log: inspect, verify, dump
+    #[command(subcommand)]
+    Wal(wal::WalCommand),
+    /// Make API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Show and check settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Ask a running server whether it is ready; exit 1 when it is not
+    Health(health::HealthArgs),
+}
+
+/// Runs what the command line names.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.run() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::exit_of(&error).into()
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<exit::Exit> {
+        match self {
+            Self::Serve(args) => args.run(),
+            Self::Keys(command) => command.run(),
+            Self::Wal(command) => command.run(),
+            Self::Config(command) => command.run(),
+            Self::Health(args) => args.run(),
+            Self::Demo(args) => args.run(),
+            Self::Rehearse(args) => args.run(),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}

@@ -22,6 +22,7 @@ mod decide;
 mod decision;
 mod ids;
 mod inventory;
+mod lists;
 mod money;
 mod place;
 mod product;
@@ -43,6 +44,7 @@ pub use decision::{
 };
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
+pub(crate) use lists::one_by_one;
 pub use money::{Currency, Money, MoneyError};
 pub use place::{Change, Changes, Handle, Sequence, Version};
 pub use product::{Figures, Product};

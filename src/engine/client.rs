@@ -16,7 +16,7 @@ use super::refusal_counts::RefusalShard;
 use super::reply::{Replies, Reply};
 use super::{Core, Engine};
 use crate::domain::{Refusal, Sequence};
-use crate::journal::Payload;
+use crate::journal::{KeyStamp, Payload};
 
 /// Asks the engine; one per worker thread.
 #[derive(Clone)]
@@ -98,6 +98,15 @@ impl Client {
         };
         let command = Command::new(Box::new(undecided), Arc::clone(&core.router));
         Ok(Prepared { command, entry, reply })
+    }
+
+    /// Whether a key came before with another method, path or body: for requests that name nothing
+    /// there is, and so never reach [`Self::submit`].
+    #[must_use]
+    pub fn key_reused(&self, stamp: &KeyStamp) -> bool {
+        self.engine.core().is_some_and(|core| {
+            matches!(core.idempotency.look_up(stamp, core.clock.now_ms()), Lookup::Reused)
+        })
     }
 
     /// Looks the key up and, unless the view refuses, takes it.

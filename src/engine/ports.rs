@@ -3,6 +3,8 @@
 //! `projection` implements them, `cli` hands them to `http`. What is asked here may lag behind the
 //! engine or be unreachable; it never decides anything.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::domain::Sequence;
 
 /// How the projection is; `/readyz` and `/metrics` show it.
@@ -33,4 +35,24 @@ pub enum ProjectionProblem {
 pub trait ProjectionStatus: Send + Sync {
     /// A report of this moment. Cost: no IO.
     fn report(&self) -> ProjectionReport;
+}
+
+/// A projection that starts once the engine has recovered; before, it reports nothing.
+#[derive(Default)]
+pub struct LateProjection(OnceLock<Arc<dyn ProjectionStatus>>);
+
+impl LateProjection {
+    /// The projection has started.
+    ///
+    /// # Panics
+    /// When it had started before.
+    pub fn set(&self, status: Arc<dyn ProjectionStatus>) {
+        assert!(self.0.set(status).is_ok(), "a projection starts once");
+    }
+}
+
+impl ProjectionStatus for LateProjection {
+    fn report(&self) -> ProjectionReport {
+        self.0.get().map_or_else(ProjectionReport::default, |status| status.report())
+    }
 }

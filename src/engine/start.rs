@@ -113,7 +113,7 @@ pub fn start(
     let started_at_ms = clock.now_ms();
     let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
     let log = opening.start(new_identity()?, &started)?;
-    let preallocator = log.preallocate();
+    let preallocator = log.preallocate().map_err(StartError::Thread)?;
     recovered.publish();
     clock.decided(started_at_ms);
 

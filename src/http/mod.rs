@@ -1,1 +1,45 @@
 //! The HTTP layer: stateless; parses, authenticates, asks the engine, renders.
+//!
+//! ```text
+//! HttpServer ──► Worker::answer ──► Route ──► resource ──► decide ──► engine::Client
+//!                     │               │          └── auth, idempotency, body, fields
+//!                     ◄── Reply or Problem ──────┘
+//! ```
+//!
+//! One file per resource; no middleware around them, since [`Server`] has one handler that finds
+//! the route itself. Status codes live here alone, those of problems in `problem`.
+//! Never here: business rules, files, SQL; state beside caches that a restart may lose.
+
+mod adjustments;
+pub mod auth;
+mod body;
+mod conditional;
+mod cursor;
+mod decide;
+mod fields;
+mod idempotency;
+mod json;
+mod metrics;
+mod orders;
+mod patience;
+mod probes;
+mod problem;
+mod products;
+mod purchases;
+mod query;
+mod refused;
+mod render;
+mod reply;
+mod request_id;
+mod route;
+mod sales;
+mod server;
+mod stock;
+mod terms;
+mod time;
+mod worker;
+
+pub use actix_web::dev::ServerHandle;
+pub use auth::Keys;
+pub use problem::{PROBLEM_PREFIX, ProblemType, Retry};
+pub use server::{FreeBytes, HttpOptions, Server};

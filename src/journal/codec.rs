@@ -1,8 +1,8 @@
 //! Bytes of a payload: kind (u16), version (u16), then bincode 2 with fixed-width little-endian
 //! integers. schema/journal-format.md describes every kind; golden files hold it to that.
 //!
-//! Decoding takes bytes from a disk: it refuses, it never panics, and allocates no more than the
-//! payload's own bound.
+//! Decoding takes bytes from a disk: it refuses, it never panics, and what it allocates grows with
+//! the bytes there are, never with a length they claim.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,9 +29,13 @@ pub enum DecodeError {
     /// Not even a kind and a version.
     #[error("payload of {0} bytes is too short")]
     TooShort(usize),
-    /// A kind this binary does not know: a newer one wrote it.
-    #[error("kind {kind} version {version} is not known to this binary (a newer doorbuster may)")]
-    Unknown {
+    /// A kind or version this binary does not know: a newer one wrote it.
+    #[error(
+        "a record has kind {kind} version {version}, this binary reads kinds 1 to {} in version \
+         {VERSION}",
+        Kind::ALL.len()
+    )]
+    FromFuture {
         /// Number found.
         kind: u16,
         /// Version found.
@@ -90,12 +94,7 @@ fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// # Errors
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
-    let (prefix, body) =
-        bytes.split_at_checked(PREFIX_BYTES).ok_or(DecodeError::TooShort(bytes.len()))?;
-    let [k0, k1, v0, v1] = *prefix else { return Err(DecodeError::TooShort(bytes.len())) };
-    let (number, version) = (u16::from_le_bytes([k0, k1]), u16::from_le_bytes([v0, v1]));
-    let unknown = DecodeError::Unknown { kind: number, version };
-    let kind = Kind::from_number(number).filter(|_| version == VERSION).ok_or(unknown)?;
+    let (kind, body) = kind(bytes)?;
     let record = |(envelope, decision): (Envelope, Decision)| {
         Payload::Record(Box::new(Record { envelope, decision }))
     };
@@ -123,6 +122,20 @@ pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
             record((envelope, Decision::RefusalsCounted(body)))
         }
     })
+}
+
+/// The kind that bytes say they are, and the rest of them.
+///
+/// # Errors
+/// `TooShort`, `FromFuture`.
+pub(super) fn kind(bytes: &[u8]) -> Result<(Kind, &[u8]), DecodeError> {
+    let short = DecodeError::TooShort(bytes.len());
+    let Some(([k0, k1, v0, v1], body)) = bytes.split_first_chunk() else { return Err(short) };
+    let (number, version) = (u16::from_le_bytes([*k0, *k1]), u16::from_le_bytes([*v0, *v1]));
+    match Kind::from_number(number) {
+        Some(kind) if version == VERSION => Ok((kind, body)),
+        _ => Err(DecodeError::FromFuture { kind: number, version }),
+    }
 }
 
 fn take<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, DecodeError> {

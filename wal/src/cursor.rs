@@ -57,14 +57,8 @@ impl Cursor {
         let (offset, sequence) = (self.buffer_offset + self.at as u64, self.next_sequence);
         let bytes = match whole {
             Ok((bytes, found)) if found == sequence => bytes,
-            Ok((_, found)) => {
-                let reason = format!("sequence {found} stands here");
-                return Err(corrupt(self.header.segment, offset, Some(sequence), reason));
-            }
-            Err(no_frame) => {
-                let reason = no_frame.to_string();
-                return Err(corrupt(self.header.segment, offset, Some(sequence), reason));
-            }
+            Ok((_, found)) => return Err(self.bad(NoFrame::Sequence(found))),
+            Err(no_frame) => return Err(self.bad(no_frame)),
         };
         let from = self.at;
         self.at += bytes;
@@ -76,6 +70,22 @@ impl Cursor {
         Ok(Entry { sequence, durable_upto, payload, segment, offset })
     }
 
+    /// What stands at the next frame is none. The next look reads it anew.
+    fn bad(&mut self, no_frame: NoFrame) -> WalError {
+        let offset = self.buffer_offset + self.at as u64;
+        self.forget();
+        let (segment, sequence) = (self.header.segment, Some(self.next_sequence));
+        corrupt(segment, offset, sequence, no_frame.to_string())
+    }
+
+    /// Forgets what was read ahead: it may not be what the file holds.
+    fn forget(&mut self) {
+        self.buffer_offset += self.at as u64;
+        self.at = 0;
+        self.buffer.clear();
+        self.durable = 0;
+    }
+
     fn parse(&self) -> Result<(usize, u64), NoFrame> {
         let rest = self.buffer.get(self.at..).unwrap_or_default();
         frame::parse(rest, self.seed).map(|frame| (frame.bytes, frame.sequence))
@@ -83,14 +93,18 @@ impl Cursor {
 
     /// Reads `bytes` from the next frame on.
     fn fill(&mut self, bytes: usize, durable: u64) -> Result<(), WalError> {
-        self.buffer_offset += self.at as u64;
-        self.at = 0;
+        self.forget();
         // A frame ends inside its segment, whatever its length says.
         let left = self.header.segment_bytes.saturating_sub(self.buffer_offset);
         self.buffer.resize(bytes.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
-        let read = read_full(&*self.file, &mut self.buffer, self.buffer_offset)
-            .map_err(|error| WalError::io("read", &file_name(self.header.segment))(error))?;
-        self.buffer.truncate(read);
+        match read_full(&*self.file, &mut self.buffer, self.buffer_offset) {
+            Ok(read) => self.buffer.truncate(read),
+            Err(error) => {
+                // Its zeros must not pass for the file's bytes.
+                self.buffer.clear();
+                return Err(WalError::io("read", &file_name(self.header.segment))(error));
+            }
+        }
         self.durable = durable;
         Ok(())
     }

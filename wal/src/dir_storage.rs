@@ -25,14 +25,7 @@ impl DirStorage {
     /// The file system's.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        if !path.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-            // The directory survives power loss only once its parent's entry does.
-            let absolute = fs::canonicalize(&path)?;
-            if let Some(parent) = absolute.parent() {
-                File::open(parent)?.sync_all()?;
-            }
-        }
+        make_dir(&std::path::absolute(&path)?)?;
         let dir = File::open(&path)?;
         Ok(Self { path, dir })
     }
@@ -54,6 +47,28 @@ impl DirStorage {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Makes a directory, and those above it that are missing.
+///
+/// Each survives power loss only once its parent's entry does. The last one's is synced also when
+/// it is there already: whoever made it may have died before.
+fn make_dir(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    if !path.is_dir() {
+        if !parent.is_dir() {
+            make_dir(parent)?;
+        }
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            made => made?,
+        }
+    }
+    match File::open(parent) {
+        // A parent that cannot be opened is not ours: nor did we make anything in it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        dir => dir?.sync_all(),
     }
 }
 

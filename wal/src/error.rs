@@ -32,8 +32,20 @@ pub enum WalError {
         /// Newest format this binary reads.
         supported: u32,
     },
-    /// Make room: a start needs a fresh segment.
-    #[error("a start needs {needed_bytes} bytes for a fresh segment, {free_bytes} are free")]
+    /// Use a newer binary: the frame is sound, whoever reads its payload does not know it.
+    #[error("{file} at offset {offset}, sequence {sequence}: {reason}: use a newer one")]
+    RecordFromFuture {
+        /// Its file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// Which record.
+        sequence: u64,
+        /// What it is, and what is known.
+        reason: String,
+    },
+    /// Make room: a start needs a fresh segment, and a copy of what it cuts.
+    #[error("{needed_bytes} bytes for a segment are needed, {free_bytes} are free")]
     NoRoom {
         /// Bytes needed.
         needed_bytes: u64,
@@ -59,6 +71,16 @@ pub enum WalError {
 }
 
 impl WalError {
+    /// Whether the storage is full: by its size or by a quota.
+    pub(crate) fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::NoRoom { .. } => true,
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        }
+    }
+
     /// For `map_err`: names the operation and the file.
     pub(crate) fn io(operation: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         let file = file.to_owned();

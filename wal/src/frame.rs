@@ -25,6 +25,10 @@ pub(crate) enum NoFrame {
     Length(u32),
     /// The checksum does not match.
     Checksum,
+    /// A sound frame of another place.
+    Sequence(u64),
+    /// A sound frame that says of records after it that they were durable.
+    Durable(u64),
 }
 
 impl std::fmt::Display for NoFrame {
@@ -33,6 +37,8 @@ impl std::fmt::Display for NoFrame {
             Self::Short(bytes) => write!(f, "a frame of {bytes} bytes does not end in the file"),
             Self::Length(length) => write!(f, "no frame has a payload of {length} bytes"),
             Self::Checksum => f.write_str("the frame's checksum does not match"),
+            Self::Sequence(found) => write!(f, "a frame of sequence {found} stands there"),
+            Self::Durable(upto) => write!(f, "a frame says that {upto}, after it, was durable"),
         }
     }
 }
@@ -87,6 +93,12 @@ pub(crate) fn parse(bytes: &[u8], seed: u32) -> Result<Frame<'_>, NoFrame> {
     })
 }
 
+/// What the bytes at the place of a watermark say; checked by nothing, cheap to ask.
+pub(crate) fn claimed_durable_upto(bytes: &[u8]) -> Option<u64> {
+    let (header, _) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+    header.last_chunk::<8>().map(|upto| u64::from_le_bytes(*upto))
+}
+
 /// Length of the frame made by [`put`] at the beginning of `bytes`.
 pub(crate) fn own_frame_bytes(bytes: &[u8]) -> usize {
     let length = bytes.first_chunk::<4>().expect("a frame has a header");
@@ -97,4 +109,50 @@ fn checksum(frame: &[u8], seed: u32) -> u32 {
     let (length, rest) = frame.split_at(4);
     let (_, covered) = rest.split_at(4);
     crc32c::crc32c_append(crc32c::crc32c_append(seed, length), covered)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sealed(payload: &[u8], seed: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(&mut bytes, 7, payload);
+        seal(&mut bytes, 6, seed);
+        bytes
+    }
+
+    #[test]
+    fn frame_reads_back_and_no_changed_bit_and_no_cut_passes() {
+        for payload in [&b"x"[..], b"12345678", &[7; 1000]] {
+            let frame = sealed(payload, 3);
+            assert_eq!(frame.len(), frame_bytes(payload.len()));
+            assert_eq!(own_frame_bytes(&frame), frame.len());
+            let expected = Frame { sequence: 7, durable_upto: 6, payload, bytes: frame.len() };
+            assert_eq!(parse(&frame, 3), Ok(expected));
+            assert_eq!(parse(&frame, 4), Err(NoFrame::Checksum), "another segment's");
+            for bit in 0..frame.len() * 8 {
+                let mut flipped = frame.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(parse(&flipped, 3).is_err(), "bit {bit}");
+            }
+            for cut in 0..frame.len() {
+                assert!(matches!(parse(&frame[..cut], 3), Err(NoFrame::Short(_))), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_frame() {
+        assert_eq!(parse(&[0; 64], 0), Err(NoFrame::Length(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_may_be_anything_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(parse(&bytes, 1).is_err());
+        }
+    }
 }

@@ -55,7 +55,7 @@ impl Header {
         bytes.extend_from_slice(&self.chain);
         assert_eq!(bytes.len(), USED, "the layout of schema/journal-format.md");
         bytes.resize(HEADER_BYTES as usize, 0);
-        let crc = crc32c::crc32c(&bytes).to_le_bytes();
+        let crc = checksum(&bytes, FORMAT_VERSION).to_le_bytes();
         bytes.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
         bytes
     }
@@ -66,7 +66,7 @@ impl Header {
     /// `FormatFromFuture`, or `Corrupt` with what is wrong.
     pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Self, WalError> {
         let corrupt = |reason: String| WalError::Corrupt {
-            segment: 0,
+            segment: segment_of(file).unwrap_or(0),
             file: file.to_owned(),
             offset: 0,
             sequence: None,
@@ -79,14 +79,14 @@ impl Header {
             return Err(corrupt("it does not begin as a segment does".to_owned()));
         }
         let found = u32_at(bytes, 8);
-        // Before the checksum: another format may compute another.
-        if found > FORMAT_VERSION {
+        let sound = |format| checksum(bytes, format) == u32_at(bytes, 12);
+        // Another format may compute another checksum. One that is right for ours but for the
+        // number is no format from the future, it is a changed number.
+        if found > FORMAT_VERSION && !sound(FORMAT_VERSION) {
             let supported = FORMAT_VERSION;
             return Err(WalError::FormatFromFuture { file: file.to_owned(), found, supported });
         }
-        let mut unsigned = bytes.to_vec();
-        unsigned.iter_mut().skip(12).take(4).for_each(|byte| *byte = 0);
-        if crc32c::crc32c(&unsigned) != u32_at(bytes, 12) {
+        if !sound(found) || found != FORMAT_VERSION {
             return Err(corrupt("the header's checksum does not match".to_owned()));
         }
         let header = Self {
@@ -103,7 +103,7 @@ impl Header {
             chain: array_at(bytes, 96),
         };
         let sizes = Options::SEGMENT_BYTES_MIN..=Options::SEGMENT_BYTES_MAX;
-        let known = found == FORMAT_VERSION && header.encode() == bytes;
+        let known = header.encode() == bytes;
         let placed = header.first_sequence > 0 && header.durable_upto >= header.first_sequence - 1;
         if !known || !placed || !sizes.contains(&header.segment_bytes) {
             return Err(corrupt("the header holds what no log writes".to_owned()));
@@ -136,6 +136,14 @@ pub(crate) fn segment_of(file: &str) -> Option<u64> {
     (number > 0 && file_name(number) == file).then_some(number)
 }
 
+/// Over the header with its checksum zero and its format as given.
+fn checksum(header: &[u8], format: u32) -> u32 {
+    let (magic, rest) = header.split_at_checked(8).unwrap_or_default();
+    let (_, rest) = rest.split_at_checked(8).unwrap_or_default();
+    let crc = crc32c::crc32c_append(crc32c::crc32c(magic), &format.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c_append(crc, &[0; 4]), rest)
+}
+
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..at + N).and_then(|slice| slice.try_into().ok()).unwrap_or([0; N])
 }
@@ -146,4 +154,68 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            identity: Identity { journal_id: [9; 16], partition: 1, epoch: 2 },
+            segment: 3,
+            first_sequence: 41,
+            segment_bytes: 64 << 10,
+            salt: 0x0102_0304_0506_0708,
+            durable_upto: 40,
+            chain: [5; 32],
+        }
+    }
+
+    #[test]
+    fn header_reads_back_and_no_changed_bit_passes() {
+        let bytes = header().encode();
+        assert_eq!(bytes.len() as u64, HEADER_BYTES);
+        assert_eq!(Header::decode(&bytes, "segment-0000000003.wal").unwrap(), header());
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = Header::decode(&flipped, "segment-0000000003.wal").unwrap_err();
+            assert!(matches!(error, WalError::Corrupt { segment: 3, .. }), "bit {bit}: {error}");
+        }
+        for cut in [0, 1, 8, 127, 128, 4095] {
+            assert!(Header::decode(&bytes[..cut], "a").is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn format_from_the_future_is_named_with_ours() {
+        let mut bytes = header().encode();
+        bytes[8] = 2;
+        bytes[200] = 1;
+        let error = Header::decode(&bytes, "segment-0000000003.wal").unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(error, WalError::FormatFromFuture { found: 2, supported: 1, .. }),
+            "{text}"
+        );
+        assert!(text.contains("format 2") && text.contains("up to 1"), "{text}");
+    }
+
+    #[test]
+    fn a_file_is_a_segment_only_by_its_exact_name() {
+        assert_eq!(file_name(7), "segment-0000000007.wal");
+        assert_eq!(segment_of(&file_name(u64::MAX)), Some(u64::MAX));
+        for foreign in [
+            "segment-7.wal",
+            "segment-0000000000.wal",
+            "segment-+000000007.wal",
+            "segment-0000000007.wal.bak",
+            "segment-0000000007.tmp",
+            "Segment-0000000007.wal",
+            "torn-0000000007-4096.bin",
+        ] {
+            assert_eq!(segment_of(foreign), None, "{foreign}");
+        }
+    }
 }

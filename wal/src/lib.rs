@@ -53,7 +53,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Largest payload.
     pub payload_bytes_max: u32,
-    /// Segments kept zeroed ahead.
+    /// Segments kept zeroed ahead, at least one.
     pub spare_segments: usize,
 }
 
@@ -115,6 +115,10 @@ impl Options {
                 "payloads of {} bytes do not fit segments of {}",
                 self.payload_bytes_max, self.segment_bytes
             )));
+        }
+        if self.spare_segments == 0 {
+            let reason = "without a segment zeroed ahead the log ends with its first";
+            return Err(WalError::Options(reason.to_owned()));
         }
         Ok(())
     }

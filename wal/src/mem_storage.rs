@@ -361,7 +361,9 @@ impl StorageFile for MemFile {
         let cache = &disk.file_mut(self.file).cache;
         let rest = cache.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
         let count = rest.len().min(buf.len());
-        buf.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        if let (Some(to), Some(from)) = (buf.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
         Ok(count)
     }
 

@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::scan::{Replayed, Scan, TornTail};
 use crate::segment::{Segment, read_file};
 use crate::shared::{IndexEntry, Shared, SharedParts};
-use crate::spare::{self, TEMPORARY};
+use crate::spare::{self, FRESH};
 use crate::storage::{Storage, StorageFile};
 use crate::{Entry, Identity, Options, WalError};
 
@@ -27,7 +27,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Deletes temporary files, reads and checks all headers.
+    /// Reads and checks all headers, then deletes temporary files.
     ///
     /// # Errors
     /// `Corrupt`, `FormatFromFuture`, `Options`, `Io`.
@@ -35,7 +35,7 @@ impl Recovery {
         options.check()?;
         let scan = Scan::open(Arc::clone(&storage))?;
         let names = storage.list().map_err(WalError::io("list", "the directory"))?;
-        for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
+        for name in names.iter().filter(|name| spare::is_temporary(name)) {
             storage.remove(name).map_err(WalError::io("remove", name))?;
         }
         Ok(Self { scan, options, replayed: None })
@@ -78,18 +78,34 @@ impl Recovery {
     /// # Panics
     /// When the log was not replayed: a log nobody has read must not be written.
     pub fn start(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
+        let (storage, segment_bytes) = (Arc::clone(&self.scan.storage), self.options.segment_bytes);
+        let torn_bytes = self.torn().map_or(0, |torn| torn.bytes);
+        self.begin(new_identity, start_payload).map_err(|error| {
+            let _ = storage.remove(FRESH);
+            match error.is_full() {
+                true => no_room(&*storage, segment_bytes + torn_bytes),
+                false => error,
+            }
+        })
+    }
+
+    fn torn(&self) -> Option<&TornTail> {
+        self.replayed.as_ref().and_then(|replayed| replayed.torn.as_ref())
+    }
+
+    fn begin(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
         let Self { scan, options, replayed } = self;
         let replayed = replayed.expect("a log is replayed before it is started");
         let storage = scan.storage;
+        let cut = cut_point(&replayed);
+        let mut header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;
+        let start_sequence = replayed.last_sequence + 1;
+        let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
+        header.segment_bytes = header.segment_bytes.max(bytes_for(&frames)?);
+        let file = spare::zeroed(&*storage, FRESH, header.segment_bytes)?;
         if let Some(torn) = &replayed.torn {
             keep_copy(&*storage, &replayed, torn)?;
         }
-        let cut = cut_point(&replayed);
-        let header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;
-        let file = spare::zeroed(&*storage, &fresh_name(), options.segment_bytes)
-            .map_err(|error| no_room(&*storage, &options, error))?;
-        let start_sequence = replayed.last_sequence + 1;
-        let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
         write_fresh(&*storage, &*file, &header, &frames)?;
         cut_ends(&*storage, &replayed, cut.as_ref())?;
         let mut digest = header.digest();
@@ -106,6 +122,17 @@ impl Recovery {
     }
 }
 
+/// Size of a segment that takes `frames`: a batch of a whole segment moves on with a start record,
+/// and the options may have been changed since it was written.
+fn bytes_for(frames: &[u8]) -> Result<u64, WalError> {
+    let bytes = (HEADER_BYTES + frames.len() as u64).next_multiple_of(4096);
+    if bytes > Options::SEGMENT_BYTES_MAX {
+        let reason = format!("{} unproven bytes do not fit one segment", frames.len());
+        return Err(WalError::Options(reason));
+    }
+    Ok(bytes)
+}
+
 /// Where the last segment ends once its successor is in use.
 struct Cut {
     segment: u64,
@@ -119,10 +146,6 @@ fn cut_point(replayed: &Replayed) -> Option<Cut> {
     let end = replayed.unproven.first().map_or(last.used_bytes, |unproven| unproven.offset);
     let segment = last.header.segment;
     Some(Cut { segment, file: last.file.clone(), end, header: last.header })
-}
-
-fn fresh_name() -> String {
-    format!("fresh{TEMPORARY}")
 }
 
 fn fresh_header(
@@ -186,15 +209,10 @@ fn write_fresh(
     header: &Header,
     frames: &[u8],
 ) -> Result<(), WalError> {
-    let name = fresh_name();
-    if HEADER_BYTES + frames.len() as u64 > header.segment_bytes {
-        let reason = format!("{} unproven bytes do not fit one segment", frames.len());
-        return Err(WalError::Options(reason));
-    }
-    file.write_all_at(&header.encode(), 0).map_err(WalError::io("write", &name))?;
-    file.write_all_at(frames, HEADER_BYTES).map_err(WalError::io("write", &name))?;
-    file.sync_data().map_err(WalError::io("sync", &name))?;
-    storage.rename(&name, &file_name(header.segment)).map_err(WalError::io("rename", &name))?;
+    file.write_all_at(&header.encode(), 0).map_err(WalError::io("write", FRESH))?;
+    file.write_all_at(frames, HEADER_BYTES).map_err(WalError::io("write", FRESH))?;
+    file.sync_data().map_err(WalError::io("sync", FRESH))?;
+    storage.rename(FRESH, &file_name(header.segment)).map_err(WalError::io("rename", FRESH))?;
     storage.sync_dir().map_err(WalError::io("sync", "the directory"))
 }
 
@@ -233,12 +251,6 @@ impl TornTail {
     }
 }
 
-fn no_room(storage: &dyn Storage, options: &Options, error: WalError) -> WalError {
-    match error {
-        WalError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-            let free_bytes = storage.free_bytes().unwrap_or(0);
-            WalError::NoRoom { needed_bytes: options.segment_bytes, free_bytes }
-        }
-        error => error,
-    }
+fn no_room(storage: &dyn Storage, needed_bytes: u64) -> WalError {
+    WalError::NoRoom { needed_bytes, free_bytes: storage.free_bytes().unwrap_or(0) }
 }

@@ -103,6 +103,17 @@ impl Scan {
     /// # Errors
     /// `Corrupt`, `FormatFromFuture`, `Io`.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
+        let mut looks = 0;
+        loop {
+            match Self::headers(Arc::clone(&storage)) {
+                // Beside a running engine the last segment may have been cut since it was listed.
+                Err(WalError::Corrupt { .. }) if looks < LOOKS => looks += 1,
+                done => return done,
+            }
+        }
+    }
+
+    fn headers(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
         let names = storage.list().map_err(WalError::io("list", "the directory"))?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
         numbers.sort_unstable();
@@ -241,8 +252,8 @@ fn judge(
             }
         };
     };
-    let durable = segment.durable_behind(walked.end).max(Some(walked.durable_upto));
-    if let Some(durable) = durable.filter(|durable| *durable >= sequence) {
+    let walked_upto = Some(walked.durable_upto).filter(|upto| *upto >= sequence);
+    if let Some(durable) = walked_upto.or_else(|| segment.durable_behind(walked.end, sequence)) {
         let why = format!("{}, though the log was durable up to {durable}", reason(stopped));
         return Err(segment.corrupt(walked.end, Some(sequence), why));
     }
@@ -289,7 +300,7 @@ fn check_follows(
 impl Replayed {
     /// Keeps what may have to be written again, and a sparse index of the rest.
     fn note(&mut self, entry: &Entry<'_>) {
-        self.unproven.retain(|kept| kept.sequence > entry.durable_upto);
+        self.forget_proven(entry.durable_upto);
         if entry.sequence > entry.durable_upto {
             let (sequence, offset) = (entry.sequence, entry.offset);
             self.unproven.push(Unproven { sequence, offset, payload: entry.payload.to_vec() });
@@ -301,6 +312,12 @@ impl Replayed {
         }
     }
 
+    /// They are in order: one look when nothing is new, as for all frames of one batch.
+    fn forget_proven(&mut self, durable_upto: u64) {
+        let proven = self.unproven.partition_point(|kept| kept.sequence <= durable_upto);
+        self.unproven.drain(..proven);
+    }
+
     fn close(
         &mut self,
         header: &Header,
@@ -310,7 +327,7 @@ impl Replayed {
     ) -> Result<(), WalError> {
         self.last_sequence = walked.last_sequence;
         self.proven_sequence = walked.durable_upto;
-        self.unproven.retain(|kept| kept.sequence > walked.durable_upto);
+        self.forget_proven(walked.durable_upto);
         let digest: [u8; 32] = walked.digest.finalize().into();
         if let Some(next) = next {
             // The next header proves all before it.

@@ -7,6 +7,8 @@ use crate::header::{HEADER_BYTES, Header};
 use crate::storage::{Storage, read_full};
 use crate::{Entry, WalError};
 
+const ZERO_BLOCK: [u8; 4096] = [0; 4096];
+
 /// A segment's bytes in memory. One buffer serves all segments of a scan.
 pub(crate) struct Segment<'a> {
     pub(crate) header: &'a Header,
@@ -63,14 +65,10 @@ impl Segment<'_> {
         let seed = self.header.seed();
         while until.is_none_or(|until| walked.last_sequence < until) {
             let rest = self.bytes.get(walked.end as usize..).unwrap_or_default();
+            // Out of order or not to be believed is as bad as a wrong checksum.
             let next = frame::parse(rest, seed);
-            let frame = match next {
-                // In order and believable; anything else here is as bad as a wrong checksum.
-                Ok(frame) if believable(&frame, walked.last_sequence + 1) => frame,
-                Ok(_) => {
-                    walked.stopped = Some(NoFrame::Checksum);
-                    break;
-                }
+            let frame = match next.and_then(|frame| placed(frame, walked.last_sequence + 1)) {
+                Ok(frame) => frame,
                 Err(no_frame) => {
                     walked.stopped = Some(no_frame);
                     break;
@@ -102,32 +100,32 @@ impl Segment<'_> {
         visit(&entry).map_err(|reason| self.corrupt(offset, Some(frame.sequence), reason))
     }
 
-    /// Highest `durable_upto` of any sound frame from `offset` on, at any alignment a frame can
-    /// have: what tells damage from a torn tail.
-    pub(crate) fn durable_behind(&self, offset: u64) -> Option<u64> {
+    /// Whether a sound frame at or behind `offset`, at any alignment a frame can have, says that
+    /// `sequence` was durable: what tells damage from a torn tail. Gives what the first one says.
+    ///
+    /// Cost: checksums only where the fields claim so much, so that a segment full of what looks
+    /// like lengths is read once, not once a word.
+    pub(crate) fn durable_behind(&self, offset: u64, sequence: u64) -> Option<u64> {
         let seed = self.header.seed();
-        let mut highest = None;
         let mut at = offset as usize;
-        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            // Most of the rest of a segment is zeros: step over them in words.
-            if rest.first_chunk::<8>().is_some_and(|word| u64::from_le_bytes(*word) == 0) {
-                at += 8;
-                continue;
+        let end = at + self.tail(offset).len();
+        while let Some(rest) = self.bytes.get(at..).filter(|_| at < end) {
+            let claimed = frame::claimed_durable_upto(rest).filter(|upto| *upto >= sequence);
+            if claimed.is_some() && frame::parse(rest, seed).is_ok() {
+                return claimed;
             }
-            match frame::parse(rest, seed) {
-                Ok(frame) => {
-                    highest = highest.max(Some(frame.durable_upto));
-                    at += frame.bytes;
-                }
-                Err(_) => at += 8,
-            }
+            at += 8;
         }
-        highest
+        None
     }
 
     /// Bytes from `offset` up to the last one that is not zero.
     pub(crate) fn tail(&self, offset: u64) -> &[u8] {
-        let rest = self.bytes.get(offset as usize..).unwrap_or_default();
+        let mut rest = self.bytes.get(offset as usize..).unwrap_or_default();
+        // Most of a segment that is being written is zeros: whole blocks of them first.
+        while let Some(shorter) = rest.strip_suffix(&ZERO_BLOCK) {
+            rest = shorter;
+        }
         let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         rest.get(..used).unwrap_or_default()
     }
@@ -138,6 +136,14 @@ impl Segment<'_> {
     }
 }
 
-fn believable(frame: &Frame<'_>, expected: u64) -> bool {
-    frame.sequence == expected && frame.durable_upto <= frame.sequence
+/// A sound frame that can stand where `expected` should.
+fn placed(frame: Frame<'_>, expected: u64) -> Result<Frame<'_>, NoFrame> {
+    if frame.sequence != expected {
+        return Err(NoFrame::Sequence(frame.sequence));
+    }
+    // A start record proves itself; nothing can prove what comes after it.
+    if frame.durable_upto > expected {
+        return Err(NoFrame::Durable(frame.durable_upto));
+    }
+    Ok(frame)
 }

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::cursor::Cursor;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
-use crate::spare::{self, Spare, TEMPORARY};
+use crate::spare::{self, Spare};
 use crate::storage::Storage;
 use crate::tail::Tail;
 use crate::{Identity, Options, WalError};
@@ -250,7 +250,7 @@ impl Spares {
             return None;
         }
         state.made += 1;
-        Some(format!("spare-{}{TEMPORARY}", state.made))
+        Some(spare::file_name(state.made))
     }
 
     fn add(&self, spare: Spare) {
@@ -274,16 +274,41 @@ impl Spares {
         self.ready.lock().stopped
     }
 
-    pub(crate) fn wait_taken(&self, at_most: Option<Duration>) {
+    /// Waits until fewer than `wanted` are ready, or the end.
+    pub(crate) fn wait_wanted(&self, wanted: usize) {
         let mut state = self.ready.lock();
-        if state.stopped {
-            return;
-        }
-        match at_most {
-            Some(at_most) => {
-                self.taken.wait_for(&mut state, at_most);
-            }
-            None => self.taken.wait(&mut state),
-        }
+        // Looked at under the lock: a spare taken just before is not missed.
+        self.taken.wait_while(&mut state, |state| !state.stopped && state.spares.len() >= wanted);
+    }
+
+    /// Waits, after a failure, before the next attempt; the end does not wait.
+    pub(crate) fn wait_before_retry(&self, at_most: Duration) {
+        let mut state = self.ready.lock();
+        self.taken.wait_while_for(&mut state, |state| !state.stopped, at_most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemStorage;
+
+    #[test]
+    fn a_spare_taken_before_the_wait_is_not_missed() {
+        let spares = Spares::default();
+        let storage = MemStorage::new();
+        let file = storage.create("spare-1.tmp").unwrap();
+        spares.add(Spare { name: "spare-1.tmp".to_owned(), file });
+        assert!(spares.take().is_some());
+        // Would wait for ever if it waited for the next taking.
+        spares.wait_wanted(1);
+    }
+
+    #[test]
+    fn the_end_is_not_waited_for() {
+        let spares = Spares::default();
+        spares.stop();
+        spares.wait_wanted(0);
+        spares.wait_before_retry(Duration::from_secs(3600));
     }
 }

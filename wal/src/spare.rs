@@ -12,10 +12,10 @@ use crate::WalError;
 use crate::shared::Shared;
 use crate::storage::{Storage, StorageFile};
 
-/// How temporary names end; such files are deleted at start.
-pub(crate) const TEMPORARY: &str = ".tmp";
+/// The file in which a start prepares its segment.
+pub(crate) const FRESH: &str = "fresh.tmp";
 
-const ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A zeroed file under a temporary name.
@@ -30,12 +30,30 @@ pub struct Preallocator {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// The file of a zeroed segment.
+pub(crate) fn file_name(number: u64) -> String {
+    format!("spare-{number}.tmp")
+}
+
+/// Whether a file is one of those that a start deletes: no other is touched.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".tmp"));
+    name == FRESH || number.is_some_and(|number| number.parse::<u64>().is_ok())
+}
+
 /// Makes a zeroed and synced file; removes what it could not finish.
+///
+/// Looks at the free space first: writing until it is full would take the last bytes from others
+/// that need them, once in every attempt.
 pub(crate) fn zeroed(
     storage: &dyn Storage,
     name: &str,
     bytes: u64,
 ) -> Result<Arc<dyn StorageFile>, WalError> {
+    let free_bytes = storage.free_bytes().map_err(WalError::io("measure the space for", name))?;
+    if free_bytes < bytes {
+        return Err(WalError::NoRoom { needed_bytes: bytes, free_bytes });
+    }
     let file = storage.create(name).map_err(WalError::io("create", name))?;
     match zero(&*file, bytes) {
         Ok(()) => Ok(file),
@@ -68,12 +86,14 @@ pub(crate) fn salt() -> Result<u64, WalError> {
 
 impl Preallocator {
     /// Starts the thread.
-    #[must_use]
-    pub fn start(shared: Arc<Shared>) -> Self {
+    ///
+    /// # Errors
+    /// The system has no thread left: without one the log would end with its first segment.
+    pub fn start(shared: Arc<Shared>) -> io::Result<Self> {
         let theirs = Arc::clone(&shared);
         let run = move || keep_ready(&theirs);
-        let thread = std::thread::Builder::new().name("preallocate".to_owned()).spawn(run).ok();
-        Self { shared, thread }
+        let thread = std::thread::Builder::new().name("preallocate".to_owned()).spawn(run)?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Ends the thread.
@@ -99,8 +119,33 @@ fn keep_ready(shared: &Shared) {
     while !shared.spares.stopped() {
         match shared.prepare_spare() {
             Ok(true) => {}
-            Ok(false) => shared.spares.wait_taken(None),
-            Err(_) => shared.spares.wait_taken(Some(RETRY_AFTER)),
+            Ok(false) => shared.spares.wait_wanted(shared.options.spare_segments),
+            Err(_) => shared.spares.wait_before_retry(RETRY_AFTER),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemStorage;
+
+    #[test]
+    fn only_the_logs_own_temporary_files_are_temporary() {
+        assert!(is_temporary(FRESH) && is_temporary(&file_name(12)));
+        for foreign in ["notes.tmp", "spare-.tmp", "spare-a.tmp", "fresh.tmp2", "spare-1.wal"] {
+            assert!(!is_temporary(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn zeroing_without_space_writes_nothing() {
+        let storage = MemStorage::new();
+        storage.set_capacity(Some(4095));
+        let before = storage.operations();
+        let error = zeroed(&storage, "spare-1.tmp", 4096).err().map(|error| error.to_string());
+        let expected = "4096 bytes for a segment are needed, 4095 are free";
+        assert_eq!(error.as_deref(), Some(expected));
+        assert_eq!(storage.operations(), before);
     }
 }

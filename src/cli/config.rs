@@ -1,0 +1,130 @@
+//! `config`: an example file, the settings in force and where each came from, a check.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::OutputArgs;
+use super::settings::SettingsArgs;
+use super::{logging, target};
+use crate::config::SETTINGS;
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print a settings file with every setting, its default and what it does
+    Example,
+    /// Print the settings in force and where each came from; secrets are not shown
+    Show(ShowArgs),
+    /// Check the settings, and exit 2 with every mistake
+    Check(CheckArgs),
+}
+
+/// `config show`
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// `config check`
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Serialize)]
+struct Row {
+    key: &'static str,
+    value: Option<String>,
+    origin: Option<String>,
+}
+
+impl ConfigCommand {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Example => {
+                print!("{}", example());
+                Ok(Exit::Done)
+            }
+            Self::Show(args) => show(&args),
+            Self::Check(args) => {
+                check(&args.settings)?;
+                println!("the settings are sound");
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+fn check(settings: &SettingsArgs) -> anyhow::Result<()> {
+    let config = settings.config()?;
+    target::store(&config, config.data_dir.clone())?;
+    logging::filter(&config)?;
+    Ok(())
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
+    let resolved = args.settings.resolve()?;
+    let rows: Vec<Row> = SETTINGS
+        .iter()
+        .map(|setting| {
+            let origin = resolved.get(setting.key).map(|(_, origin)| origin.to_string());
+            let value = origin.is_some().then(|| resolved.shown(setting.key));
+            Row { key: setting.key, value, origin }
+        })
+        .collect();
+    args.output.write(&rows, |out| {
+        for Row { key, value, origin } in &rows {
+            let value = value.as_deref().unwrap_or("(not set)");
+            out.push_str(&format!("{key:<28} {value:<24} {}\n", origin.as_deref().unwrap_or("")));
+        }
+    })?;
+    // What is shown may still be wrong: say so where it is looked at.
+    if let Err(error) = check(&args.settings) {
+        eprintln!("error: {error:#}");
+        return Ok(Exit::Usage);
+    }
+    Ok(Exit::Done)
+}
+
+/// A settings file in which every line is a comment: the defaults.
+fn example() -> String {
+    let mut text = String::from(
+        "# Settings of doorbuster. What is commented out has the value shown, or none.\n\
+         # A flag (--listen) is put over the environment (DOORBUSTER_LISTEN), that over this file.\n",
+    );
+    for setting in SETTINGS {
+        let value = setting.default.unwrap_or("");
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let value = if number { value.to_owned() } else { format!("{value:?}") };
+        text.push_str(&format!("\n# {}\n# {} = {value}\n", setting.help, setting.key));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Layers};
+
+    #[test]
+    fn the_example_is_a_settings_file_and_lies_in_the_repository() {
+        let with_defaults: String = example()
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(setting) if setting.contains(" = ") && !setting.ends_with("= \"\"") => setting,
+                _ => "",
+            })
+            .fold(String::new(), |text, line| text + line + "\n");
+        let file = Some(("example".into(), with_defaults));
+        let resolved = Layers { file, ..Layers::default() }.resolve().unwrap();
+        let defaults = Config::new(&Layers::default().resolve().unwrap()).unwrap();
+        assert_eq!(Config::new(&resolved).unwrap(), defaults);
+        let kept = include_str!("../../config/doorbuster.example.toml");
+        assert_eq!(kept, example(), "doorbuster config example > config/doorbuster.example.toml");
+    }
+}

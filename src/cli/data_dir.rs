@@ -1,0 +1,43 @@
+//! The data directory: made where it is missing, held by one process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use doorbuster_wal::{DirLock, DirStorage, Storage};
+
+/// A data directory this process holds until it ends.
+pub(super) struct DataDir {
+    path: PathBuf,
+    storage: Arc<DirStorage>,
+    _lock: DirLock,
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing, and takes it.
+    ///
+    /// # Errors
+    /// Another process holds it, or the file system refuses.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("cannot use {} as data directory", path.display());
+        let storage = Arc::new(DirStorage::open(path).with_context(context)?);
+        let lock = DirLock::acquire(path)?;
+        Ok(Self { path: path.to_owned(), storage, _lock: lock })
+    }
+
+    /// The journal's files.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(super) fn journal(&self) -> anyhow::Result<Arc<DirStorage>> {
+        let path = self.path.join(super::JOURNAL_DIR);
+        let storage = DirStorage::open(&path);
+        Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
+    }
+
+    /// Tells the bytes free where the data lies; `None` where the file system does not say.
+    pub(super) fn free_bytes(&self) -> impl Fn() -> Option<u64> + Send + Sync + use<> {
+        let storage = Arc::clone(&self.storage);
+        move || storage.free_bytes().ok()
+    }
+}

@@ -1,0 +1,217 @@
+//! What the database tells of a play, read only: how far it is, and the orders in it.
+//!
+//! Plain statements without parameters or session state, the same on both engines.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rusqlite::OpenFlags;
+
+use super::book::{Book, Line, Order, Price};
+use super::stopwatch::Stopwatch;
+
+const POLL: Duration = Duration::from_millis(20);
+/// How long the projection may stand still before it counts as stuck.
+const STILL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where the copy of the log is.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// The embedded file.
+    Sqlite(PathBuf),
+    /// A URL, and the schema in it.
+    Postgres(String, String),
+}
+
+/// What the database tells.
+#[derive(Debug, Default)]
+pub(crate) struct DatabaseBook {
+    /// Orders in the stretch asked for.
+    pub(crate) orders: Book,
+    /// Records in quarantine.
+    pub(crate) quarantined: u64,
+}
+
+/// One line as the statement gives it, all of it text.
+type Row = [Option<String>; 7];
+
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            // The URL may hold a password.
+            Self::Postgres(_, schema) => write!(f, "PostgreSQL, schema {schema}"),
+        }
+    }
+}
+
+impl Database {
+    /// The embedded database of a data directory.
+    pub(crate) fn embedded(data_dir: &Path) -> Self {
+        Self::Sqlite(data_dir.join(crate::cli::SQLITE_FILE))
+    }
+
+    /// Whether there is one to be asked; PostgreSQL tells only when it is.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.is_file(),
+            Self::Postgres(..) => true,
+        }
+    }
+
+    /// The last record in it; `None`: there is no such database yet.
+    pub(crate) async fn progress(&self) -> anyhow::Result<Option<u64>> {
+        let statement = format!(
+            "SELECT CAST(MAX(sequence) AS TEXT), '', '', '', '', '', '' FROM {}progress",
+            self.prefix()
+        );
+        let rows = self.rows(&statement).await?;
+        let [text, ..] = rows.into_iter().next().unwrap_or_default();
+        text.map(|text| text.parse().context("progress is no number")).transpose()
+    }
+
+    /// Waits until it has the record `sequence`; `moved` hears how far it is.
+    ///
+    /// # Errors
+    /// It stands still.
+    pub(crate) async fn caught_up(&self, sequence: u64, moved: &dyn Fn(u64)) -> anyhow::Result<()> {
+        let (mut still, mut last) = (Stopwatch::start(), None);
+        loop {
+            // Until the projection has made its tables, asking for them fails.
+            let (now, problem) = match self.progress().await {
+                Ok(now) => (now, String::new()),
+                Err(error) => (None, format!("{error:#}")),
+            };
+            if let Some(now) = now {
+                moved(now);
+                if now >= sequence {
+                    return Ok(());
+                }
+            }
+            if now != last {
+                (still, last) = (Stopwatch::start(), now);
+            }
+            if still.elapsed() > STILL_LIMIT {
+                let at = now.map_or("no record".to_owned(), |now| format!("record {now}"));
+                bail!(
+                    "{self} stands at {at} of {sequence} for {} s {problem}",
+                    STILL_LIMIT.as_secs()
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Its orders after record `from`, up to `upto`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn read(&self, from: u64, upto: u64) -> anyhow::Result<DatabaseBook> {
+        let prefix = self.prefix();
+        let lines = format!(
+            "SELECT o.order_id, o.buyer_id, o.reference, l.product_id, \
+             CAST(l.quantity AS TEXT), CAST(l.unit_price_minor AS TEXT), l.currency \
+             FROM {prefix}orders o LEFT JOIN {prefix}order_lines l ON l.order_id = o.order_id \
+             WHERE o.sequence > {from} AND o.sequence <= {upto} ORDER BY o.sequence, l.line_no"
+        );
+        let quarantine = format!(
+            "SELECT CAST(COUNT(*) AS TEXT), '', '', '', '', '', '' FROM {prefix}quarantine \
+             WHERE sequence > {from}"
+        );
+        let mut book = DatabaseBook::default();
+        let mut open: Option<(String, Order)> = None;
+        for row in self.rows(&lines).await? {
+            let [Some(order_id), buyer_id, reference, product, quantity, amount, currency] = row
+            else {
+                bail!("an order without an id in {self}");
+            };
+            if open.as_ref().is_none_or(|(id, _)| *id != order_id) {
+                if let Some((id, order)) = open.take() {
+                    book.orders.enter(id, order);
+                }
+                let buyer_id = buyer_id.unwrap_or_default();
+                open = Some((order_id, Order { buyer_id, reference, lines: Vec::new() }));
+            }
+            if let (Some(product_id), Some((_, order))) = (product, open.as_mut()) {
+                let quantity = quantity.unwrap_or_default().parse().context("a quantity")?;
+                let unit_price = priced(amount, currency)?;
+                order.lines.push(Line { product_id, quantity, unit_price });
+            }
+        }
+        if let Some((id, order)) = open {
+            book.orders.enter(id, order);
+        }
+        let [count, ..] = self.rows(&quarantine).await?.into_iter().next().unwrap_or_default();
+        book.quarantined = count.unwrap_or_default().parse().context("a count")?;
+        Ok(book)
+    }
+
+    /// Removes the schema that a play of ours made; other databases are left alone.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) async fn drop_schema(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_, schema) => {
+                self.rows(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.map(|_| ())
+            }
+        }
+    }
+
+    fn prefix(&self) -> String {
+        match self {
+            Self::Sqlite(_) => String::new(),
+            Self::Postgres(_, schema) => format!("{schema}."),
+        }
+    }
+
+    async fn rows(&self, statement: &str) -> anyhow::Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(path) => sqlite_rows(path, statement),
+            Self::Postgres(url, _) => postgres_rows(url, statement).await,
+        }
+        .with_context(|| format!("cannot read {self}"))
+    }
+}
+
+fn priced(amount: Option<String>, currency: Option<String>) -> anyhow::Result<Option<Price>> {
+    let Some((amount, currency)) = amount.zip(currency) else { return Ok(None) };
+    let amount_minor = amount.parse().context("a price")?;
+    Ok(Some(Price { amount_minor, currency: currency.trim().to_owned() }))
+}
+
+fn sqlite_rows(path: &Path, statement: &str) -> anyhow::Result<Vec<Row>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    let mut statement = connection.prepare(statement)?;
+    let rows = statement.query_map((), |row| {
+        let mut texts = Row::default();
+        for (place, text) in texts.iter_mut().enumerate() {
+            *text = row.get(place)?;
+        }
+        Ok(texts)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+async fn postgres_rows(url: &str, statement: &str) -> anyhow::Result<Vec<Row>> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let connection = tokio::task::spawn_local(connection);
+    let messages = client.simple_query(statement).await;
+    drop(client);
+    let mut rows = Vec::new();
+    for message in messages? {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            let mut texts = Row::default();
+            for (place, text) in texts.iter_mut().enumerate() {
+                *text = row.try_get(place)?.map(str::to_owned);
+            }
+            rows.push(texts);
+        }
+    }
+    connection.await??;
+    Ok(rows)
+}

@@ -1,0 +1,125 @@
+//! Asks the log and the database what happened, and compares them with the answers.
+
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+
+use super::book::{Book, Totals};
+use super::check::Check;
+use super::database::{Database, DatabaseBook};
+use super::log_book::{self, LogBook, OurKeys};
+use super::server::OwnServer;
+
+/// Where to look, as far as it can be looked at.
+pub(crate) struct Sources {
+    /// The data directory whose log is read.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The database.
+    pub(crate) database: Option<Database>,
+    /// Last record before the play.
+    pub(crate) from: u64,
+    /// The keys of the play.
+    pub(crate) keys: OurKeys,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Testimony {
+    /// What the log counts.
+    pub(crate) log: Option<Totals>,
+    /// What the database counts of the same orders.
+    pub(crate) database: Option<Totals>,
+    /// Acknowledged orders that the log does not have.
+    pub(crate) lost: u64,
+    /// Products the log shows oversold.
+    pub(crate) oversold: u64,
+    /// All comparisons.
+    pub(crate) checks: Vec<Check>,
+}
+
+const NO_LOG: &str = "give --data-dir, the server's data directory, to read its log";
+const NO_DATABASE: &str = "give --database-url, the server's database, and --data-dir";
+
+/// Reads log and database, and compares. A server of our own is ended on the way, in good order.
+///
+/// # Errors
+/// The log cannot be read. A database that cannot is a failed check.
+pub(crate) async fn hear(
+    mut sources: Sources,
+    answers: &Book,
+    mut own: Option<OwnServer>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Testimony> {
+    let mut testimony = Testimony::default();
+    testimony.checks.push(Check::none("every answer has an order of its own", answers.twice()));
+    let Some(data_dir) = sources.data_dir.take() else {
+        testimony.checks.push(Check::not_checked("answers and log agree", NO_LOG));
+        testimony.checks.push(Check::not_checked("log and database agree", NO_DATABASE));
+        return Ok(testimony);
+    };
+    let mut log = log_book::read(&data_dir, &mut sources.keys, sources.from)?;
+    let caught_up = match &sources.database {
+        None => Ok(()),
+        Some(database) => {
+            bar.set_length(log.last_decision);
+            bar.set_message("waiting for the database");
+            let moved = |at: u64| bar.set_position(at.min(log.last_decision));
+            let caught_up = database.caught_up(log.last_decision, &moved).await;
+            bar.finish_and_clear();
+            caught_up
+        }
+    };
+    if let Some(server) = own.take() {
+        let ended = server.terminate().await;
+        let found = ended.as_ref().map_or_else(ToString::to_string, |()| "exit 0".to_owned());
+        testimony.checks.push(Check::new("the server ended in good order", ended.is_ok(), found));
+        log = log_book::read(&data_dir, &mut sources.keys, sources.from)?;
+    }
+    testimony.of_log(&log, answers);
+    match &sources.database {
+        None => {
+            testimony.checks.push(Check::not_checked("log and database agree", NO_DATABASE));
+        }
+        Some(database) => {
+            let read = match caught_up {
+                Ok(()) => database.read(sources.from, log.last_sequence).await,
+                Err(error) => Err(error),
+            };
+            testimony.of_database(log, read);
+        }
+    }
+    Ok(testimony)
+}
+
+impl Testimony {
+    fn of_log(&mut self, log: &LogBook, answers: &Book) {
+        let difference = answers.compare(&log.ours);
+        self.lost = difference.missing.len() as u64;
+        self.oversold = log.oversold.len() as u64;
+        self.log = Some(log.ours.totals());
+        let checks = [
+            Check::same("answers and log agree, order by order", answers.len(), &difference),
+            Check::none("no key made two orders", &log.keys_twice),
+            Check::none("no product was oversold at any record", &log.oversold),
+        ];
+        self.checks.extend(checks);
+    }
+
+    fn of_database(&mut self, log: LogBook, read: anyhow::Result<DatabaseBook>) {
+        let what = "log and database agree, order by order";
+        let database = match read {
+            Ok(database) => database,
+            Err(error) => {
+                return self.checks.push(Check::new(what, false, format!("{error:#}")));
+            }
+        };
+        self.database = Some(database.orders.only(&log.ours).totals());
+        let all = log.ours.with(log.others);
+        let difference = all.compare(&database.orders);
+        self.checks.push(Check::same(what, all.len(), &difference));
+        let twice = database.orders.twice();
+        self.checks.push(Check::none("no order stands twice in the database", twice));
+        let (none, found) = (database.quarantined == 0, database.quarantined.to_string());
+        self.checks.push(Check::new("no record is in quarantine", none, found));
+    }
+}

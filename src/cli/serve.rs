@@ -1,0 +1,272 @@
+//! `serve`: listens, recovers, sells, drains.
+//!
+//! ```text
+//! settings ─► lock ─► listen (alive, not ready) ─► recover ─► ready ─► SIGTERM ─► drain ─► exit 0
+//!                                                              └─ journal failed ─► exit 5
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::data_dir::DataDir;
+use super::exit::{Exit, failure};
+use super::recovery::Recovery;
+use super::settings::SettingsArgs;
+use super::{files, logging, target};
+use crate::config::Config;
+use crate::engine::ports::LateProjection;
+use crate::engine::{ClockError, Engine, Running};
+use crate::http::auth::may_be_open;
+use crate::http::{HttpOptions, Keys, Server, ServerHandle};
+use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
+use crate::telemetry;
+
+/// How long answers that say "outcome unknown" have to leave once the journal has failed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// `serve`
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Start though the wall clock and the last record are far apart: both times, as the error
+    /// named them
+    #[arg(long, value_name = "WALL_MS,LAST_MS", value_parser = accepted_clock)]
+    accept_clock: Option<ClockError>,
+    /// Write the URL into this file once it listens
+    #[arg(long, value_name = "FILE", hide = true)]
+    announce: Option<PathBuf>,
+}
+
+fn accepted_clock(text: &str) -> Result<ClockError, String> {
+    let times = text.split_once(',').and_then(|(wall, last)| {
+        Some(ClockError { wall_ms: wall.trim().parse().ok()?, last_ms: last.trim().parse().ok()? })
+    });
+    times.ok_or_else(|| "must be two times in milliseconds, as the error named them".to_owned())
+}
+
+/// What asks the process to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl ServeArgs {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        let config = self.settings.config()?;
+        logging::start(&config)?;
+        let keys = config.keys_file.as_deref().map(read_keys).transpose()?;
+        check_listen(&config, keys.is_some())?;
+        let store = target::store(&config, config.data_dir.join(super::SQLITE_FILE))?;
+        let data_dir = DataDir::take(&config.data_dir)?;
+        let (accept_clock, announce) = (self.accept_clock, self.announce);
+        let serving = Serving { config, store, data_dir, accept_clock, announce };
+        actix_rt::System::new().block_on(serving.run(keys))
+    }
+}
+
+/// Without keys everybody on the network could sell.
+fn check_listen(config: &Config, has_keys: bool) -> anyhow::Result<()> {
+    let open = std::iter::once(config.listen).find(|address| !may_be_open(*address));
+    match open {
+        Some(address) if !has_keys => {
+            let message = format!(
+                "listening on {address} without API keys would let everybody sell: make a key with \
+                 `doorbuster keys new`, give its file with --keys-file, or listen on 127.0.0.1"
+            );
+            Err(failure(Exit::Usage, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_keys(path: &Path) -> anyhow::Result<Keys> {
+    let text = files::read(path)?;
+    Keys::parse(&text).map_err(|error| failure(Exit::Usage, format!("{}: {error}", path.display())))
+}
+
+struct Serving {
+    config: Config,
+    store: StoreConfig,
+    data_dir: DataDir,
+    accept_clock: Option<ClockError>,
+    announce: Option<PathBuf>,
+}
+
+impl Serving {
+    async fn run(self, keys: Option<Keys>) -> anyhow::Result<Exit> {
+        let metrics = telemetry::install()?;
+        let mut signals = StopSignals::listen()?;
+        let mut hangup = listen_for(SignalKind::hangup())?;
+        let engine = Engine::new();
+        let (failed, mut journal_failed) = oneshot::channel();
+        engine.health().on_failure(move |reason| {
+            // Nobody hears it only when the process ends already.
+            let _ = failed.send(reason);
+        });
+        let projection = Arc::new(LateProjection::default());
+        let listen = self.config.listen;
+        let server = Server::bind(
+            self.http_options(keys.clone()),
+            engine.clone(),
+            Arc::clone(&projection) as _,
+            Arc::new(self.data_dir.free_bytes()),
+            metrics,
+        );
+        let server = server.with_context(|| format!("cannot listen on {listen}"))?;
+        self.announce(&server)?;
+        let handle = server.handle();
+        let mut serving = actix_rt::spawn(server.run());
+
+        let recovery =
+            Recovery::start(&engine, &self.config, self.data_dir.journal()?, self.accept_clock)?;
+        let running = tokio::select! {
+            recovered = recovery.finish() => recovered?,
+            () = signals.stop() => return Ok(Exit::Done),
+        };
+        let started = self.start_projection(&engine)?;
+        projection.set(started.status());
+        loop {
+            tokio::select! {
+                () = signals.stop() => break,
+                _ = hangup.recv() => self.reload(keys.as_ref()),
+                reason = &mut journal_failed => return Err(farewell(&handle, reason.ok()).await),
+                ended = &mut serving => {
+                    ended.context("the HTTP server panicked")?.context("the HTTP server ended")?;
+                    anyhow::bail!("the HTTP server ended by itself");
+                }
+            }
+        }
+        tokio::select! {
+            exit = self.drain(&engine, &handle, running, started) => exit,
+            () = signals.stop() => anyhow::bail!("stopped a second time: left without draining"),
+        }
+    }
+
+    fn http_options(&self, keys: Option<Keys>) -> HttpOptions {
+        let config = &self.config;
+        HttpOptions {
+            listen: config.listen,
+            metrics_listen: config.metrics_listen,
+            workers: config.workers,
+            connections_max: config.connections_max,
+            backlog: config.backlog,
+            head_timeout: config.head_timeout,
+            body_timeout: config.body_timeout,
+            keep_alive: config.keep_alive,
+            shutdown_timeout: config.drain_timeout,
+            keys,
+            disk_reserve_bytes: config.disk_reserve_bytes,
+            ..HttpOptions::default()
+        }
+    }
+
+    /// Tells where it is to be found.
+    fn announce(&self, server: &Server) -> anyhow::Result<()> {
+        let url = server.addresses().first().map(|address| format!("http://{address}"));
+        let url = url.context("the server listens nowhere")?;
+        if let Some(path) = &self.announce {
+            files::write(path, &url)?;
+        }
+        let config = &self.config;
+        let database = target::shown(&self.store);
+        let keys = match &config.keys_file {
+            Some(path) => path.display().to_string(),
+            None => "none: everything is open, on this machine alone".to_owned(),
+        };
+        println!(
+            "doorbuster {} at {url}\n  data      {}\n  database  {database}\n  API keys  {keys}",
+            env!("CARGO_PKG_VERSION"),
+            config.data_dir.display(),
+        );
+        Ok(())
+    }
+
+    fn start_projection(&self, engine: &Engine) -> anyhow::Result<Projection> {
+        let reader = engine.journal().cloned().context("the engine has started")?;
+        let (free_bytes, clock) = (self.data_dir.free_bytes(), engine.clone());
+        let reserve_bytes = self.config.disk_reserve_bytes;
+        let room = move || DiskRoom {
+            // A file system that does not say is not one to wait for.
+            free_bytes: free_bytes().unwrap_or(u64::MAX),
+            reserve_bytes,
+        };
+        let options = ProjectorOptions::new(Arc::new(move || clock.now_ms()), Arc::new(room));
+        Ok(projection::start(&self.store, reader, options)?)
+    }
+
+    fn reload(&self, keys: Option<&Keys>) {
+        let (Some(keys), Some(path)) = (keys, &self.config.keys_file) else {
+            return tracing::warn!("SIGHUP: there is no keys file to read again");
+        };
+        match read_keys(path) {
+            Ok(new) => {
+                keys.replace(new);
+                tracing::info!(file = %path.display(), "API keys read again");
+            }
+            Err(error) => tracing::error!("API keys stay as they were: {error:#}"),
+        }
+    }
+
+    /// Stop accepting, answer what is in flight, sync, project within a time limit.
+    async fn drain(
+        &self,
+        engine: &Engine,
+        handle: &ServerHandle,
+        running: Running,
+        projection: Projection,
+    ) -> anyhow::Result<Exit> {
+        tracing::info!("draining: answers in flight, then the journal, then the database");
+        engine.health().set_draining();
+        handle.stop(true).await;
+        running.stop().await;
+        if engine.health().is_failed() {
+            return Err(farewell(handle, None).await);
+        }
+        let upto = engine.journal().context("the engine has started")?.durable();
+        let limit = self.config.projection_drain_timeout;
+        let drained = actix_rt::task::spawn_blocking(move || projection.drain(upto, limit)).await?;
+        match drained {
+            Drained::Done => tracing::info!("stopped; every record is in the database"),
+            Drained::Left { records } => {
+                tracing::warn!(records, "stopped; the next start projects what is left");
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Lets the answers in flight leave, then ends: only the next start can tell what became durable.
+async fn farewell(handle: &ServerHandle, reason: Option<String>) -> anyhow::Error {
+    let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
+    let reason = reason.unwrap_or_else(|| "the journal's thread ended".to_owned());
+    failure(
+        Exit::Environment,
+        format!("{reason}; start again: recovery tells which of the open answers happened"),
+    )
+}
+
+fn listen_for(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = listen_for(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// Waits for either.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! Settings: flag, environment, file, default; each value knows where it came from.

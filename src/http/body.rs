@@ -1,0 +1,102 @@
+//! Reading a request's body: bounded in bytes and in time.
+//!
+//! A body that is there whole with its head costs no timer and no copy. One over its limit is read
+//! and dropped, up to 1 MiB and one second, so that a client that is still sending hears the
+//! answer instead of a reset; so is one that nobody wants.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::patience::{Elapsed, Patience, now};
+use super::problem::{Problem, ProblemType};
+
+/// Longest body of one JSON document.
+pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
+
+const DROPPED_BYTES_MAX: usize = 1 << 20;
+const DROPPED_FOR: Duration = Duration::from_secs(1);
+
+/// Reads a body whole, within `patient_for`.
+///
+/// # Errors
+/// Too large, too slow, or broken off.
+pub(super) async fn read(
+    payload: &mut Payload,
+    headers: &HeaderMap,
+    patience: &Patience,
+    patient_for: Duration,
+) -> Result<Bytes, Problem> {
+    let announced = announced(headers);
+    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        drop_rest(payload, patience).await;
+        return Err(too_large());
+    }
+    let read = patience.within(now() + patient_for, read_whole(payload, announced)).await;
+    match read {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(Broken::TooLarge)) => {
+            drop_rest(payload, patience).await;
+            Err(too_large())
+        }
+        Ok(Err(Broken::Off)) => Err(Problem::malformed("the body ended early")),
+        Err(Elapsed) => Err(Problem::new(
+            ProblemType::RequestTimeout,
+            format!("the body was not here within {} ms", patient_for.as_millis()),
+        )),
+    }
+}
+
+enum Broken {
+    TooLarge,
+    Off,
+}
+
+async fn read_whole(payload: &mut Payload, announced: Option<usize>) -> Result<Bytes, Broken> {
+    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(|_| Broken::Off)?;
+    if announced == Some(first.len()) {
+        return Ok(first);
+    }
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(2 * first.len()));
+    let mut chunk = first;
+    loop {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(Broken::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+        match payload.next().await {
+            Some(Ok(next)) => chunk = next,
+            Some(Err(_)) => return Err(Broken::Off),
+            None => return Ok(body.freeze()),
+        }
+    }
+}
+
+/// Drops what is left of a body nobody wants, up to a limit; a small one that is here already
+/// keeps the connection alive.
+pub(super) async fn drop_rest(payload: &mut Payload, patience: &Patience) {
+    let dropped = async {
+        let mut bytes = 0;
+        while let Some(Ok(chunk)) = payload.next().await {
+            bytes += chunk.len();
+            if bytes > DROPPED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whether it ended or time did: the answer goes out now.
+    let _ = patience.within(now() + DROPPED_FOR, dropped).await;
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Problem {
+    let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
+    Problem::new(ProblemType::TooLarge, detail)
+}

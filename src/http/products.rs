@@ -1,0 +1,223 @@
+//! `/v1/products`: creating, listing, reading and changing the terms of products.
+
+use super::auth::Scope;
+use super::conditional::{self, IfMatch};
+use super::cursor::Cursor;
+use super::decide::decide;
+use super::fields::{Errors, Members, string, whole};
+use super::idempotency::{self, Fingerprint};
+use super::problem::Problem;
+use super::render::{Fields, Json};
+use super::reply::Reply;
+use super::worker::Call;
+use super::{json, query, terms};
+use crate::domain::{
+    ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, Patch, ProductId, Targets, TermsPatch,
+};
+use crate::engine::{Action, ProductEntry, Request, View};
+
+const ROWS_DEFAULT: u16 = 50;
+const ROWS_MAX: u16 = 500;
+
+/// `POST /v1/products`.
+///
+/// # Errors
+/// Not valid, taken, or any problem of a command.
+pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
+    let principal = call.admit_plain(Scope::Manage)?;
+    let key = idempotency::key(call.request.headers())?;
+    let deadline = call.time_to_decide()?;
+    let body = call.json_body().await?;
+    let value = json::parse(&body)?;
+    let create = read_creation(&value)?;
+    let mut fingerprint = Fingerprint::of_post(&["products"]);
+    fingerprint.value(&value);
+    let key = Some(fingerprint.stamp(&principal, key));
+    let action = Action::Create(create);
+    let request = Request { principal, reference: None, key, deadline, action };
+    let decided = decide(call.worker, request).await?;
+    let Decision::ProductCreated(created) = &decided.record.decision else {
+        return Err(Problem::key_reused());
+    };
+    let body = Json::whole(512, |fields| {
+        fields.plain("product_id", created.product_id.as_str());
+        terms::write(&created.terms, fields);
+        fields.number("stock", created.stock);
+        fields.number("terms_version", 1);
+        fields.number("version", 1);
+        fields.time("created_at", decided.record.envelope.decided_at_ms);
+        fields.display("position", call.worker.engine().position(decided.sequence));
+    });
+    let reply = Reply::created(body, decided.replayed);
+    Ok(reply.with_etag(conditional::terms_tag(1)))
+}
+
+fn read_creation(value: &json::Value<'_>) -> Result<CreateProduct, Problem> {
+    let mut known = vec!["product_id", "name", "stock"];
+    known.extend(terms::TERMS);
+    let mut errors = Errors::default();
+    let create = Members::of(value, "", &known, &mut errors).and_then(|members| {
+        let errors = &mut errors;
+        let product_id = members.required("product_id", errors, string(ProductId::new));
+        let stock = members.required("stock", errors, whole(0, FIGURE_MAX));
+        let terms = terms::read(&members, errors);
+        Some(CreateProduct { product_id: product_id?, terms: terms?, stock: stock? })
+    });
+    errors.unless_any(create)
+}
+
+/// `GET /v1/products`: in order of creation.
+///
+/// # Errors
+/// A parameter that is unknown or wrong.
+pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
+    call.admit_started(Scope::Read)?;
+    let (first, limit) = read_page(call.request.query_string())?;
+    let engine = call.worker.engine();
+    // One more than asked for tells whether there is more.
+    let entries = engine.products_from(first, limit + 1);
+    let next = entries.get(limit).map(|entry| Cursor { next: entry.handle() });
+    let now_ms = engine.now_ms();
+    let rows = entries.iter().take(limit);
+    let body = Json::whole(64 + 176 * limit.min(entries.len()), |fields| {
+        fields.array("products", rows, |entry, item| {
+            item.object(|fields| write_row(entry, now_ms, fields));
+        });
+        fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
+    });
+    Ok(Reply::ok(body))
+}
+
+fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
+    let mut errors = Errors::default();
+    let [cursor, limit] = query::read(text, ["cursor", "limit"], &mut errors);
+    let first = match cursor.map(str::parse::<Cursor>) {
+        None => Some(Handle::new(0)),
+        Some(Ok(cursor)) => Some(cursor.next),
+        Some(Err(_)) => errors.none("?cursor", "must be the next_cursor of an earlier answer"),
+    };
+    let limit = match limit.map(|text| text.parse::<u16>().map(|limit| (text, limit))) {
+        None => Some(ROWS_DEFAULT),
+        // As a number is written: no sign.
+        Some(Ok((text, limit @ 1..=ROWS_MAX))) if !text.starts_with('+') => Some(limit),
+        Some(_) => errors.none("?limit", format!("must be 1 to {ROWS_MAX}")),
+    };
+    errors.unless_any(first.zip(limit.map(usize::from)))
+}
+
+fn write_row(entry: &ProductEntry, now_ms: u64, fields: &mut Fields<'_>) {
+    let view = entry.view();
+    fields.plain("product_id", entry.id().as_str());
+    fields.text("name", view.terms.name.as_str());
+    fields.or_null("price", view.terms.price, Fields::money);
+    fields.number("available", view.available());
+    fields.plain("state", state_of(&view, now_ms));
+}
+
+/// What a buyer would hear now; the order is that of the domain's checks.
+fn state_of(view: &View, now_ms: u64) -> &'static str {
+    if view.terms.paused {
+        "paused"
+    } else if now_ms < view.terms.opens_at_ms {
+        "not_open"
+    } else if now_ms >= view.terms.closes_at_ms {
+        "closed"
+    } else if view.available() == 0 {
+        "sold_out"
+    } else {
+        "open"
+    }
+}
+
+/// `GET /v1/products/{id}`.
+///
+/// # Errors
+/// No such product.
+pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
+    call.admit_plain(Scope::Read)?;
+    let entry = call.worker.engine().product(id).ok_or_else(|| Problem::unknown_product(id))?;
+    let view = entry.view();
+    let tag = conditional::terms_tag(view.terms_version);
+    if conditional::is_known(call.request.headers(), &tag) {
+        return Ok(Reply::not_modified(tag));
+    }
+    let body = Json::whole(512, |fields| {
+        fields.plain("product_id", entry.id().as_str());
+        terms::write(&view.terms, fields);
+        fields.or_null("counted_since", view.counted_since_ms, Fields::time);
+        fields.number("terms_version", view.terms_version.into());
+    });
+    Ok(Reply::ok(body).with_etag(tag))
+}
+
+/// `PATCH /v1/products/{id}`.
+///
+/// # Errors
+/// Not valid, no such product, another version of its terms, or any problem of a command.
+pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
+    let principal = call.admit_plain(Scope::Manage)?;
+    let deadline = call.time_to_decide()?;
+    let if_match = conditional::if_match(call.request.headers())?;
+    let body = call.patch_body().await?;
+    let patch = read_patch(&json::parse(&body)?)?;
+    let engine = call.worker.engine();
+    let entry = engine.product(id).ok_or_else(|| Problem::unknown_product(id))?;
+    let terms_version = expected_version(&if_match, entry.view().terms_version);
+    let targets = Targets::Product { handle: entry.handle(), terms_version };
+    let sets_limit = matches!(patch.per_buyer_limit, Patch::Set(Some(_)));
+    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let request = Request { principal, reference: None, key: None, deadline, action };
+    let decided = decide(call.worker, request).await?;
+    let Decision::TermsChanged(changed) = &decided.record.decision else {
+        unreachable!("a change of terms makes a change of terms")
+    };
+    let envelope = &decided.record.envelope;
+    // A limit that was there before goes on counting from when it was first set.
+    let counts_from_here = sets_limit
+        && entry.view().counted_since_ms.is_some_and(|since| since == envelope.decided_at_ms);
+    let body = Json::whole(384, |fields| {
+        fields.plain("product_id", entry.id().as_str());
+        fields.object("changed", |fields| terms::write_patch(&changed.patch, fields));
+        if counts_from_here {
+            fields.time("counted_since", envelope.decided_at_ms);
+        }
+        if let [change] = envelope.changes.as_slice() {
+            fields.number("version", change.version.get());
+        }
+        fields.time("changed_at", envelope.decided_at_ms);
+        fields.display("position", engine.position(decided.sequence));
+    });
+    Ok(Reply::ok(body))
+}
+
+fn read_patch(value: &json::Value<'_>) -> Result<TermsPatch, Problem> {
+    let mut known = vec!["name"];
+    known.extend(terms::TERMS);
+    let mut errors = Errors::default();
+    let patch = Members::of(value, "", &known, &mut errors).map(|members| TermsPatch {
+        name: terms::read_name(&members, &mut errors),
+        ..terms::read_patch(&members, &mut errors)
+    });
+    not_empty(patch.as_ref(), &mut errors);
+    errors.unless_any(patch)
+}
+
+/// A patch that names nothing is a mistake rather than a record.
+pub(super) fn not_empty(patch: Option<&TermsPatch>, errors: &mut Errors) {
+    if errors.is_empty() && patch.is_some_and(TermsPatch::is_empty) {
+        errors.add("", "must name at least one term to change");
+    }
+}
+
+/// The version the partition compares with: the client's own that is current by the published
+/// view, or else one that is not, so that the partition refuses with the figure of the moment.
+fn expected_version(if_match: &IfMatch, current: u32) -> Option<u32> {
+    match if_match {
+        IfMatch::Any => None,
+        IfMatch::Versions(versions) => {
+            let found = versions.iter().find(|version| **version == current);
+            // Terms are never at version 0.
+            Some(found.or(versions.first()).copied().unwrap_or(0))
+        }
+    }
+}

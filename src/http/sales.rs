@@ -1,0 +1,54 @@
+//! `PATCH /v1/sales/{sale_id}`: window and pause of all products that are sold together.
+
+use super::auth::Scope;
+use super::decide::decide;
+use super::fields::{Errors, Members};
+use super::problem::{Problem, ProblemType};
+use super::render::Json;
+use super::reply::Reply;
+use super::worker::Call;
+use super::{json, products, terms};
+use crate::domain::{ChangeTerms, Decision, SaleId, Targets, TermsPatch};
+use crate::engine::{Action, Request};
+
+/// Changes the terms of every product of a sale, in one decision.
+///
+/// # Errors
+/// Not valid, no product belongs to the sale, or any problem of a command.
+pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
+    let principal = call.admit_plain(Scope::Manage)?;
+    let deadline = call.time_to_decide()?;
+    let body = call.patch_body().await?;
+    let patch = read_patch(&json::parse(&body)?)?;
+    // What cannot be a sale's id names no sale.
+    let unknown = || Problem::unknown(ProblemType::UnknownProduct, "product belongs to sale", id);
+    let sale_id = SaleId::new(id).map_err(|_| unknown())?;
+    let targets = Targets::Sale(sale_id);
+    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let request = Request { principal, reference: None, key: None, deadline, action };
+    let decided = decide(call.worker, request).await.map_err(|problem| {
+        if problem.kind == ProblemType::UnknownProduct { unknown() } else { problem }
+    })?;
+    let Decision::TermsChanged(changed) = &decided.record.decision else {
+        unreachable!("a change of terms makes a change of terms")
+    };
+    let envelope = &decided.record.envelope;
+    let body = Json::whole(384, |fields| {
+        fields.or_null("sale_id", changed.sale_id.as_ref(), |fields, name, sale_id| {
+            fields.plain(name, sale_id.as_str());
+        });
+        fields.number("products_changed", envelope.changes.len() as u64);
+        fields.object("changed", |fields| terms::write_patch(&changed.patch, fields));
+        fields.time("changed_at", envelope.decided_at_ms);
+        fields.display("position", call.worker.engine().position(decided.sequence));
+    });
+    Ok(Reply::ok(body))
+}
+
+fn read_patch(value: &json::Value<'_>) -> Result<TermsPatch, Problem> {
+    let mut errors = Errors::default();
+    let members = Members::of(value, "", &terms::SALE_TERMS, &mut errors);
+    let patch = members.map(|members| terms::read_patch(&members, &mut errors));
+    products::not_empty(patch.as_ref(), &mut errors);
+    errors.unless_any(patch)
+}

@@ -1,0 +1,189 @@
+//! The server: listens, starts workers, stops in good order.
+//!
+//! It listens before the engine has recovered: probes answer at once, everything else is
+//! `starting` until then. No signal handling here; whoever runs it says when to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::auth::Keys;
+use super::worker::{Limits, Shared, Worker};
+use crate::engine::Engine;
+use crate::engine::ports::ProjectionStatus;
+
+/// How often measurements are put into buckets, so that they do not pile up unread.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How a server listens and how patient it is.
+#[derive(Debug)]
+pub struct HttpOptions {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is served, open, beside the probes; `None`: on `listen`, with the scope
+    /// `read` where there are keys.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Threads that answer.
+    pub workers: usize,
+    /// Connections the system keeps waiting to be accepted.
+    pub backlog: u32,
+    /// Open connections at most, over all workers; more wait to be accepted.
+    pub connections_max: usize,
+    /// The keys in force; `None`: everything is open to everybody (see [`super::auth::may_be_open`]).
+    pub keys: Option<Keys>,
+    /// A connection's first request has its head within this.
+    pub head_timeout: Duration,
+    /// A body is whole within this after its head.
+    pub body_timeout: Duration,
+    /// A connection without requests is closed after this.
+    pub keep_alive: Duration,
+    /// What `Request-Timeout-Ms` is when it is not sent, counted from the request's last byte.
+    pub request_timeout: Duration,
+    /// Most that `Request-Timeout-Ms` may ask for.
+    pub request_timeout_max: Duration,
+    /// What is in flight at a stop has this long to be answered.
+    pub shutdown_timeout: Duration,
+    /// `/readyz` says `disk-low` with less than this free.
+    pub disk_reserve_bytes: u64,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7373)),
+            metrics_listen: None,
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            backlog: 4096,
+            connections_max: 20_000,
+            keys: None,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
+            request_timeout: Duration::from_secs(2),
+            request_timeout_max: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(10),
+            disk_reserve_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Tells how many bytes are free where the data lies; `None` when it cannot be told.
+pub type FreeBytes = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+
+/// What a server serves and shows.
+pub(super) struct Surroundings {
+    /// What decides; may not have started yet.
+    pub(super) engine: Engine,
+    /// How the copy in SQL is.
+    pub(super) projection: Arc<dyn ProjectionStatus>,
+    /// Bytes free where the data lies.
+    pub(super) data_free_bytes: FreeBytes,
+    /// Renders `/metrics`.
+    pub(super) metrics: PrometheusHandle,
+    /// `/readyz` says `disk-low` with less than this free.
+    pub(super) disk_reserve_bytes: u64,
+}
+
+/// A server that listens.
+pub struct Server {
+    server: actix_web::dev::Server,
+    addresses: Vec<SocketAddr>,
+    metrics: PrometheusHandle,
+}
+
+impl Server {
+    /// Listens; answers from [`Server::run`] on.
+    ///
+    /// `engine` and `projection` may not have started yet. `metrics` is kept up while it serves.
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub fn bind(
+        options: HttpOptions,
+        engine: Engine,
+        projection: Arc<dyn ProjectionStatus>,
+        data_free_bytes: FreeBytes,
+        metrics: PrometheusHandle,
+    ) -> io::Result<Self> {
+        // Bound first, so that workers know the port that was chosen for 0.
+        let metrics_listener =
+            options.metrics_listen.map(std::net::TcpListener::bind).transpose()?;
+        let metrics_address =
+            metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+        let surroundings = Surroundings {
+            engine,
+            projection,
+            data_free_bytes,
+            metrics: metrics.clone(),
+            disk_reserve_bytes: options.disk_reserve_bytes,
+        };
+        let shared = Arc::new(Shared {
+            surroundings,
+            keys: options.keys,
+            limits: Limits {
+                body: options.body_timeout,
+                request_default: options.request_timeout.min(options.request_timeout_max),
+                request_max: options.request_timeout_max,
+            },
+            metrics_address,
+        });
+        let server = HttpServer::new(move || {
+            let worker = Worker::start(Arc::clone(&shared));
+            App::new().default_service(web::to(move |request, payload| {
+                std::rc::Rc::clone(&worker).answer(request, payload)
+            }))
+        });
+        let workers = options.workers.max(1);
+        let mut server = server
+            .workers(workers)
+            .backlog(options.backlog)
+            .max_connections(options.connections_max.div_ceil(workers))
+            .client_request_timeout(options.head_timeout)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .keep_alive(options.keep_alive)
+            .tcp_nodelay(true)
+            .shutdown_timeout(options.shutdown_timeout.as_secs().max(1))
+            .disable_signals()
+            .bind(options.listen)?;
+        if let Some(listener) = metrics_listener {
+            server = server.listen(listener)?;
+        }
+        let addresses = server.addrs();
+        Ok(Self { server: server.run(), addresses, metrics })
+    }
+
+    /// Where it listens: the main address, then that of metrics.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What stops it: `stop(true)` accepts nothing more and answers what is in flight, within
+    /// [`HttpOptions::shutdown_timeout`].
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// A worker cannot be started.
+    pub async fn run(self) -> io::Result<()> {
+        let metrics = self.metrics;
+        let upkeep = actix_rt::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                metrics.run_upkeep();
+            }
+        });
+        let served = self.server.await;
+        upkeep.abort();
+        served
+    }
+}

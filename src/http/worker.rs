@@ -1,0 +1,314 @@
+//! A worker: takes a request through route, key, body and resource to an answer.
+//!
+//! One per thread and listener, shared by nothing: its client of the engine, its timer, its request
+//! ids and its handles of metrics. No business rule lives here.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::auth::{Doorkeeper, Keys, Scope};
+use super::metrics::Meters;
+use super::patience::{Patience, now};
+use super::problem::{Problem, ProblemType};
+use super::reply::Reply;
+use super::request_id::RequestIds;
+use super::route::{Route, method_label};
+use super::server::Surroundings;
+use super::{adjustments, body, orders, probes, products, purchases, query, sales, stock};
+use crate::domain::Principal;
+use crate::engine::{Client, Engine};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TIMEOUT: HeaderName = HeaderName::from_static("request-timeout-ms");
+
+/// How long a worker waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) body: Duration,
+    pub(super) request_default: Duration,
+    pub(super) request_max: Duration,
+}
+
+/// What all workers share.
+pub(super) struct Shared {
+    pub(super) surroundings: Surroundings,
+    pub(super) keys: Option<Keys>,
+    pub(super) limits: Limits,
+    /// Where metrics have a listener of their own.
+    pub(super) metrics_address: Option<SocketAddr>,
+}
+
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) patience: Patience,
+    pub(super) meters: Meters,
+    doorkeeper: Doorkeeper,
+    ids: RequestIds,
+}
+
+/// A request on its way through a resource.
+pub(super) struct Call<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) request: &'a HttpRequest,
+    payload: Cell<Option<Payload>>,
+}
+
+impl Worker {
+    /// Starts a worker on this thread.
+    pub(super) fn start(shared: Arc<Shared>) -> Rc<Self> {
+        let client = Client::new(shared.surroundings.engine.clone());
+        let patience = Patience::default();
+        actix_rt::spawn(client.replies().deliver());
+        actix_rt::spawn(patience.keep());
+        let doorkeeper = Doorkeeper::new(shared.keys.clone());
+        let (meters, ids) = (Meters::default(), RequestIds::new());
+        Rc::new(Self { shared, client, patience, meters, doorkeeper, ids })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.client.engine()
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(
+        self: Rc<Self>,
+        request: HttpRequest,
+        payload: web::Payload,
+    ) -> HttpResponse<Bytes> {
+        let started = now();
+        let route = self.route(&request);
+        let payload = Cell::new(Some(payload.into_inner()));
+        let call = Call { worker: &self, request: &request, payload };
+        let outcome = call.handle(&route).await;
+        if let Some(mut unread) = call.payload.take()
+            && !matches!(unread, Payload::None)
+        {
+            body::drop_rest(&mut unread, &self.patience).await;
+        }
+        let answer = self.finish(&request, outcome);
+        let elapsed = now() - started;
+        let method = method_label(request.method());
+        self.meters.observe(route.pattern(), method, answer.status(), elapsed);
+        answer
+    }
+
+    /// The resource a request names on the listener it came to.
+    fn route<'a>(&self, request: &'a HttpRequest) -> Route<'a> {
+        let route = Route::of(request.path());
+        let Some(metrics_address) = self.shared.metrics_address else { return route };
+        let on_metrics = request.app_config().local_addr() == metrics_address;
+        match route {
+            Route::Livez | Route::Readyz => route,
+            Route::Metrics if on_metrics => route,
+            Route::Metrics => Route::Unknown,
+            _ if on_metrics => Route::Unknown,
+            route => route,
+        }
+    }
+
+    fn finish(
+        &self,
+        request: &HttpRequest,
+        outcome: Result<Reply, Problem>,
+    ) -> HttpResponse<Bytes> {
+        let id = self.ids.of(request.headers());
+        let mut answer = match outcome {
+            Ok(reply) => reply_answer(reply),
+            Err(problem) => problem_answer(&problem, id.to_str().unwrap_or_default()),
+        };
+        answer.headers_mut().insert(REQUEST_ID, id);
+        answer
+    }
+}
+
+fn reply_answer(reply: Reply) -> HttpResponse<Bytes> {
+    let mut answer = HttpResponse::with_body(reply.status, Bytes::from(reply.body));
+    let headers = answer.headers_mut();
+    if reply.status != StatusCode::NOT_MODIFIED {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.media_type));
+    }
+    if reply.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Some(etag) = reply.etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+        headers.insert(ETAG, etag);
+    }
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    answer
+}
+
+fn problem_answer(problem: &Problem, request_id: &str) -> HttpResponse<Bytes> {
+    let kind = problem.kind;
+    let body = Bytes::from(problem.body(request_id));
+    match kind {
+        ProblemType::OutcomeUnknown => {
+            tracing::warn!(request_id, "the client does not know what came of its request");
+        }
+        _ if kind.status() >= 500 => {
+            tracing::debug!(request_id, problem = kind.name(), "not now");
+        }
+        _ => {}
+    }
+    let mut answer = HttpResponse::with_body(kind.status_code(), body);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = kind.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    if let Some(allow) = problem.allow() {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if kind == ProblemType::Unauthenticated {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
+}
+
+/// What a client may send besides `application/json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Json,
+    JsonOrMergePatch,
+}
+
+impl Call<'_> {
+    async fn handle(&self, route: &Route<'_>) -> Result<Reply, Problem> {
+        let method = self.request.method();
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        match route {
+            Route::Unknown => {
+                let path = self.request.path();
+                return Err(Problem::unknown(ProblemType::UnknownPath, "path", path));
+            }
+            Route::Livez if reads => return Ok(probes::livez()),
+            Route::Readyz if reads => return Ok(probes::readyz(self.worker)),
+            Route::Metrics if reads => {
+                if self.worker.shared.metrics_address.is_none() {
+                    self.admit(Scope::Read)?;
+                }
+                return Ok(super::metrics::render(&self.worker.shared.surroundings));
+            }
+            _ => {}
+        }
+        let posts = *method == Method::POST;
+        let patches = *method == Method::PATCH;
+        match route {
+            Route::Purchases if posts => purchases::create(self).await,
+            Route::Order(id) if reads => orders::show(self, id),
+            Route::Stock(id) if reads => stock::show(self, id),
+            Route::Products if reads => products::list(self),
+            Route::Products if posts => products::create(self).await,
+            Route::Product(id) if reads => products::show(self, id),
+            Route::Product(id) if patches => products::change(self, id).await,
+            Route::Adjustments(id) if posts => adjustments::create(self, id).await,
+            Route::Sale(id) if patches => sales::change(self, id).await,
+            route => Err(Problem::not_allowed(route.allow())),
+        }
+    }
+
+    /// Who asks, once the server has started and if they may.
+    ///
+    /// # Errors
+    /// Starting, no valid key, a key without the scope, or a query where there is none.
+    pub(super) fn admit_plain(&self, scope: Scope) -> Result<Principal, Problem> {
+        let principal = self.admit_started(scope)?;
+        query::none(self.request.query_string())?;
+        Ok(principal)
+    }
+
+    /// As [`Self::admit_plain`], for what has a query.
+    ///
+    /// # Errors
+    /// Starting, no valid key, or a key without the scope.
+    pub(super) fn admit_started(&self, scope: Scope) -> Result<Principal, Problem> {
+        let principal = self.admit(scope)?;
+        if !self.worker.engine().has_started() {
+            return Err(Problem::new(ProblemType::Starting, "the log is still being read"));
+        }
+        Ok(principal)
+    }
+
+    fn admit(&self, scope: Scope) -> Result<Principal, Problem> {
+        self.worker.doorkeeper.admit(self.request.headers(), scope)
+    }
+
+    /// The body of a request in JSON.
+    ///
+    /// # Errors
+    /// Another media type, too large, too slow, or broken off.
+    pub(super) async fn json_body(&self) -> Result<Bytes, Problem> {
+        self.body(Media::Json).await
+    }
+
+    /// The body of a merge-patch.
+    ///
+    /// # Errors
+    /// As [`Self::json_body`].
+    pub(super) async fn patch_body(&self) -> Result<Bytes, Problem> {
+        self.body(Media::JsonOrMergePatch).await
+    }
+
+    async fn body(&self, media: Media) -> Result<Bytes, Problem> {
+        let headers = self.request.headers();
+        if !is_json(headers.get(CONTENT_TYPE), media) {
+            let detail = "send Content-Type: application/json";
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
+        }
+        if headers.contains_key(CONTENT_ENCODING) {
+            let detail = "send the body as it is, without a Content-Encoding";
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
+        }
+        let Some(mut payload) = self.payload.take() else { return Ok(Bytes::new()) };
+        let patient_for = self.worker.shared.limits.body;
+        body::read(&mut payload, headers, &self.worker.patience, patient_for).await
+    }
+
+    /// How long the engine may take, by `Request-Timeout-Ms`.
+    ///
+    /// # Errors
+    /// The header is no number of milliseconds within its bounds.
+    pub(super) fn time_to_decide(&self) -> Result<Duration, Problem> {
+        let limits = &self.worker.shared.limits;
+        let Some(value) = self.request.headers().get(TIMEOUT) else {
+            return Ok(limits.request_default);
+        };
+        let ms = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        let ms = ms.and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        ms.filter(|ms| !ms.is_zero() && *ms <= limits.request_max).ok_or_else(|| {
+            let max_ms = limits.request_max.as_millis();
+            Problem::malformed(format!("Request-Timeout-Ms must be 1 to {max_ms}"))
+        })
+    }
+}
+
+fn is_json(value: Option<&HeaderValue>, media: Media) -> bool {
+    let Some(value) = value.map(HeaderValue::as_bytes) else { return false };
+    if value == b"application/json" {
+        return true;
+    }
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let merge_patch = media == Media::JsonOrMergePatch
+        && essence.eq_ignore_ascii_case(b"application/merge-patch+json");
+    merge_patch || essence.eq_ignore_ascii_case(b"application/json")
+}
+
+/// The end of a wait that begins now.
+pub(super) fn until(wait: Duration) -> Instant {
+    now() + wait
+}

@@ -1,0 +1,69 @@
+//! What others tell the projector's thread, and how it sleeps.
+
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::domain::Sequence;
+
+/// Orders to the projector, and its last word.
+#[derive(Default)]
+pub(super) struct Control {
+    orders: Mutex<Orders>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Orders {
+    /// End once everything up to here is written.
+    drain_to: Option<Sequence>,
+    /// End at once.
+    abandon: bool,
+    ended: bool,
+}
+
+impl Control {
+    /// Sleeps, unless told to end; `true`: end at once.
+    pub(super) fn sleep(&self, duration: Duration) -> bool {
+        let mut orders = self.orders.lock();
+        // Told to drain, it still waits between attempts, but not for new records.
+        self.wake.wait_while_for(&mut orders, |orders| !orders.abandon, duration);
+        orders.abandon
+    }
+
+    /// Waits for new records, unless told to end.
+    pub(super) fn idle(&self, duration: Duration) {
+        let mut orders = self.orders.lock();
+        let go_on = |orders: &mut Orders| !orders.abandon && orders.drain_to.is_none();
+        self.wake.wait_while_for(&mut orders, go_on, duration);
+    }
+
+    /// Whether to end now, with everything up to `applied` written.
+    pub(super) fn ends_at(&self, applied: Sequence) -> bool {
+        let orders = self.orders.lock();
+        orders.abandon || orders.drain_to.is_some_and(|upto| applied >= upto)
+    }
+
+    pub(super) fn drain(&self, upto: Sequence) {
+        self.orders.lock().drain_to = Some(upto);
+        self.wake.notify_all();
+    }
+
+    pub(super) fn abandon(&self) {
+        self.orders.lock().abandon = true;
+        self.wake.notify_all();
+    }
+
+    /// The thread ends, whatever the reason.
+    pub(super) fn end(&self) {
+        self.orders.lock().ended = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits for the thread to end; `false`: it has not.
+    pub(super) fn wait_for_end(&self, limit: Duration) -> bool {
+        let mut orders = self.orders.lock();
+        self.wake.wait_while_for(&mut orders, |orders| !orders.ended, limit);
+        orders.ended
+    }
+}

@@ -1,0 +1,148 @@
+//! Starting, watching and ending a projection: its thread as others hold it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::control::Control;
+use super::options::{ProjectorOptions, StoreConfig};
+use super::postgres::PostgresStore;
+use super::projector::Projector;
+use super::sqlite::SqliteStore;
+use super::status::Status;
+use super::store::Store;
+use crate::domain::Sequence;
+use crate::engine::ports::ProjectionStatus;
+use crate::journal::JournalReader;
+
+/// Lowest priority of a thread: sales first, reporting after.
+const NICE_LOWEST: i32 = 19;
+
+/// A running projection. Dropping it ends the thread without waiting for what is left.
+pub struct Projection {
+    control: Arc<Control>,
+    status: Arc<Status>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a drain has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything asked for is in the tables.
+    Done,
+    /// It is not; the next start writes what is left.
+    Left {
+        /// Records that are not.
+        records: u64,
+    },
+}
+
+/// Why a projection does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system has no thread left.
+    #[error("cannot start the projection's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Starts copying the journal into a database. The database need not be there yet.
+///
+/// # Errors
+/// The system's; the database's show in [`Projection::status`].
+pub fn start(
+    config: &StoreConfig,
+    reader: JournalReader,
+    options: ProjectorOptions,
+) -> Result<Projection, StartError> {
+    let store: Box<dyn Store> = match config {
+        StoreConfig::Sqlite { path } => Box::new(SqliteStore::new(path)),
+        StoreConfig::Postgres { url, schema } => {
+            let store = PostgresStore::new(url, schema, options.transaction_limit);
+            Box::new(store.map_err(StartError::Thread)?)
+        }
+    };
+    start_with(store, reader, options)
+}
+
+/// As [`start`], with a store of the caller's: where faults enter.
+///
+/// # Errors
+/// The system's.
+pub fn start_with(
+    store: Box<dyn Store>,
+    reader: JournalReader,
+    options: ProjectorOptions,
+) -> Result<Projection, StartError> {
+    let control = Arc::new(Control::default());
+    let status = Status::new(reader.clone(), Arc::clone(&options.now_ms));
+    let ended = Ended { control: Arc::clone(&control), status: Arc::clone(&status) };
+    let projector =
+        Projector::new(store, reader, options, Arc::clone(&status), Arc::clone(&control));
+    let run = move || {
+        let _ended = ended;
+        if let Err(error) = rustix::process::nice(NICE_LOWEST) {
+            tracing::warn!(%error, "the projection's thread keeps its usual priority");
+        }
+        projector.run();
+    };
+    let thread = std::thread::Builder::new().name("projection".to_owned()).spawn(run);
+    Ok(Projection { control, status, thread: Some(thread.map_err(StartError::Thread)?) })
+}
+
+/// Says that the thread has ended, also when it panics.
+struct Ended {
+    control: Arc<Control>,
+    status: Arc<Status>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.status.stopped("the projection's thread panicked: start again".to_owned());
+        }
+        self.control.end();
+    }
+}
+
+impl Projection {
+    /// How it is, for as long as somebody asks.
+    #[must_use]
+    pub fn status(&self) -> Arc<dyn ProjectionStatus> {
+        Arc::clone(&self.status) as Arc<dyn ProjectionStatus>
+    }
+
+    /// Writes everything up to `upto`, the last durable record, then ends. Takes at most about
+    /// `limit`; a transaction that is under way then ends with the process, whole or not at all.
+    #[must_use]
+    pub fn drain(mut self, upto: Sequence, limit: Duration) -> Drained {
+        self.control.drain(upto);
+        if self.control.wait_for_end(limit) {
+            self.join();
+        }
+        let applied = self.status.applied().map_or(0, Sequence::get);
+        match upto.get().saturating_sub(applied) {
+            0 => Drained::Done,
+            records => Drained::Left { records },
+        }
+    }
+
+    /// Ends after the transaction that is under way, if there is one.
+    pub fn stop(mut self) {
+        self.control.abandon();
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the projection's thread panicked");
+        }
+    }
+}
+
+impl Drop for Projection {
+    fn drop(&mut self) {
+        self.control.abandon();
+    }
+}

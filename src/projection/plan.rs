@@ -1,0 +1,452 @@
+//! From records to rows: which rows a batch leaves, given the products it touches as they are.
+//!
+//! Pure. A record whose change does not follow its product's row (the row is missing, or at
+//! another version) goes to quarantine whole, and so does one the tables cannot hold; the rest
+//! goes on. A record is checked before any of its changes is made, so none is half done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::record_text::{error_text, patch_json, payload_json, terms_json};
+use super::rows::{
+    Deltas, LineRow, MovementRow, OrderRow, ProductChange, ProductRow, QuarantineRow,
+    RefusalCountRow, Rows,
+};
+use super::store::Batch;
+use super::time::writable_ms;
+use crate::domain::{
+    AdjustReason, Change, Currency, Decision, Handle, Money, OrderPlaced, Patch, ProductCreated,
+    RefusalsCounted, StockAdjusted, TermsChanged, TermsPatch,
+};
+use crate::journal::{JournalIdentity, OrderId, Payload, Position, Record, Tailed};
+
+type ByHandle<T> = HashMap<Handle, T, RandomState>;
+
+/// Why a record does not fit the tables.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Misfit {
+    #[error("the product of handle {0} has no row")]
+    MissingProduct(u32),
+    #[error("product {product_id} is at version {row} in its row, the record makes {record}")]
+    Version { product_id: Arc<str>, row: i64, record: u64 },
+    #[error("product {product_id} would have stock {made}, the record says {record}")]
+    Stock { product_id: Arc<str>, made: i64, record: u64 },
+    #[error("{what} {value} is over what the tables hold")]
+    Bounds { what: &'static str, value: u64 },
+    #[error("{0}")]
+    Body(&'static str),
+}
+
+impl Misfit {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::MissingProduct(_) => "missing_product",
+            Self::Version { .. } => "version",
+            Self::Stock { .. } => "stock",
+            Self::Bounds { .. } => "bounds",
+            Self::Body(_) => "body",
+        }
+    }
+}
+
+/// A product as the batch leaves it so far.
+struct Tracked {
+    row: ProductRow,
+    /// Version of its row before the batch; `None`: the batch makes the row.
+    before: Option<i64>,
+    changed: bool,
+}
+
+struct Plan<'a> {
+    identity: JournalIdentity,
+    products: ByHandle<Tracked>,
+    rows: Rows<'a>,
+}
+
+/// The record being planned.
+struct At<'a> {
+    record: &'a Record,
+    sequence: i64,
+    decided_at_ms: i64,
+    kind: &'static str,
+}
+
+/// Handles of the products whose rows a batch needs, each once.
+pub(super) fn touched(records: &[Tailed]) -> Vec<i64> {
+    let mut handles = Vec::new();
+    for tailed in records {
+        let Payload::Record(record) = &tailed.payload else { continue };
+        handles.extend(record.envelope.changes.iter().map(|change| change.handle.get()));
+        if let Decision::RefusalsCounted(counted) = &record.decision {
+            handles.extend(counted.rows.iter().map(|row| row.product.get()));
+        }
+    }
+    handles.sort_unstable();
+    handles.dedup();
+    handles.into_iter().map(i64::from).collect()
+}
+
+/// The rows of a batch; `products` are the rows of those it touches, as far as they exist.
+pub(super) fn plan<'a>(batch: &Batch<'a>, products: Vec<ProductRow>) -> Rows<'a> {
+    let tracked = products.into_iter().filter_map(|row| {
+        let handle = Handle::new(u32::try_from(row.handle).ok()?);
+        Some((handle, Tracked { before: Some(row.version), row, changed: false }))
+    });
+    let identity = batch.from.identity;
+    let mut plan = Plan { identity, products: tracked.collect(), rows: Rows::default() };
+    for tailed in batch.records {
+        match batch.verdict {
+            Some(verdict) => plan.set_aside(tailed, &verdict.code, &verdict.message),
+            None => {
+                if let Err(misfit) = plan.record(tailed) {
+                    plan.set_aside(tailed, misfit.code(), &misfit.to_string());
+                }
+            }
+        }
+    }
+    plan.finish()
+}
+
+impl<'a> Plan<'a> {
+    fn record(&mut self, tailed: &'a Tailed) -> Result<(), Misfit> {
+        // What takes a sequence and changes no product leaves no row.
+        let Payload::Record(record) = &tailed.payload else { return Ok(()) };
+        let at = At {
+            record,
+            sequence: figure("sequence", tailed.sequence.get())?,
+            decided_at_ms: time("decided_at", record.envelope.decided_at_ms)?,
+            kind: record.kind().as_str(),
+        };
+        let changes = record.envelope.changes.as_slice();
+        match &record.decision {
+            Decision::ProductCreated(created) => self.create(&at, created, changes),
+            Decision::TermsChanged(changed) => self.change_terms(&at, changed, changes),
+            Decision::StockAdjusted(adjusted) => self.adjust(&at, adjusted, changes),
+            Decision::OrderPlaced(order) => self.place_order(&at, tailed, order, changes),
+            Decision::RefusalsCounted(counted) => self.count_refusals(&at, counted),
+        }
+    }
+
+    fn create(
+        &mut self,
+        at: &At<'a>,
+        created: &'a ProductCreated,
+        changes: &[Change],
+    ) -> Result<(), Misfit> {
+        let [change] = changes else { return Err(Misfit::Body("a creation is one change")) };
+        let row = created_row(at, created, *change)?;
+        let deltas = Deltas { stock: row.stock, ..Deltas::default() };
+        let movement = MovementRow {
+            terms: Some(terms_json(&created.terms).into()),
+            ..at.movement(&row, deltas)
+        };
+        self.rows.movements.push(movement);
+        // Also where a row has this handle or id: the insert collides, and a person has to look.
+        self.products.insert(change.handle, Tracked { row, before: None, changed: true });
+        Ok(())
+    }
+
+    fn change_terms(
+        &mut self,
+        at: &At<'a>,
+        changed: &'a TermsChanged,
+        changes: &[Change],
+    ) -> Result<(), Misfit> {
+        self.check_follow(changes)?;
+        let opens = patched_time("opens_at", changed.patch.opens_at_ms, 0)?;
+        let closes = patched_time("closes_at", changed.patch.closes_at_ms, u64::MAX)?;
+        let terms: Arc<str> = patch_json(&changed.patch).into();
+        for change in changes {
+            let row = self.next(at, *change);
+            patch_row(row, &changed.patch);
+            set(&mut row.opens_at_ms, &opens);
+            set(&mut row.closes_at_ms, &closes);
+            row.terms_version += 1;
+            let terms = Some(Arc::clone(&terms));
+            let movement = MovementRow { terms, ..at.movement(row, Deltas::default()) };
+            self.rows.movements.push(movement);
+        }
+        Ok(())
+    }
+
+    fn adjust(
+        &mut self,
+        at: &At<'a>,
+        adjusted: &'a StockAdjusted,
+        changes: &[Change],
+    ) -> Result<(), Misfit> {
+        let [change] = changes else { return Err(Misfit::Body("an adjustment is one change")) };
+        self.check_follow(changes)?;
+        let stock = figure("stock", adjusted.stock)?;
+        let row = &self.tracked(change.handle)?.row;
+        let made = row.stock.saturating_add(adjusted.delta);
+        if made != stock {
+            let product_id = Arc::clone(&row.product_id);
+            return Err(Misfit::Stock { product_id, made, record: adjusted.stock });
+        }
+        let row = self.next(at, *change);
+        row.stock = stock;
+        let (reason, text) = reason_of(&adjusted.reason);
+        let deltas = Deltas { stock: adjusted.delta, ..Deltas::default() };
+        let movement = MovementRow { reason: Some(reason), text, ..at.movement(row, deltas) };
+        self.rows.movements.push(movement);
+        Ok(())
+    }
+
+    fn place_order(
+        &mut self,
+        at: &At<'a>,
+        tailed: &Tailed,
+        order: &'a OrderPlaced,
+        changes: &[Change],
+    ) -> Result<(), Misfit> {
+        self.check_follow(changes)?;
+        let JournalIdentity { partition, epoch, .. } = self.identity;
+        let position = Position { partition, epoch, sequence: tailed.sequence };
+        let order_id: Arc<str> = OrderId(position).to_string().into();
+        let mut units: ByHandle<i64> = changes.iter().map(|change| (change.handle, 0)).collect();
+        let mut lines = Vec::with_capacity(order.lines.len());
+        for (line, line_no) in order.lines.iter().zip(1..) {
+            let quantity = figure("quantity", line.quantity.units())?;
+            let sum = units.get_mut(&line.product);
+            *sum.ok_or(Misfit::Body("a line's product is not changed"))? += quantity;
+            let (unit_price_minor, currency) = price(line.unit_price)?;
+            lines.push(LineRow {
+                order_id: Arc::clone(&order_id),
+                line_no,
+                product_id: Arc::clone(&self.tracked(line.product)?.row.product_id),
+                quantity,
+                unit_price_minor,
+                currency,
+            });
+        }
+        for change in changes {
+            let sold = units.get(&change.handle).copied().unwrap_or(0);
+            let row = self.next(at, *change);
+            row.sold += sold;
+            let deltas = Deltas { sold, ..Deltas::default() };
+            let order_id = Some(Arc::clone(&order_id));
+            let movement = MovementRow { order_id, ..at.movement(row, deltas) };
+            self.rows.movements.push(movement);
+        }
+        self.rows.lines.append(&mut lines);
+        self.rows.orders.push(OrderRow {
+            order_id,
+            sequence: at.sequence,
+            buyer_id: order.buyer_id.as_str(),
+            reference: at.reference(),
+            principal: at.principal(),
+            status: "placed",
+            placed_at_ms: at.decided_at_ms,
+        });
+        Ok(())
+    }
+
+    fn count_refusals(&mut self, at: &At<'a>, counted: &RefusalsCounted) -> Result<(), Misfit> {
+        let minute_ms = time("minute", counted.minute_ms)?;
+        // A product and a reason twice in one record would collide with itself.
+        let mut sums = BTreeMap::new();
+        for row in &counted.rows {
+            let product_id = Arc::clone(&self.tracked(row.product)?.row.product_id);
+            let refusals = figure("refusals", row.count)?;
+            let sum = sums.entry((row.product, row.reason)).or_insert((product_id, 0_i64));
+            sum.1 = sum.1.saturating_add(refusals);
+        }
+        self.rows.refusals.extend(sums.into_iter().map(|((_, reason), (product_id, refusals))| {
+            let reason = reason.as_str();
+            RefusalCountRow { sequence: at.sequence, product_id, reason, minute_ms, refusals }
+        }));
+        Ok(())
+    }
+
+    fn tracked(&self, handle: Handle) -> Result<&Tracked, Misfit> {
+        self.products.get(&handle).ok_or(Misfit::MissingProduct(handle.get()))
+    }
+
+    /// Whether each change is the next of its product's row.
+    fn check_follow(&self, changes: &[Change]) -> Result<(), Misfit> {
+        for change in changes {
+            let row = &self.tracked(change.handle)?.row;
+            if figure("version", change.version.get())? != row.version + 1 {
+                let (product_id, record) = (Arc::clone(&row.product_id), change.version.get());
+                return Err(Misfit::Version { product_id, row: row.version, record });
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a change that was checked, at its version and time.
+    fn next(&mut self, at: &At<'_>, change: Change) -> &mut ProductRow {
+        let tracked = self.products.get_mut(&change.handle).expect("it was checked");
+        tracked.changed = true;
+        tracked.row.version += 1;
+        tracked.row.updated_at_ms = at.decided_at_ms;
+        &mut tracked.row
+    }
+
+    fn set_aside(&mut self, tailed: &Tailed, code: &str, error: &str) {
+        self.rows.quarantined.push(QuarantineRow {
+            // A sequence has 56 bits.
+            sequence: i64::try_from(tailed.sequence.get()).unwrap_or(i64::MAX),
+            kind: tailed.payload.kind().as_str(),
+            decided_at_ms: tailed.payload.at_ms().and_then(writable_ms),
+            code: code.to_owned(),
+            error: error_text(error),
+            record: payload_json(&tailed.payload),
+        });
+    }
+
+    fn finish(mut self) -> Rows<'a> {
+        for Tracked { row, before, .. } in self.products.into_values().filter(|t| t.changed) {
+            match before {
+                None => self.rows.created.push(row),
+                Some(expected) => self.rows.changed.push(ProductChange { expected, row }),
+            }
+        }
+        // Rows are locked in the same order by whoever writes them.
+        self.rows.created.sort_unstable_by_key(|row| row.handle);
+        self.rows.changed.sort_unstable_by_key(|change| change.row.handle);
+        self.rows
+    }
+}
+
+impl<'a> At<'a> {
+    fn reference(&self) -> Option<&'a str> {
+        self.record.envelope.reference.as_ref().map(|reference| reference.as_str())
+    }
+
+    fn principal(&self) -> &'a str {
+        self.record.envelope.principal.as_str()
+    }
+
+    /// The movement that left `row` as it is.
+    fn movement(&self, row: &ProductRow, deltas: Deltas) -> MovementRow<'a> {
+        MovementRow {
+            product_id: Arc::clone(&row.product_id),
+            version: row.version,
+            sequence: self.sequence,
+            kind: self.kind,
+            decided_at_ms: self.decided_at_ms,
+            deltas,
+            stock: row.stock,
+            held: row.held,
+            sold: row.sold,
+            reason: None,
+            text: None,
+            terms: None,
+            order_id: None,
+            reference: self.reference(),
+            principal: self.principal(),
+        }
+    }
+}
+
+fn created_row(
+    at: &At<'_>,
+    created: &ProductCreated,
+    change: Change,
+) -> Result<ProductRow, Misfit> {
+    let terms = &created.terms;
+    let (price_minor, currency) = price(terms.price)?;
+    Ok(ProductRow {
+        product_id: created.product_id.as_str().into(),
+        handle: i64::from(change.handle.get()),
+        name: terms.name.as_str().to_owned(),
+        price_minor,
+        currency: currency.map(|currency| currency.as_str().to_owned()),
+        sale_id: terms.sale_id.as_ref().map(|sale_id| sale_id.as_str().to_owned()),
+        opens_at_ms: terms.opens_at().map(|at_ms| time("opens_at", at_ms)).transpose()?,
+        closes_at_ms: terms.closes_at().map(|at_ms| time("closes_at", at_ms)).transpose()?,
+        oversell_limit: i64::from(terms.oversell_limit),
+        safety_stock: i64::from(terms.safety_stock),
+        per_buyer_limit: terms.buyer_limit().map(i64::from),
+        low_stock_threshold: terms.low_stock_threshold.map(i64::from),
+        paused: terms.paused,
+        returns_free_limit: terms.returns_free_limit,
+        stock: figure("stock", created.stock)?,
+        held: 0,
+        sold: 0,
+        version: figure("version", change.version.get())?,
+        terms_version: 1,
+        created_at_ms: at.decided_at_ms,
+        updated_at_ms: at.decided_at_ms,
+    })
+}
+
+/// Sets what a patch names, but for times.
+fn patch_row(row: &mut ProductRow, patch: &TermsPatch) {
+    let word = |text: &str| text.to_owned();
+    if let Patch::Set(name) = &patch.name {
+        row.name = word(name.as_str());
+    }
+    if let Patch::Set(price) = &patch.price {
+        row.price_minor = price.map(|price| i64::try_from(price.amount_minor()).unwrap_or(0));
+        row.currency = price.map(|price| word(price.currency().as_str()));
+    }
+    if let Patch::Set(sale_id) = &patch.sale_id {
+        row.sale_id = sale_id.as_ref().map(|sale_id| word(sale_id.as_str()));
+    }
+    if let Patch::Set(limit) = patch.per_buyer_limit {
+        row.per_buyer_limit = limit.filter(|limit| *limit > 0).map(i64::from);
+    }
+    if let Patch::Set(threshold) = patch.low_stock_threshold {
+        row.low_stock_threshold = threshold.map(i64::from);
+    }
+    if let Patch::Set(units) = patch.oversell_limit {
+        row.oversell_limit = i64::from(units);
+    }
+    if let Patch::Set(units) = patch.safety_stock {
+        row.safety_stock = i64::from(units);
+    }
+    set(&mut row.paused, &patch.paused);
+    set(&mut row.returns_free_limit, &patch.returns_free_limit);
+}
+
+fn set<T: Copy>(value: &mut T, patch: &Patch<T>) {
+    if let Patch::Set(new) = patch {
+        *value = *new;
+    }
+}
+
+/// A patch of a window's end as the row has it; `none` is the time that stands for no end.
+fn patched_time(
+    what: &'static str,
+    patch: Patch<Option<u64>>,
+    none: u64,
+) -> Result<Patch<Option<i64>>, Misfit> {
+    Ok(match patch {
+        Patch::Keep => Patch::Keep,
+        Patch::Set(at_ms) => {
+            let at_ms = at_ms.filter(|at_ms| *at_ms != none);
+            Patch::Set(at_ms.map(|at_ms| time(what, at_ms)).transpose()?)
+        }
+    })
+}
+
+fn reason_of(reason: &AdjustReason) -> (&'static str, Option<&str>) {
+    match reason {
+        AdjustReason::Received => ("received", None),
+        AdjustReason::Correction => ("correction", None),
+        AdjustReason::Damaged => ("damaged", None),
+        AdjustReason::Lost => ("lost", None),
+        AdjustReason::Returned => ("returned", None),
+        AdjustReason::Transfer => ("transfer", None),
+        AdjustReason::Other(text) => ("other", Some(text.as_str())),
+    }
+}
+
+fn price(price: Option<Money>) -> Result<(Option<i64>, Option<Currency>), Misfit> {
+    let Some(price) = price else { return Ok((None, None)) };
+    Ok((Some(figure("price", price.amount_minor())?), Some(price.currency())))
+}
+
+fn figure(what: &'static str, value: u64) -> Result<i64, Misfit> {
+    i64::try_from(value).map_err(|_| Misfit::Bounds { what, value })
+}
+
+fn time(what: &'static str, ms: u64) -> Result<i64, Misfit> {
+    writable_ms(ms).ok_or(Misfit::Bounds { what, value: ms })
+}

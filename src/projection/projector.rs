@@ -1,0 +1,279 @@
+//! The projector: one thread that copies durable records into a store, in order, for ever.
+//!
+//! ```text
+//!        ┌── retry after a wait ◄── anything else ──┐
+//!        ▼                                          │
+//! open, read progress ─► verify ─► tail ─► batch ─► apply ─► next batch
+//!        ▲                 │                        │  └─ content: bisect, quarantine one record
+//!        └─── raced ◄──────┼────────────────────────┤
+//!                          └─► stop ◄── collision ──┘
+//! ```
+//!
+//! Invariant: whatever failed, it begins again from what `progress` says; nothing it remembers
+//! decides what is written. So a lost answer, a second projector and a crash are one case.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::control::Control;
+use super::options::ProjectorOptions;
+use super::status::Status;
+use super::store::{Applied, Batch, Progress, Store, StoreError};
+use crate::domain::{Decision, Sequence};
+use crate::journal::{JournalReader, JournalTail, Payload, ReadError, Tailed};
+
+/// Fewest records a batch may hold once the projector falls behind.
+const BATCH_RECORDS_START: usize = 64;
+
+/// Longest pause after another projector was faster.
+const RACED_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why following ends.
+#[derive(Debug)]
+enum Halt {
+    /// Read `progress` again soon.
+    Raced,
+    /// Try again after a wait.
+    Retry(String),
+    /// Try again after a wait, with smaller batches.
+    Smaller(String),
+    /// Only a person can go on.
+    Stop(String),
+}
+
+/// What the thread runs.
+pub(super) struct Projector {
+    store: Box<dyn Store>,
+    reader: JournalReader,
+    options: ProjectorOptions,
+    status: Arc<Status>,
+    control: Arc<Control>,
+    backoff: Backoff,
+    /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
+    batch_records: usize,
+}
+
+impl Projector {
+    pub(super) fn new(
+        store: Box<dyn Store>,
+        reader: JournalReader,
+        options: ProjectorOptions,
+        status: Arc<Status>,
+        control: Arc<Control>,
+    ) -> Self {
+        let backoff = Backoff::new(options.backoff_min, options.backoff_max);
+        let batch_records = BATCH_RECORDS_START.min(options.batch_records_max);
+        Self { store, reader, options, status, control, backoff, batch_records }
+    }
+
+    /// Copies until told to end, or until a person has to act.
+    pub(super) fn run(mut self) {
+        loop {
+            let pause = match self.follow() {
+                Ok(()) => return,
+                Err(Halt::Raced) => self.backoff.part(RACED_PAUSE),
+                Err(Halt::Retry(problem)) => {
+                    self.status.retrying(&problem);
+                    self.backoff.wait()
+                }
+                Err(Halt::Smaller(problem)) => {
+                    self.status.retrying(&problem);
+                    self.batch_records = (self.batch_records / 2).max(1);
+                    self.backoff.wait()
+                }
+                Err(Halt::Stop(problem)) => return self.status.stopped(problem),
+            };
+            if self.control.sleep(pause) {
+                return;
+            }
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Halt> {
+        self.check_room()?;
+        let opened = self.store.open(&self.reader.identity()).map_err(|e| self.halt(e))?;
+        let mut progress = opened.progress;
+        self.verify(&progress)?;
+        if self.status.applied() < Some(progress.sequence) {
+            // What failed had been written, only its answer was lost.
+            self.backoff.reset();
+        }
+        self.status.opened(progress.sequence, opened.quarantined);
+        let mut tail = self.reader.tail(Sequence::new(progress.sequence.get() + 1));
+        loop {
+            if self.control.ends_at(progress.sequence) {
+                return Ok(());
+            }
+            let records = self.read(&mut tail)?;
+            let Some(first) = records.first() else {
+                self.status.is_well();
+                self.backoff.reset();
+                self.control.idle(self.options.poll);
+                continue;
+            };
+            self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
+            assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
+            self.check_room()?;
+            progress = self.apply(&progress, &records)?;
+            self.status.is_well();
+            self.backoff.reset();
+            if records.len() >= self.batch_records {
+                self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
+            } else {
+                // It has caught up: let the next records gather, sales need the processor more.
+                self.control.idle(self.options.poll);
+            }
+        }
+    }
+
+    /// The next records, as many as one transaction should take.
+    fn read(&self, tail: &mut JournalTail) -> Result<Vec<Tailed>, Halt> {
+        let mut records = Vec::new();
+        let (mut bytes, mut rows) = (0, 0);
+        while records.len() < self.batch_records
+            && bytes < self.options.batch_bytes_max
+            && rows < self.options.batch_rows_max
+        {
+            let Some(record) = tail.next().map_err(unreadable)? else { break };
+            bytes += record.bytes;
+            rows += rows_of(&record.payload);
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// Writes records, those that the database refuses into quarantine.
+    fn apply(&mut self, from: &Progress, records: &[Tailed]) -> Result<Progress, Halt> {
+        match self.store.apply(&Batch { from, records, verdict: None }) {
+            Ok(applied) => Ok(self.wrote(&applied, records)),
+            Err(StoreError::Content(error)) => {
+                if let [record] = records {
+                    tracing::error!(
+                        sequence = record.sequence.get(),
+                        %error,
+                        "the database refuses a record; it goes to quarantine",
+                    );
+                    let verdict = Some(&error);
+                    let applied = self.store.apply(&Batch { from, records, verdict });
+                    let applied = applied.map_err(|error| self.halt(error))?;
+                    return Ok(self.wrote(&applied, &[]));
+                }
+                let (left, right) = records.split_at(records.len() / 2);
+                let between = self.apply(from, left)?;
+                if self.control.ends_at(Sequence::new(0)) {
+                    return Ok(between);
+                }
+                self.apply(&between, right)
+            }
+            Err(error) => Err(self.halt(error)),
+        }
+    }
+
+    fn wrote(&self, applied: &Applied, records: &[Tailed]) -> Progress {
+        if applied.quarantined > 0 && !records.is_empty() {
+            let (first, last) = (records.first(), records.last());
+            tracing::error!(
+                records = applied.quarantined,
+                from = first.map_or(0, |record| record.sequence.get()),
+                to = last.map_or(0, |record| record.sequence.get()),
+                "records do not follow the rows of their products; they are in quarantine",
+            );
+        }
+        self.status.wrote(applied.progress.sequence, applied.quarantined);
+        applied.progress
+    }
+
+    /// Whether the tables are a copy of this log up to where they say.
+    fn verify(&self, progress: &Progress) -> Result<(), Halt> {
+        let (place, ours) = (self.store.place(), self.reader.identity());
+        let theirs = &progress.identity;
+        let sequence = progress.sequence;
+        if theirs.journal_id != ours.journal_id || theirs.partition != ours.partition {
+            return Err(Halt::Stop(format!(
+                "{place} holds the journal {}, this log is {}: give this log another {}, or start \
+                 with the data directory those tables belong to",
+                super::store::journal_id_text(&theirs.journal_id),
+                super::store::journal_id_text(&ours.journal_id),
+                self.store.kind(),
+            )));
+        }
+        let durable = self.reader.durable();
+        if sequence > durable {
+            return Err(Halt::Stop(format!(
+                "{place} is at record {sequence}, this log ends at {durable}: an older copy of the \
+                 log was restored; restore the newer one, or give this log another {}",
+                self.store.kind(),
+            )));
+        }
+        if sequence.get() == 0 {
+            return Ok(());
+        }
+        let record = self.reader.tail(sequence).next().map_err(unreadable)?;
+        let checksum = record.map(|record| record.checksum);
+        if theirs.epoch != ours.epoch || checksum != Some(progress.checksum) {
+            return Err(Halt::Stop(format!(
+                "{place} ends with another record {sequence} than this log (epoch {}, checksum \
+                 {:08x}; here epoch {}, checksum {:08x}): the log or the database was restored; \
+                 restore both to the same time, or give this log another {}",
+                theirs.epoch,
+                progress.checksum,
+                ours.epoch,
+                checksum.unwrap_or(0),
+                self.store.kind(),
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), Halt> {
+        if !self.store.is_on_data_disk() {
+            return Ok(());
+        }
+        let room = (self.options.room)();
+        if room.free_bytes < room.reserve_bytes {
+            return Err(Halt::Retry(format!(
+                "{} bytes are free, {} are kept for the log: free some, reporting goes on by itself",
+                room.free_bytes, room.reserve_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    fn halt(&self, error: StoreError) -> Halt {
+        match error {
+            StoreError::Raced => Halt::Raced,
+            StoreError::Content(error) => Halt::Stop(format!(
+                "{} refuses a record even in its quarantine ({error}): look for what was added to \
+                 the table quarantine, then start again",
+                self.store.place()
+            )),
+            StoreError::Collision(error) => Halt::Stop(format!(
+                "{} holds a row that only this log writes, and its progress says that it was not \
+                 written ({error}): someone else wrote to these tables. Compare that row with the \
+                 log, remove what is not the log's and start again, or give this log another {}",
+                self.store.place(),
+                self.store.kind(),
+            )),
+            StoreError::TooSlow(error) => Halt::Smaller(format!("{}: {error}", self.store.place())),
+            StoreError::Unavailable(error) => {
+                Halt::Retry(format!("{}: {error}", self.store.place()))
+            }
+        }
+    }
+}
+
+fn unreadable(error: ReadError) -> Halt {
+    Halt::Retry(format!("the log cannot be read: {error}"))
+}
+
+/// About how many rows a record leaves.
+fn rows_of(payload: &Payload) -> usize {
+    let Payload::Record(record) = payload else { return 0 };
+    let body = match &record.decision {
+        Decision::OrderPlaced(order) => 1 + order.lines.len(),
+        Decision::RefusalsCounted(counted) => counted.rows.len(),
+        _ => 1,
+    };
+    record.envelope.changes.len() + body
+}

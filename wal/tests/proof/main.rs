@@ -1,0 +1,13 @@
+//! What a log promises, as facts: whatever happens to the machine or to its bytes, what was
+//! acknowledged is read again, or damage is named. Storage in memory, and real directories.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod crashes;
+mod damage;
+mod followers;
+mod full_disk;
+mod harness;
+mod model;
+mod real;
+mod segments;
+mod syncs;
