@@ -51,7 +51,7 @@ pub(crate) async fn hear(
     bar: &ProgressBar,
 ) -> anyhow::Result<Testimony> {
     let mut testimony = Testimony::default();
-    testimony.checks.push(Check::none("every answer has an order of its own", answers.twice()));
+    testimony.checks.push(Check::none("answers that share an order", answers.twice()));
     let Some(data_dir) = sources.data_dir.take() else {
         testimony.checks.push(Check::not_checked("answers and log agree", NO_LOG));
         testimony.checks.push(Check::not_checked("log and database agree", NO_DATABASE));
@@ -99,8 +99,8 @@ impl Testimony {
         self.log = Some(log.ours.totals());
         let checks = [
             Check::same("answers and log agree, order by order", answers.len(), &difference),
-            Check::none("no key made two orders", &log.keys_twice),
-            Check::none("no product was oversold at any record", &log.oversold),
+            Check::none("keys that made two orders", &log.keys_twice),
+            Check::none("products oversold at any record of the log", &log.oversold),
         ];
         self.checks.extend(checks);
     }
@@ -118,8 +118,9 @@ impl Testimony {
         let difference = all.compare(&database.orders);
         self.checks.push(Check::same(what, all.len(), &difference));
         let twice = database.orders.twice();
-        self.checks.push(Check::none("no order stands twice in the database", twice));
-        let (none, found) = (database.quarantined == 0, database.quarantined.to_string());
-        self.checks.push(Check::new("no record is in quarantine", none, found));
+        self.checks.push(Check::none("orders that stand twice in the database", twice));
+        let none = database.quarantined == 0;
+        let found = if none { "none".to_owned() } else { database.quarantined.to_string() };
+        self.checks.push(Check::new("records in quarantine", none, found));
     }
 }
