@@ -38,11 +38,6 @@ impl Log {
         self.scan.identity()
     }
 
-    /// Bytes to read, for progress.
-    pub(super) fn bytes_total(&self) -> u64 {
-        self.scan.bytes_total()
-    }
-
     /// Visits every record in order, decoded; `progress` hears how many bytes are read.
     ///
     /// # Errors

@@ -166,6 +166,7 @@ impl RehearseArgs {
             database: facts.database,
             connections: prepared.connections,
             opening_stock: prepared.rule.words(),
+            restocked: self.restock,
             service_codes: prepared.reading.service_codes.clone(),
             currency: prepared.reading.currency.clone(),
             seconds,
