@@ -1,10 +1,11 @@
 //! What an answer says about a request's fate, and whether it says it rightly.
 //!
-//! | answer | fate |
+//! | answer | heard |
 //! |---|---|
 //! | 201 | done, at the place that `order_id` or `position` names |
-//! | 409 refusals, 503 overloaded, starting, disk-low, not-decided | nothing happened |
-//! | 409 key-in-flight, 503 outcome-unknown, any other 5xx, no answer | unknown |
+//! | 409 refusals | refused: nothing happened |
+//! | 503 overloaded, starting, disk-low, not-decided | turned away: nothing happened this time |
+//! | 409 key-in-flight, 503 outcome-unknown, any other 5xx, no answer | silence |
 //! | anything else | a mistake: the campaign sends nothing that deserves it |
 
 use std::num::NonZeroU64;
@@ -12,23 +13,16 @@ use std::num::NonZeroU64;
 use serde::Deserialize;
 
 use crate::checker::price_of;
-use crate::notes::{self, Asked, Fate, Ware};
+use crate::notes::{self, Asked, Heard, Ware};
 use crate::place::Place;
 
 /// Prefix of every problem's type.
 const PROBLEM: &str = "urn:doorbuster:problem:";
 
-/// Problems that say that nothing happened.
-const NOTHING: [&str; 8] = [
-    "sold-out",
-    "limit-reached",
-    "would-oversell",
-    "overloaded",
-    "starting",
-    "disk-low",
-    "not-decided",
-    "stock-changed",
-];
+/// Problems of a 409 that say that nothing happened under this key.
+const REFUSED: [&str; 4] = ["sold-out", "limit-reached", "would-oversell", "stock-changed"];
+/// Problems of a 503 that say that this attempt changed nothing.
+const TURNED_AWAY: [&str; 4] = ["overloaded", "starting", "disk-low", "not-decided"];
 
 #[derive(Deserialize)]
 struct Problem<'a> {
@@ -86,15 +80,15 @@ pub struct Sent<'a> {
     pub ware: Option<&'a Ware>,
 }
 
-/// The fate that an answer tells, and the journal it names.
+/// What an answer says, and the journal it names.
 ///
 /// # Errors
 /// The answer does not fit the request.
-pub fn fate_of(
+pub fn heard_of(
     sent: Sent<'_>,
     status: u16,
     body: &[u8],
-) -> Result<(Fate, Option<(u16, u32)>), String> {
+) -> Result<(Heard, Option<(u16, u32)>), String> {
     let told = || String::from_utf8_lossy(body.get(..300).unwrap_or(body)).into_owned();
     match (status, sent.asked) {
         (201, Asked::Buy { .. }) => {
@@ -107,24 +101,29 @@ pub fn fate_of(
             let positioned = serde_json::from_slice::<Positioned<'_>>(body).ok();
             let position = positioned.and_then(|positioned| positioned.position);
             let place = position.and_then(|word| Place::parse(b'p', word));
-            Ok((place.map_or(Fate::Done(None), done), None))
+            Ok((place.map_or(Heard::Done(None), done), None))
         }
         (409 | 503, _) => {
             let problem = serde_json::from_slice::<Problem<'_>>(body).map(|problem| problem.name);
             let name = problem.ok().and_then(|name| name.strip_prefix(PROBLEM));
             match name {
-                Some(name) if NOTHING.contains(&name) => Ok((Fate::Nothing, None)),
-                Some("key-in-flight" | "outcome-unknown") => Ok((Fate::Unknown, None)),
+                Some(name) if status == 409 && REFUSED.contains(&name) => {
+                    Ok((Heard::Refused, None))
+                }
+                Some(name) if status == 503 && TURNED_AWAY.contains(&name) => {
+                    Ok((Heard::TurnedAway, None))
+                }
+                Some("key-in-flight" | "outcome-unknown") => Ok((Heard::Silence, None)),
                 _ => Err(format!("{status} {}", told())),
             }
         }
-        (500.., _) => Ok((Fate::Unknown, None)),
+        (500.., _) => Ok((Heard::Silence, None)),
         _ => Err(format!("{status} {}", told())),
     }
 }
 
-fn done(place: Place) -> Fate {
-    Fate::Done(NonZeroU64::new(place.sequence))
+fn done(place: Place) -> Heard {
+    Heard::Done(NonZeroU64::new(place.sequence))
 }
 
 /// The order is the one that was asked for.
@@ -173,9 +172,9 @@ mod tests {
 
     #[test]
     fn an_order_is_done_at_its_place_and_only_as_asked_for() {
-        let fate = |body: &str| fate_of(SENT, 201, body.as_bytes());
-        let done = Fate::Done(NonZeroU64::new(77));
-        assert_eq!(fate(&order("b5", 3, 250, 77)), Ok((done, Some((0, 1)))));
+        let heard = |body: &str| heard_of(SENT, 201, body.as_bytes());
+        let done = Heard::Done(NonZeroU64::new(77));
+        assert_eq!(heard(&order("b5", 3, 250, 77)), Ok((done, Some((0, 1)))));
         for wrong in [
             order("b6", 3, 250, 77),
             order("b5", 2, 250, 77),
@@ -183,23 +182,25 @@ mod tests {
             order("b5", 3, 250, 78),
             "{}".to_owned(),
         ] {
-            assert!(fate(&wrong).is_err(), "{wrong}");
+            assert!(heard(&wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn problems_say_nothing_unknown_or_a_mistake() {
-        let fate = |status, name: &str| {
+        let heard = |status, name: &str| {
             let body = format!(r#"{{"type":"urn:doorbuster:problem:{name}","status":{status}}}"#);
-            fate_of(SENT, status, body.as_bytes()).map(|(fate, _)| fate)
+            heard_of(SENT, status, body.as_bytes()).map(|(heard, _)| heard)
         };
-        assert_eq!(fate(409, "sold-out"), Ok(Fate::Nothing));
-        assert_eq!(fate(503, "not-decided"), Ok(Fate::Nothing));
-        assert_eq!(fate(503, "outcome-unknown"), Ok(Fate::Unknown));
-        assert_eq!(fate(409, "key-in-flight"), Ok(Fate::Unknown));
-        assert_eq!(fate(500, "anything"), Ok(Fate::Unknown));
-        for (status, name) in [(409, "paused"), (422, "invalid"), (404, "unknown-product")] {
-            assert!(fate(status, name).is_err(), "{name}");
+        assert_eq!(heard(409, "sold-out"), Ok(Heard::Refused));
+        assert_eq!(heard(503, "not-decided"), Ok(Heard::TurnedAway));
+        assert_eq!(heard(503, "outcome-unknown"), Ok(Heard::Silence));
+        assert_eq!(heard(409, "key-in-flight"), Ok(Heard::Silence));
+        assert_eq!(heard(500, "anything"), Ok(Heard::Silence));
+        for (status, name) in
+            [(409, "paused"), (422, "invalid"), (404, "unknown-product"), (503, "sold-out")]
+        {
+            assert!(heard(status, name).is_err(), "{name}");
         }
     }
 }

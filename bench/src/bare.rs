@@ -1,16 +1,19 @@
 //! The peer that does nothing: a plain actix-web server with the engine's front and no engine.
 //!
-//! It parses the same purchase into a struct, asks for the same header, and answers with a body of
-//! the same fields and size, without stock, journal or disk. What the engine loses against it is
+//! It parses the same purchase, borrowed from its bytes, asks for the same headers, listens with the
+//! same settings, and answers with the same headers and a body of the same fields and size, without
+//! stock, journal or disk. What the engine loses against it is
 //! what deciding and keeping costs; what both lose is the HTTP layer's and the machine's.
 //! A product whose id begins with `sold-out` is refused, with the engine's problem.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -19,21 +22,32 @@ use serde::{Deserialize, Serialize};
 pub const SOLD_OUT_PREFIX: &str = "sold-out";
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// As long as an id that the engine makes.
+const A_REQUEST_ID: HeaderValue = HeaderValue::from_static("0123456789abcdef-00000000");
+/// As the engine's.
+const BACKLOG: u32 = 4096;
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Purchase {
-    product_id: String,
-    buyer_id: String,
+struct Purchase<'a> {
+    #[serde(borrow)]
+    product_id: Cow<'a, str>,
+    #[serde(borrow)]
+    buyer_id: Cow<'a, str>,
     quantity: u32,
-    unit_price: Option<Price>,
-    reference: Option<String>,
+    #[serde(borrow)]
+    unit_price: Option<Price<'a>>,
+    #[serde(borrow)]
+    reference: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Price {
+struct Price<'a> {
     amount_minor: u64,
-    currency: String,
+    #[serde(borrow)]
+    currency: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -52,7 +66,7 @@ struct Line<'a> {
     line_no: u32,
     product_id: &'a str,
     quantity: u32,
-    unit_price: Option<&'a Price>,
+    unit_price: Option<&'a Price<'a>>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +78,7 @@ struct Problem<'a> {
     available: u64,
     requested: u32,
     retry: &'static str,
+    request_id: &'static str,
 }
 
 #[derive(Serialize)]
@@ -90,7 +105,8 @@ pub fn serve(listen: SocketAddr, workers: usize, announce: Option<&Path>) -> any
             .route("/v1/products/{id}/stock", web::get().to(stock))
             .route("/readyz", web::get().to(ready))
     });
-    let server = server.workers(workers).bind(listen).context("cannot listen")?;
+    let server = server.workers(workers).backlog(BACKLOG).keep_alive(KEEP_ALIVE);
+    let server = server.tcp_nodelay(true).bind(listen).context("cannot listen")?;
     let address = server.addrs().first().copied().context("no address")?;
     if let Some(path) = announce {
         announce_at(path, address).context("cannot announce")?;
@@ -115,8 +131,9 @@ async fn purchase(
     orders: web::Data<AtomicU64>,
 ) -> HttpResponse {
     let key = request.headers().get(KEY);
-    let purchase = serde_json::from_slice::<Purchase>(&body);
-    let (Some(_), Ok(purchase)) = (key, purchase) else {
+    let typed = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let purchase = serde_json::from_slice::<Purchase<'_>>(&body);
+    let (Some(_), true, Ok(purchase)) = (key, typed, purchase) else {
         return HttpResponse::BadRequest().finish();
     };
     if purchase.product_id.starts_with(SOLD_OUT_PREFIX) {
@@ -144,7 +161,7 @@ async fn purchase(
     json(HttpResponse::Created(), "application/json", &order)
 }
 
-fn refused(purchase: &Purchase) -> HttpResponse {
+fn refused(purchase: &Purchase<'_>) -> HttpResponse {
     let problem = Problem {
         r#type: "urn:doorbuster:problem:sold-out",
         title: "sold out",
@@ -153,6 +170,7 @@ fn refused(purchase: &Purchase) -> HttpResponse {
         available: 0,
         requested: purchase.quantity,
         retry: "never",
+        request_id: "0123456789abcdef-00000000",
     };
     json(HttpResponse::Conflict(), "application/problem+json", &problem)
 }
@@ -167,7 +185,9 @@ async fn stock(product_id: web::Path<String>) -> HttpResponse {
         unsold: 1_000_000_000,
         version: 1,
     };
-    json(HttpResponse::Ok(), "application/json", &stock)
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((ETAG, HeaderValue::from_static("\"s1\"")));
+    json(answer, "application/json", &stock)
 }
 
 fn json<T: Serialize>(
@@ -176,7 +196,10 @@ fn json<T: Serialize>(
     body: &T,
 ) -> HttpResponse {
     match serde_json::to_vec(body) {
-        Ok(bytes) => answer.insert_header((CONTENT_TYPE, media_type)).body(bytes),
+        Ok(bytes) => {
+            answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)));
+            answer.insert_header((REQUEST_ID, A_REQUEST_ID)).body(bytes)
+        }
         Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }

@@ -241,6 +241,7 @@ mod tests {
 
     use super::*;
     use crate::made::{About, Bytes};
+    use crate::notes::Heard;
 
     const WARE: Ware =
         Ware { stock: 10, oversell_limit: 1, safety_stock: 0, per_buyer_limit: 4, price: None };
@@ -264,19 +265,19 @@ mod tests {
     /// Ten units: c1 buys 2, c2 puts 5 in, c3 is refused, c4 and c5 are unknown, c4 is there.
     fn honest() -> Story {
         let mut notes = Notes::new(vec![WARE]);
-        let done = |sequence| Fate::Done(NonZeroU64::new(sequence));
+        let done = |sequence| Heard::Done(NonZeroU64::new(sequence));
         let buy_of = |buyer, quantity| Asked::Buy { ware: 0, quantity, buyer };
         let asked = [
-            (Asked::Create { ware: 0 }, Fate::Done(None)),
+            (Asked::Create { ware: 0 }, Heard::Done(None)),
             (buy_of(7, 2), done(3)),
             (Asked::Adjust { ware: 0, delta: 5 }, done(4)),
-            (buy_of(7, 3), Fate::Nothing),
-            (buy_of(8, 1), Fate::Unknown),
-            (buy_of(9, 1), Fate::Unknown),
+            (buy_of(7, 3), Heard::Refused),
+            (buy_of(8, 1), Heard::Silence),
+            (buy_of(9, 1), Heard::Silence),
         ];
-        for (asked, fate) in asked {
+        for (asked, heard) in asked {
             let number = notes.begin(asked);
-            notes.hear(number, fate).expect("heard once");
+            notes.hear(number, heard).expect("heard once");
         }
         let creation = About { reference: None, ..about(2, "", &[(0, 1)]) };
         let records = vec![

@@ -21,6 +21,10 @@ pub enum FaultKind {
     Contradicted,
     /// The log does not hold together by itself.
     Broken,
+    /// An answer left before what it says was on stable storage.
+    Early,
+    /// Something kept a purchase from being sold in time that must not.
+    Refused,
     /// The database differs from the log.
     Projection,
 }

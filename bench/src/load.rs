@@ -21,7 +21,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::task::LocalSet;
 
-use crate::connection::{Connection, ConnectionError};
+use crate::connection::{Connection, ConnectionError, Head};
 use crate::cost;
 use crate::request::Template;
 
@@ -82,6 +82,8 @@ pub struct LoadReport {
     pub latency_us: Latency,
     /// Every answer of the run by status, warm-up and drain included.
     pub answers: BTreeMap<u16, u64>,
+    /// Bytes of the last answer of the expected status, head and body.
+    pub answer_bytes: usize,
     /// Exchanges without an answer.
     pub errors: u64,
     /// The first of them.
@@ -113,6 +115,7 @@ struct Counts {
     measured: Cell<u64>,
     latency: RefCell<Histogram<u64>>,
     answers: RefCell<BTreeMap<u16, u64>>,
+    answer_bytes: Cell<usize>,
     errors: Cell<u64>,
     first_error: RefCell<Option<String>>,
 }
@@ -155,6 +158,7 @@ pub async fn run(plan: &LoadPlan) -> anyhow::Result<LoadReport> {
         measured: Cell::new(0),
         latency: RefCell::new(Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?),
         answers: RefCell::default(),
+        answer_bytes: Cell::new(0),
         errors: Cell::new(0),
         first_error: RefCell::default(),
     });
@@ -197,6 +201,7 @@ async fn drive(plan: &LoadPlan, counts: Rc<Counts>) -> anyhow::Result<LoadReport
         per_second: requests as f64 / seconds,
         latency_us: percentiles(&counts.latency.borrow()),
         answers: counts.answers.borrow().clone(),
+        answer_bytes: counts.answer_bytes.get(),
         errors: counts.errors.get(),
         first_error: counts.first_error.borrow().clone(),
         client_cpu_seconds: client_after - client_before,
@@ -234,7 +239,7 @@ async fn turn(
         let now = Instant::now();
         let close = match &answer {
             Ok(answer) => {
-                counts.answered(answer.head.status, expected, now - sent);
+                counts.answered(&answer.head, expected, now - sent);
                 answer.head.close
             }
             Err(error) => {
@@ -252,7 +257,8 @@ async fn turn(
 }
 
 impl Counts {
-    fn answered(&self, status: u16, expected: u16, latency: Duration) {
+    fn answered(&self, head: &Head, expected: u16, latency: Duration) {
+        let status = head.status;
         *self.answers.borrow_mut().entry(status).or_insert(0) += 1;
         if !self.measuring.get() {
             return;
@@ -260,6 +266,7 @@ impl Counts {
         let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
         self.latency.borrow_mut().saturating_record(latency_ns.max(1));
         if status == expected {
+            self.answer_bytes.set(head.head_bytes + head.body_bytes);
             self.measured.set(self.measured.get() + 1);
         }
     }
@@ -270,8 +277,10 @@ impl Counts {
     }
 }
 
+/// Percentiles of latencies in nanoseconds.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "times under a minute")]
-fn percentiles(latency: &Histogram<u64>) -> Latency {
+pub fn percentiles(latency: &Histogram<u64>) -> Latency {
     let at = |share| latency.value_at_quantile(share) as f64 / 1e3;
     Latency { p50: at(0.5), p99: at(0.99), p99_9: at(0.999), max: latency.max() as f64 / 1e3 }
 }

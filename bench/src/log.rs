@@ -126,6 +126,18 @@ impl Log {
     /// # Errors
     /// The log is damaged: everything before the damage has been shown.
     pub fn read(&self, from: u64, mut visit: impl FnMut(&Frame<'_>)) -> Result<End, LogError> {
+        self.read_placed(from, |_, _, frame| visit(frame))
+    }
+
+    /// As [`Self::read`], with the name of the file and the offset in it where each frame begins.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_placed(
+        &self,
+        from: u64,
+        mut visit: impl FnMut(&str, u64, &Frame<'_>),
+    ) -> Result<End, LogError> {
         let mut end = End { next_sequence: from, segments: self.segments.len(), ..End::default() };
         for (place, (path, header)) in self.segments.iter().enumerate() {
             let next = self.segments.get(place + 1).map(|(_, header)| header);
@@ -135,6 +147,8 @@ impl Log {
             let io = |error| LogError::Io { path: path.clone(), error };
             let bytes = std::fs::read(path).map_err(io)?;
             let segment = Segment { path, header, bytes: &bytes };
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let mut visit = |offset: usize, frame: &Frame<'_>| visit(name, offset as u64, frame);
             let offset = match next {
                 Some(next) => segment.read_closed(next, from, &mut visit)?,
                 None => {
@@ -163,14 +177,14 @@ impl Segment<'_> {
         &self,
         next: &Header,
         from: u64,
-        visit: &mut impl FnMut(&Frame<'_>),
+        visit: &mut impl FnMut(usize, &Frame<'_>),
     ) -> Result<usize, LogError> {
         let (mut offset, mut sequence) = (HEADER_BYTES, self.header.first_sequence);
         while sequence < next.first_sequence {
             let frame = self.frame(offset, sequence);
             let frame = frame.ok_or_else(|| self.damaged(offset, sequence, "no sound frame"))?;
             if sequence >= from {
-                visit(&frame);
+                visit(offset, &frame);
             }
             offset += frame.bytes;
             sequence += 1;
@@ -187,12 +201,12 @@ impl Segment<'_> {
     fn read_last(
         &self,
         from: u64,
-        visit: &mut impl FnMut(&Frame<'_>),
+        visit: &mut impl FnMut(usize, &Frame<'_>),
     ) -> Result<(usize, u64), LogError> {
         let (mut offset, mut sequence) = (HEADER_BYTES, self.header.first_sequence);
         while let Some(frame) = self.frame(offset, sequence) {
             if sequence >= from {
-                visit(&frame);
+                visit(offset, &frame);
             }
             offset += frame.bytes;
             sequence += 1;

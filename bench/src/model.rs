@@ -23,6 +23,7 @@ pub struct Model {
     /// Sequence and time of the last record under each key.
     keys: HashMap<[u8; 16], (u64, u64)>,
     last_sequence: u64,
+    last_decision: u64,
     last_at_ms: u64,
     kinds: [u64; 8],
 }
@@ -59,6 +60,18 @@ impl Model {
         self.last_sequence
     }
 
+    /// Sequence of the last decision; what follows it leaves no row in a database.
+    #[must_use]
+    pub fn last_decision(&self) -> u64 {
+        self.last_decision
+    }
+
+    /// The product of an id.
+    #[must_use]
+    pub fn product(&self, id: &str) -> Option<&Shelf> {
+        self.products.get(*self.ids.get(id)? as usize)
+    }
+
     /// The products, by handle.
     #[must_use]
     pub fn products(&self) -> &[Shelf] {
@@ -85,6 +98,7 @@ impl Model {
             Payload::Started { at_ms, .. } => self.at(sequence, *at_ms, faults),
             Payload::Watermark => {}
             Payload::Decision(envelope, decision) => {
+                self.last_decision = sequence;
                 self.at(sequence, envelope.at_ms, faults);
                 self.key(sequence, envelope, decision, faults);
                 self.decision(sequence, envelope, decision, faults);
@@ -220,6 +234,12 @@ impl Model {
 }
 
 impl Shelf {
+    /// Version after the last record.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     fn apply(&mut self, sequence: u64, handle: u32, decision: &Decision<'_>, faults: &mut Faults) {
         match decision {
             Decision::StockAdjusted { delta, stock, unsold, .. } => {

@@ -58,6 +58,19 @@ pub enum Fate {
     Done(Option<NonZeroU64>),
 }
 
+/// What one attempt's answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It happened, now or at an earlier attempt, and where, if the answer says that.
+    Done(Option<NonZeroU64>),
+    /// It was refused: no attempt under this key had happened.
+    Refused,
+    /// This attempt was turned away before deciding; earlier ones may have happened.
+    TurnedAway,
+    /// No answer, or one that says that the outcome is unknown.
+    Silence,
+}
+
 /// A request and its fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
@@ -65,6 +78,8 @@ pub struct Request {
     pub asked: Asked,
     /// What became of it.
     pub fate: Fate,
+    /// An attempt went without an answer.
+    pub silent: bool,
 }
 
 /// All requests of a campaign.
@@ -87,35 +102,44 @@ impl Notes {
 
     /// Notes a request that is about to be sent; gives its number.
     pub fn begin(&mut self, asked: Asked) -> u64 {
-        self.requests.push(Request { asked, fate: Fate::Unknown });
+        self.requests.push(Request { asked, fate: Fate::Unknown, silent: false });
         self.requests.len() as u64 - 1
     }
 
-    /// Notes what was heard of a request, after one more attempt.
+    /// Notes what was heard of a request, after one more attempt; gives its fate.
     ///
     /// # Errors
     /// It contradicts what was heard before.
-    pub fn hear(&mut self, number: u64, heard: Fate) -> Result<(), String> {
+    pub fn hear(&mut self, number: u64, heard: Heard) -> Result<Fate, String> {
         let request = usize::try_from(number).ok().and_then(|n| self.requests.get_mut(n));
         let request = request.ok_or_else(|| format!("request {number} was never sent"))?;
         let ware = request.asked.ware();
-        if !matches!(heard, Fate::Done(_))
+        if !matches!(heard, Heard::Done(_))
             && let Some(refusals) = self.refusals.get_mut(usize::from(ware))
         {
             *refusals += 1;
         }
-        match (request.fate, heard) {
-            // A further attempt that is not heard of takes nothing back.
-            (_, Fate::Unknown) => Ok(()),
-            (Fate::Done(first), Fate::Done(again)) if first == again => Ok(()),
+        request.silent |= heard == Heard::Silence;
+        request.fate = match (request.fate, heard) {
+            // A further attempt that is not decided takes nothing back.
+            (fate, Heard::Silence) => fate,
+            (Fate::Unknown, Heard::TurnedAway) if !request.silent => Fate::Nothing,
+            (fate, Heard::TurnedAway) => fate,
+            (Fate::Done(first), Heard::Done(again)) if first == again => Fate::Done(first),
             (Fate::Done(first), heard) => {
-                Err(format!("request {number} was done at {first:?}, and now {heard:?}"))
+                return Err(format!("request {number} was done at {first:?}, and now {heard:?}"));
             }
-            (Fate::Unknown | Fate::Nothing, heard) => {
-                request.fate = heard;
-                Ok(())
-            }
-        }
+            (Fate::Unknown | Fate::Nothing, Heard::Done(place)) => Fate::Done(place),
+            (Fate::Unknown | Fate::Nothing, Heard::Refused) => Fate::Nothing,
+        };
+        Ok(request.fate)
+    }
+
+    /// Adds a ware; gives its number.
+    pub fn add_ware(&mut self, ware: Ware) -> u16 {
+        self.wares.push(ware);
+        self.refusals.push(0);
+        u16::try_from(self.wares.len() - 1).unwrap_or(u16::MAX)
     }
 
     /// The request of a number.
@@ -227,14 +251,24 @@ mod tests {
     fn a_retry_may_tell_more_and_never_something_else() {
         let mut notes = Notes::new(Vec::new());
         let number = notes.begin(Asked::Adjust { ware: 0, delta: 1 });
-        let place = Fate::Done(NonZeroU64::new(9));
-        assert_eq!(notes.hear(number, Fate::Unknown), Ok(()));
-        assert_eq!(notes.hear(number, Fate::Nothing), Ok(()));
-        assert_eq!(notes.hear(number, place), Ok(()));
-        assert_eq!(notes.hear(number, Fate::Unknown), Ok(()));
-        assert_eq!(notes.get(number).map(|request| request.fate), Some(place));
-        assert!(notes.hear(number, Fate::Nothing).is_err());
-        assert!(notes.hear(number, Fate::Done(NonZeroU64::new(10))).is_err());
-        assert!(notes.hear(99, place).is_err());
+        let (place, other) = (NonZeroU64::new(9), NonZeroU64::new(10));
+        assert_eq!(notes.hear(number, Heard::Silence), Ok(Fate::Unknown));
+        assert_eq!(notes.hear(number, Heard::Refused), Ok(Fate::Nothing));
+        assert_eq!(notes.hear(number, Heard::Done(place)), Ok(Fate::Done(place)));
+        assert_eq!(notes.hear(number, Heard::Silence), Ok(Fate::Done(place)));
+        assert_eq!(notes.hear(number, Heard::TurnedAway), Ok(Fate::Done(place)));
+        assert!(notes.hear(number, Heard::Refused).is_err());
+        assert!(notes.hear(number, Heard::Done(other)).is_err());
+        assert!(notes.hear(99, Heard::Done(place)).is_err());
+    }
+
+    #[test]
+    fn being_turned_away_settles_only_what_was_never_silent() {
+        let mut notes = Notes::new(Vec::new());
+        let first = notes.begin(Asked::Adjust { ware: 0, delta: 1 });
+        assert_eq!(notes.hear(first, Heard::TurnedAway), Ok(Fate::Nothing));
+        let second = notes.begin(Asked::Adjust { ware: 0, delta: 1 });
+        assert_eq!(notes.hear(second, Heard::Silence), Ok(Fate::Unknown));
+        assert_eq!(notes.hear(second, Heard::TurnedAway), Ok(Fate::Unknown), "it may be there");
     }
 }

@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal};
 
 use crate::client::{Client, address_of};
 use crate::cost;
@@ -156,16 +157,32 @@ impl Process {
     /// # Errors
     /// It does not end in time.
     pub async fn terminate(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
-        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
-        let pid = pid.context("a process id")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.signal(Signal::TERM)?;
+        self.ended(limit).await
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        rustix::process::kill_process(pid.context("a process id")?, signal)?;
+        Ok(())
+    }
+
+    /// Waits at most `limit` for its end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             if Instant::now() > until {
-                bail!("the server did not end within {limit:?} of SIGTERM\n{}", self.trace());
+                bail!("the server did not end within {limit:?}\n{}", self.trace());
             }
             tokio::time::sleep(POLL).await;
         }

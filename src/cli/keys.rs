@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, failure};
 use super::files;
-use crate::domain::Principal;
-use crate::http::{Keys, Scopes, new_key};
+use crate::http::Keys;
+use crate::http::auth::{NewKey, Scopes};
 
 /// `keys …`
 #[derive(Debug, Subcommand)]
@@ -35,10 +34,8 @@ impl KeysCommand {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let Self::New(args) = self;
         let usage = |error: String| failure(Exit::Usage, error);
-        let scopes: Scopes = args.scopes.parse().map_err(usage)?;
-        let name = Principal::new(&args.name);
-        let name = name.map_err(|error| usage(format!("the name {error}")))?;
-        let key = new_key(&name, scopes).context("no randomness for a key")?;
+        let scopes = Scopes::parse(&args.scopes).map_err(|error| usage(error.to_string()))?;
+        let key = NewKey::generate(&args.name, scopes).map_err(|error| usage(error.to_string()))?;
         if let Some(path) = &args.keys_file {
             let mut text = if path.exists() { files::read(path)? } else { String::new() };
             if !text.is_empty() && !text.ends_with('\n') {

@@ -22,7 +22,8 @@ use super::{files, logging, target};
 use crate::config::Config;
 use crate::engine::ports::LateProjection;
 use crate::engine::{ClockError, Engine, Running};
-use crate::http::{Control, HttpOptions, Keys, Server, Surroundings, may_be_open};
+use crate::http::auth::may_be_open;
+use crate::http::{HttpOptions, Keys, Server, ServerHandle};
 use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
 use crate::telemetry;
 
@@ -110,18 +111,17 @@ impl Serving {
             let _ = failed.send(reason);
         });
         let projection = Arc::new(LateProjection::default());
-        let surroundings = Surroundings {
-            engine: engine.clone(),
-            projection: Some(Arc::clone(&projection) as _),
-            data_free_bytes: Arc::new(self.data_dir.free_bytes()),
-            metrics,
-            disk_reserve_bytes: self.config.disk_reserve_bytes,
-        };
         let listen = self.config.listen;
-        let server = Server::bind(self.http_options(keys), surroundings)
-            .with_context(|| format!("cannot listen on {listen}"))?;
+        let server = Server::bind(
+            self.http_options(keys.clone()),
+            engine.clone(),
+            Arc::clone(&projection) as _,
+            Arc::new(self.data_dir.free_bytes()),
+            metrics,
+        );
+        let server = server.with_context(|| format!("cannot listen on {listen}"))?;
         self.announce(&server)?;
-        let control = server.control();
+        let handle = server.handle();
         let mut serving = actix_rt::spawn(server.run());
 
         let recovery =
@@ -135,8 +135,8 @@ impl Serving {
         loop {
             tokio::select! {
                 () = signals.stop() => break,
-                _ = hangup.recv() => self.reload(&control),
-                reason = &mut journal_failed => return Err(farewell(&control, reason.ok()).await),
+                _ = hangup.recv() => self.reload(keys.as_ref()),
+                reason = &mut journal_failed => return Err(farewell(&handle, reason.ok()).await),
                 ended = &mut serving => {
                     ended.context("the HTTP server panicked")?.context("the HTTP server ended")?;
                     anyhow::bail!("the HTTP server ended by itself");
@@ -144,7 +144,7 @@ impl Serving {
             }
         }
         tokio::select! {
-            exit = self.drain(&engine, &control, running, started) => exit,
+            exit = self.drain(&engine, &handle, running, started) => exit,
             () = signals.stop() => anyhow::bail!("stopped a second time: left without draining"),
         }
     }
@@ -201,13 +201,13 @@ impl Serving {
         Ok(projection::start(&self.store, reader, options)?)
     }
 
-    fn reload(&self, control: &Control) {
-        let Some(path) = &self.config.keys_file else {
+    fn reload(&self, keys: Option<&Keys>) {
+        let (Some(keys), Some(path)) = (keys, &self.config.keys_file) else {
             return tracing::warn!("SIGHUP: there is no keys file to read again");
         };
         match read_keys(path) {
             Ok(new) => {
-                control.replace_keys(new);
+                keys.replace(new);
                 tracing::info!(file = %path.display(), "API keys read again");
             }
             Err(error) => tracing::error!("API keys stay as they were: {error:#}"),
@@ -218,16 +218,16 @@ impl Serving {
     async fn drain(
         &self,
         engine: &Engine,
-        control: &Control,
+        handle: &ServerHandle,
         running: Running,
         projection: Projection,
     ) -> anyhow::Result<Exit> {
         tracing::info!("draining: answers in flight, then the journal, then the database");
         engine.health().set_draining();
-        control.stop().await;
+        handle.stop(true).await;
         running.stop().await;
         if engine.health().is_failed() {
-            return Err(farewell(control, None).await);
+            return Err(farewell(handle, None).await);
         }
         let upto = engine.journal().context("the engine has started")?.durable();
         let limit = self.config.projection_drain_timeout;
@@ -243,8 +243,8 @@ impl Serving {
 }
 
 /// Lets the answers in flight leave, then ends: only the next start can tell what became durable.
-async fn farewell(control: &Control, reason: Option<String>) -> anyhow::Error {
-    let _ = tokio::time::timeout(FAREWELL, control.stop()).await;
+async fn farewell(handle: &ServerHandle, reason: Option<String>) -> anyhow::Error {
+    let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
     let reason = reason.unwrap_or_else(|| "the journal's thread ended".to_owned());
     failure(
         Exit::Environment,

@@ -103,6 +103,7 @@ pub struct OrderPlaced {
     /// Who buys.
     pub buyer_id: BuyerId,
     /// What, in the order asked for.
+    #[serde(deserialize_with = "super::one_by_one")]
     pub lines: OrderLines,
 }
 
@@ -123,5 +124,6 @@ pub struct RefusalsCounted {
     /// Start of the minute, a multiple of 60,000.
     pub minute_ms: u64,
     /// Counts by product and reason.
+    #[serde(deserialize_with = "super::one_by_one")]
     pub rows: Vec<RefusalRow>,
 }

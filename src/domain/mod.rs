@@ -22,6 +22,7 @@ mod decide;
 mod decision;
 mod ids;
 mod inventory;
+mod lists;
 mod money;
 mod place;
 mod product;
@@ -43,12 +44,13 @@ pub use decision::{
 };
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
+pub(crate) use lists::one_by_one;
 pub use money::{Currency, Money, MoneyError};
 pub use place::{Change, Changes, Handle, Sequence, Version};
 pub use product::{Figures, Product};
 pub use quantity::{FIGURE_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, RefusalReason, RefusedLine};
-pub use terms::{Patch, Terms, TermsError, TermsPatch};
+pub use terms::{Patch, StandingTerms, Terms, TermsError, TermsPatch};
 
 /// Most products that may share a `sale_id`: one decision changes them all, in one record.
 pub const SALE_PRODUCTS_MAX: usize = 10_000;

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::problem::{Problem, ProblemType};
-use crate::domain::Principal;
+use crate::domain::{IdError, Principal};
 
 /// Whose name stands in records while there are no keys.
 pub const ANONYMOUS: &str = "anonymous";
@@ -43,10 +43,17 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scopes(u8);
 
-/// The keys of a file.
-#[derive(Debug, Default)]
+/// The keys in force. Clones share them, so that one of them can put others in force.
+#[derive(Debug, Clone)]
 pub struct Keys {
-    keys: Vec<Key>,
+    ring: Arc<Ring>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    keys: Mutex<Arc<[Key]>>,
+    /// Moves with every change, so that workers need not look.
+    generation: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -66,20 +73,34 @@ pub struct KeysError {
     pub reason: String,
 }
 
+/// Why words are no scopes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopesError {
+    /// There is no such scope.
+    #[error("no scope {0:?}: read, sell, manage")]
+    Unknown(String),
+    /// It is there more than once.
+    #[error("scope {0} twice")]
+    Twice(&'static str),
+}
+
+/// Why no key was made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NewKeyError {
+    /// The name cannot be a principal's.
+    #[error("the name {0}")]
+    Name(#[from] IdError),
+    /// The system has no randomness.
+    #[error("no randomness: {0}")]
+    Random(String),
+}
+
 /// A key just made; the token is shown once and kept nowhere.
 pub struct NewKey {
     /// What the client sends behind `Bearer`.
     pub token: String,
     /// What goes into the keys file.
     pub line: String,
-}
-
-/// The keys in force, swapped whole.
-#[derive(Debug, Default)]
-pub(super) struct KeyRing {
-    /// `None`: everything is open.
-    keys: Mutex<Option<Arc<Keys>>>,
-    generation: AtomicU64,
 }
 
 impl Scope {
@@ -97,27 +118,27 @@ impl Scope {
 }
 
 impl Scopes {
-    /// Whether `scope` is among them.
-    #[must_use]
-    pub fn has(self, scope: Scope) -> bool {
-        self.0 & 1 << scope as u8 != 0
-    }
-}
-
-impl std::str::FromStr for Scopes {
-    type Err = String;
-
-    fn from_str(words: &str) -> Result<Self, String> {
+    /// Reads words separated by commas.
+    ///
+    /// # Errors
+    /// A word that is no scope, or one twice.
+    pub fn parse(words: &str) -> Result<Self, ScopesError> {
         let mut scopes = Self::default();
         for word in words.split(',') {
             let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
-            let scope = scope.ok_or_else(|| format!("no scope {word:?}: read, sell, manage"))?;
+            let scope = scope.ok_or_else(|| ScopesError::Unknown(word.to_owned()))?;
             if scopes.has(scope) {
-                return Err(format!("scope {word} twice"));
+                return Err(ScopesError::Twice(scope.as_str()));
             }
             scopes.0 |= 1 << scope as u8;
         }
         Ok(scopes)
+    }
+
+    /// Whether `scope` is among them.
+    #[must_use]
+    pub fn has(self, scope: Scope) -> bool {
+        self.0 & 1 << scope as u8 != 0
     }
 }
 
@@ -151,32 +172,40 @@ impl Keys {
             }
             keys.push(key);
         }
-        Ok(Self { keys })
+        let (keys, generation) = (Mutex::new(keys.into()), AtomicU64::new(1));
+        Ok(Self { ring: Arc::new(Ring { keys, generation }) })
+    }
+
+    /// Puts the keys of `other` in force, from the next request on.
+    pub fn replace(&self, other: Self) {
+        let keys = Arc::clone(&other.ring.keys.lock());
+        *self.ring.keys.lock() = keys;
+        self.ring.generation.fetch_add(1, Ordering::Release);
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.ring.keys.lock().len()
     }
 
     /// Whether there is none: then nobody gets in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
+}
 
-    /// The key of a token. Compares with every key, each in constant time.
-    fn find(&self, token: &[u8]) -> Option<&Key> {
-        let digest = digest_of(token);
-        let mut found = None;
-        for key in &self.keys {
-            if bool::from(key.digest.ct_eq(&digest)) {
-                found = Some(key);
-            }
+/// The key of a token. Compares with every key, each in constant time.
+fn find<'a>(keys: &'a [Key], token: &[u8]) -> Option<&'a Key> {
+    let digest = digest_of(token);
+    let mut found = None;
+    for key in keys {
+        if bool::from(key.digest.ct_eq(&digest)) {
+            found = Some(key);
         }
-        found
     }
+    found
 }
 
 impl Key {
@@ -192,7 +221,8 @@ impl Key {
         if digest == digest_of(b"") {
             return Err("the digest is that of an empty token".to_owned());
         }
-        Ok(Self { principal, scopes: scopes.parse()?, digest })
+        let scopes = Scopes::parse(scopes).map_err(|error| error.to_string())?;
+        Ok(Self { principal, scopes, digest })
     }
 }
 
@@ -223,16 +253,19 @@ fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Makes a key of 256 random bits.
-///
-/// # Errors
-/// The system has no randomness.
-pub fn new_key(name: &Principal, scopes: Scopes) -> Result<NewKey, getrandom::Error> {
-    let mut random = [0; TOKEN_RANDOM_BYTES];
-    getrandom::fill(&mut random)?;
-    let token = format!("{TOKEN_PREFIX}{}", to_hex(&random));
-    let line = format!("{name} {scopes} {}", to_hex(&digest_of(token.as_bytes())));
-    Ok(NewKey { token, line })
+impl NewKey {
+    /// Makes a key of 256 random bits.
+    ///
+    /// # Errors
+    /// The name cannot be a principal's, or the system has no randomness.
+    pub fn generate(name: &str, scopes: Scopes) -> Result<Self, NewKeyError> {
+        let principal = Principal::new(name)?;
+        let mut random = [0; TOKEN_RANDOM_BYTES];
+        getrandom::fill(&mut random).map_err(|error| NewKeyError::Random(error.to_string()))?;
+        let token = format!("{TOKEN_PREFIX}{}", to_hex(&random));
+        let line = format!("{principal} {scopes} {}", to_hex(&digest_of(token.as_bytes())));
+        Ok(Self { token, line })
+    }
 }
 
 /// Whether an address may be served without keys: only this machine can reach it.
@@ -241,31 +274,18 @@ pub fn may_be_open(listen: SocketAddr) -> bool {
     listen.ip().is_loopback()
 }
 
-impl KeyRing {
-    /// A ring with these keys; without any, everything is open.
-    #[must_use]
-    pub(super) fn new(keys: Option<Keys>) -> Self {
-        Self { keys: Mutex::new(keys.map(Arc::new)), generation: AtomicU64::new(1) }
-    }
-
-    /// Puts other keys in force, from the next request on.
-    pub(super) fn replace(&self, keys: Keys) {
-        *self.keys.lock() = Some(Arc::new(keys));
-        self.generation.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// Checks keys in one worker; looks into the ring only after a change.
+/// Checks keys in one worker; looks at those in force only after a change.
 pub(super) struct Doorkeeper {
-    ring: Arc<KeyRing>,
-    seen: RefCell<(u64, Option<Arc<Keys>>)>,
+    /// `None`: everything is open.
+    keys: Option<Keys>,
+    seen: RefCell<(u64, Arc<[Key]>)>,
     anonymous: Principal,
 }
 
 impl Doorkeeper {
-    pub(super) fn new(ring: Arc<KeyRing>) -> Self {
+    pub(super) fn new(keys: Option<Keys>) -> Self {
         let anonymous = Principal::new(ANONYMOUS).expect("a constant that is a name");
-        Self { ring, seen: RefCell::new((0, None)), anonymous }
+        Self { keys, seen: RefCell::new((0, Arc::new([]))), anonymous }
     }
 
     /// Who asks, if they may.
@@ -273,12 +293,12 @@ impl Doorkeeper {
     /// # Errors
     /// No valid key, or one without the scope.
     pub(super) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {
+        let Some(Keys { ring }) = &self.keys else { return Ok(self.anonymous.clone()) };
         let mut seen = self.seen.borrow_mut();
-        let generation = self.ring.generation.load(Ordering::Acquire);
+        let generation = ring.generation.load(Ordering::Acquire);
         if seen.0 != generation {
-            *seen = (generation, self.ring.keys.lock().clone());
+            *seen = (generation, Arc::clone(&ring.keys.lock()));
         }
-        let Some(keys) = &seen.1 else { return Ok(self.anonymous.clone()) };
         let no = |detail: &'static str| Problem::new(ProblemType::Unauthenticated, detail);
         let mut values = headers.get_all(AUTHORIZATION);
         let value = values.next().ok_or_else(|| no("send Authorization: Bearer and an API key"))?;
@@ -286,7 +306,7 @@ impl Doorkeeper {
             return Err(no("several Authorization headers"));
         }
         let token = bearer(value.as_bytes()).ok_or_else(|| no("Authorization is not Bearer"))?;
-        let key = keys.find(token).ok_or_else(|| no("no such API key"))?;
+        let key = find(&seen.1, token).ok_or_else(|| no("no such API key"))?;
         if !key.scopes.has(scope) {
             let detail = format!("this needs a key with the scope {}", scope.as_str());
             return Err(Problem::new(ProblemType::Forbidden, detail));
@@ -306,7 +326,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     fn made(name: &str, scopes: &str) -> NewKey {
-        new_key(&Principal::new(name).unwrap(), scopes.parse().unwrap()).unwrap()
+        NewKey::generate(name, Scopes::parse(scopes).unwrap()).unwrap()
     }
 
     #[test]
@@ -315,8 +335,7 @@ mod tests {
         let file = format!("# shop\n\n{}\n  {}\n", till.line, office.line);
         let keys = Keys::parse(&file).unwrap();
         assert_eq!(keys.len(), 2);
-        let ring = Arc::new(KeyRing::new(Some(keys)));
-        let doorkeeper = Doorkeeper::new(Arc::clone(&ring));
+        let doorkeeper = Doorkeeper::new(Some(keys.clone()));
         let ask = |value: &str, scope| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
@@ -331,13 +350,13 @@ mod tests {
         for wrong in ["Bearer", "Bearer ", "Basic eDp5", &till.token, "Bearer db_00", ""] {
             assert_eq!(ask(wrong, Scope::Sell), Err(ProblemType::Unauthenticated), "{wrong}");
         }
-        ring.replace(Keys::parse(&office.line).unwrap());
+        keys.replace(Keys::parse(&office.line).unwrap());
         assert_eq!(ask(&till_key, Scope::Sell), Err(ProblemType::Unauthenticated));
     }
 
     #[test]
     fn without_a_file_everybody_is_anonymous() {
-        let doorkeeper = Doorkeeper::new(Arc::new(KeyRing::new(None)));
+        let doorkeeper = Doorkeeper::new(None);
         let who = doorkeeper.admit(&HeaderMap::new(), Scope::Manage).unwrap();
         assert_eq!(who.as_str(), ANONYMOUS);
         assert!(may_be_open("127.0.0.1:1".parse().unwrap()));

@@ -87,9 +87,8 @@ fn refresh(surroundings: &Surroundings) {
     if let Some(bytes) = data_free_bytes() {
         metrics::gauge!(names::DATA_FREE_BYTES).set(bytes as f64);
     }
-    if let Some(report) = projection.as_ref().map(|projection| projection.report()) {
-        metrics::gauge!(names::PROJECTION_LAG_RECORDS).set(report.lag_records as f64);
-        metrics::gauge!(names::PROJECTION_LAG_SECONDS).set(report.lag_ms as f64 / 1e3);
-        metrics::gauge!(names::QUARANTINED).set(report.quarantined as f64);
-    }
+    let report = projection.report();
+    metrics::gauge!(names::PROJECTION_LAG_RECORDS).set(report.lag_records as f64);
+    metrics::gauge!(names::PROJECTION_LAG_SECONDS).set(report.lag_ms as f64 / 1e3);
+    metrics::gauge!(names::QUARANTINED).set(report.quarantined as f64);
 }

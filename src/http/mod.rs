@@ -11,7 +11,7 @@
 //! Never here: business rules, files, SQL; state beside caches that a restart may lose.
 
 mod adjustments;
-mod auth;
+pub mod auth;
 mod body;
 mod conditional;
 mod cursor;
@@ -39,6 +39,7 @@ mod terms;
 mod time;
 mod worker;
 
-pub use auth::{ANONYMOUS, Keys, KeysError, NewKey, Scope, Scopes, may_be_open, new_key};
+pub use actix_web::dev::ServerHandle;
+pub use auth::Keys;
 pub use problem::{PROBLEM_PREFIX, ProblemType, Retry};
-pub use server::{Control, FreeBytes, HttpOptions, Server, Surroundings};
+pub use server::{FreeBytes, HttpOptions, Server};

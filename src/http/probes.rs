@@ -51,18 +51,16 @@ pub(super) fn readyz(worker: &Worker) -> Reply {
 /// What does not stop a sale, and is yet not as it should be.
 fn degraded(surroundings: &Surroundings) -> Vec<Degraded> {
     let mut degraded = Vec::new();
-    if let Some(projection) = &surroundings.projection {
-        let report = projection.report();
-        let detail = match report.problem {
-            Some(ProjectionProblem::Retrying(why)) => Some(format!("trying again: {why}")),
-            Some(ProjectionProblem::Stopped(why)) => Some(format!("stopped: {why}")),
-            None => None,
-        };
-        degraded.extend(detail.map(|detail| Degraded { name: "database", detail }));
-        if report.quarantined > 0 {
-            let detail = format!("{} records are in quarantine", report.quarantined);
-            degraded.push(Degraded { name: "quarantine", detail });
-        }
+    let report = surroundings.projection.report();
+    let detail = match report.problem {
+        Some(ProjectionProblem::Retrying(why)) => Some(format!("trying again: {why}")),
+        Some(ProjectionProblem::Stopped(why)) => Some(format!("stopped: {why}")),
+        None => None,
+    };
+    degraded.extend(detail.map(|detail| Degraded { name: "database", detail }));
+    if report.quarantined > 0 {
+        let detail = format!("{} records are in quarantine", report.quarantined);
+        degraded.push(Degraded { name: "quarantine", detail });
     }
     let reserve = surroundings.disk_reserve_bytes;
     if let Some(free) = (surroundings.data_free_bytes)()

@@ -12,7 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::auth::{KeyRing, Keys};
+use super::auth::Keys;
 use super::worker::{Limits, Shared, Worker};
 use crate::engine::Engine;
 use crate::engine::ports::ProjectionStatus;
@@ -34,7 +34,7 @@ pub struct HttpOptions {
     pub backlog: u32,
     /// Open connections at most, over all workers; more wait to be accepted.
     pub connections_max: usize,
-    /// The keys in force; `None`: everything is open to everybody (see [`super::may_be_open`]).
+    /// The keys in force; `None`: everything is open to everybody (see [`super::auth::may_be_open`]).
     pub keys: Option<Keys>,
     /// A connection's first request has its head within this.
     pub head_timeout: Duration,
@@ -76,51 +76,55 @@ impl Default for HttpOptions {
 pub type FreeBytes = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// What a server serves and shows.
-#[derive(Clone)]
-pub struct Surroundings {
+pub(super) struct Surroundings {
     /// What decides; may not have started yet.
-    pub engine: Engine,
-    /// How the copy in SQL is, where there is one.
-    pub projection: Option<Arc<dyn ProjectionStatus>>,
+    pub(super) engine: Engine,
+    /// How the copy in SQL is.
+    pub(super) projection: Arc<dyn ProjectionStatus>,
     /// Bytes free where the data lies.
-    pub data_free_bytes: FreeBytes,
+    pub(super) data_free_bytes: FreeBytes,
     /// Renders `/metrics`.
-    pub metrics: PrometheusHandle,
+    pub(super) metrics: PrometheusHandle,
     /// `/readyz` says `disk-low` with less than this free.
-    pub disk_reserve_bytes: u64,
+    pub(super) disk_reserve_bytes: u64,
 }
 
 /// A server that listens.
 pub struct Server {
     server: actix_web::dev::Server,
     addresses: Vec<SocketAddr>,
-    keys: Arc<KeyRing>,
     metrics: PrometheusHandle,
-}
-
-/// Stops a server and changes its keys, from anywhere.
-#[derive(Clone)]
-pub struct Control {
-    server: ServerHandle,
-    keys: Arc<KeyRing>,
 }
 
 impl Server {
     /// Listens; answers from [`Server::run`] on.
     ///
+    /// `engine` and `projection` may not have started yet. `metrics` is kept up while it serves.
+    ///
     /// # Errors
     /// An address cannot be bound.
-    pub fn bind(options: HttpOptions, surroundings: Surroundings) -> io::Result<Self> {
-        let keys = Arc::new(KeyRing::new(options.keys));
+    pub fn bind(
+        options: HttpOptions,
+        engine: Engine,
+        projection: Arc<dyn ProjectionStatus>,
+        data_free_bytes: FreeBytes,
+        metrics: PrometheusHandle,
+    ) -> io::Result<Self> {
         // Bound first, so that workers know the port that was chosen for 0.
         let metrics_listener =
             options.metrics_listen.map(std::net::TcpListener::bind).transpose()?;
         let metrics_address =
             metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
-        let metrics = surroundings.metrics.clone();
+        let surroundings = Surroundings {
+            engine,
+            projection,
+            data_free_bytes,
+            metrics: metrics.clone(),
+            disk_reserve_bytes: options.disk_reserve_bytes,
+        };
         let shared = Arc::new(Shared {
             surroundings,
-            keys: Arc::clone(&keys),
+            keys: options.keys,
             limits: Limits {
                 body: options.body_timeout,
                 request_default: options.request_timeout.min(options.request_timeout_max),
@@ -150,7 +154,7 @@ impl Server {
             server = server.listen(listener)?;
         }
         let addresses = server.addrs();
-        Ok(Self { server: server.run(), addresses, keys, metrics })
+        Ok(Self { server: server.run(), addresses, metrics })
     }
 
     /// Where it listens: the main address, then that of metrics.
@@ -159,10 +163,11 @@ impl Server {
         &self.addresses
     }
 
-    /// What stops it.
+    /// What stops it: `stop(true)` accepts nothing more and answers what is in flight, within
+    /// [`HttpOptions::shutdown_timeout`].
     #[must_use]
-    pub fn control(&self) -> Control {
-        Control { server: self.server.handle(), keys: Arc::clone(&self.keys) }
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
     }
 
     /// Serves until it is stopped.
@@ -180,18 +185,5 @@ impl Server {
         let served = self.server.await;
         upkeep.abort();
         served
-    }
-}
-
-impl Control {
-    /// Accepts nothing more, answers what is in flight, within the time for it.
-    pub async fn stop(&self) {
-        self.server.stop(true).await;
-    }
-
-    /// Puts other keys in force, from the next request on. A server that was started without keys
-    /// has them from then on.
-    pub fn replace_keys(&self, keys: Keys) {
-        self.keys.replace(keys);
     }
 }

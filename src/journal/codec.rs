@@ -1,8 +1,8 @@
 //! Bytes of a payload: kind (u16), version (u16), then bincode 2 with fixed-width little-endian
 //! integers. schema/journal-format.md describes every kind; golden files hold it to that.
 //!
-//! Decoding takes bytes from a disk: it refuses, it never panics, and allocates no more than the
-//! payload's own bound.
+//! Decoding takes bytes from a disk: it refuses, it never panics, and what it allocates grows with
+//! the bytes there are, never with a length they claim.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,9 +29,13 @@ pub enum DecodeError {
     /// Not even a kind and a version.
     #[error("payload of {0} bytes is too short")]
     TooShort(usize),
-    /// A kind this binary does not know: a newer one wrote it.
-    #[error("kind {kind} version {version} is not known to this binary (a newer doorbuster may)")]
-    Unknown {
+    /// A kind or version this binary does not know: a newer one wrote it.
+    #[error(
+        "a record has kind {kind} version {version}, this binary reads kinds 1 to {} in version \
+         {VERSION}",
+        Kind::ALL.len()
+    )]
+    FromFuture {
         /// Number found.
         kind: u16,
         /// Version found.
@@ -90,12 +94,7 @@ fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// # Errors
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
-    let (prefix, body) =
-        bytes.split_at_checked(PREFIX_BYTES).ok_or(DecodeError::TooShort(bytes.len()))?;
-    let [k0, k1, v0, v1] = *prefix else { return Err(DecodeError::TooShort(bytes.len())) };
-    let (number, version) = (u16::from_le_bytes([k0, k1]), u16::from_le_bytes([v0, v1]));
-    let unknown = DecodeError::Unknown { kind: number, version };
-    let kind = Kind::from_number(number).filter(|_| version == VERSION).ok_or(unknown)?;
+    let (kind, body) = kind(bytes)?;
     let record = |(envelope, decision): (Envelope, Decision)| {
         Payload::Record(Box::new(Record { envelope, decision }))
     };
@@ -125,6 +124,20 @@ pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
     })
 }
 
+/// The kind that bytes say they are, and the rest of them.
+///
+/// # Errors
+/// `TooShort`, `FromFuture`.
+pub(super) fn kind(bytes: &[u8]) -> Result<(Kind, &[u8]), DecodeError> {
+    let short = DecodeError::TooShort(bytes.len());
+    let Some(([k0, k1, v0, v1], body)) = bytes.split_first_chunk() else { return Err(short) };
+    let (number, version) = (u16::from_le_bytes([*k0, *k1]), u16::from_le_bytes([*v0, *v1]));
+    match Kind::from_number(number) {
+        Some(kind) if version == VERSION => Ok((kind, body)),
+        _ => Err(DecodeError::FromFuture { kind: number, version }),
+    }
+}
+
 fn take<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, DecodeError> {
     let kind = kind.as_str();
     let (value, used) = bincode::serde::decode_from_slice(body, FORMAT)
@@ -147,4 +160,92 @@ pub fn payload_bytes_bound(lines: usize, changes: usize, text_bytes: usize) -> u
     // Handle 4, quantity 4, price option 1, amount 8, currency 3.
     const LINE: usize = 20;
     FIXED + changes * CHANGE + lines * LINE + text_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::SmallVec;
+
+    use super::*;
+    use crate::domain::{
+        AdjustReason, BuyerId, Change, Currency, Handle, Money, Name, OrderLine, OrderPlaced,
+        Patch, Principal, ProductCreated, ProductId, Quantity, Reference, SaleId, StockAdjusted,
+        Terms, TermsChanged, TermsPatch, Text, Version,
+    };
+    use crate::journal::KeyStamp;
+
+    /// Bytes of a decision in an envelope as large as there is.
+    fn largest(decision: Decision, changes: usize) -> usize {
+        let change = Change { handle: Handle::new(u32::MAX), version: Version::new(u64::MAX) };
+        let envelope = Envelope {
+            decided_at_ms: u64::MAX,
+            principal: Principal::new(&"p".repeat(64)).unwrap(),
+            reference: Some(Reference::new(&"r".repeat(64)).unwrap()),
+            key: Some(KeyStamp { hash: [255; 16], fingerprint: [255; 8] }),
+            changes: SmallVec::from_elem(change, changes),
+        };
+        let mut bytes = Vec::new();
+        encode(&Payload::Record(Box::new(Record { envelope, decision })), &mut bytes);
+        bytes.len()
+    }
+
+    fn money() -> Money {
+        Money::new(crate::domain::FIGURE_MAX, Currency::new("USD").unwrap()).unwrap()
+    }
+
+    /// 200 characters of four bytes.
+    fn long() -> String {
+        "\u{1f6d2}".repeat(200)
+    }
+
+    #[test]
+    fn bound_holds_the_largest_record_of_each_kind() {
+        let (id, name) = ("i".repeat(64), long());
+        let mut terms = Terms::open(Name::new(&name).unwrap());
+        (terms.price, terms.low_stock_threshold) = (Some(money()), Some(u32::MAX));
+        terms.sale_id = Some(SaleId::new(&id).unwrap());
+        let product_id = ProductId::new(&id).unwrap();
+        let created = Box::new(ProductCreated { product_id, terms, stock: u64::MAX });
+        let bytes = largest(Decision::ProductCreated(created), 1);
+        assert!(bytes <= payload_bytes_bound(0, 1, 64 + name.len() + 64), "created: {bytes}");
+
+        let reason = AdjustReason::Other(Text::new(&name).unwrap());
+        let (delta, unsold) = (i64::MIN, i64::MIN);
+        let product = Handle::new(u32::MAX);
+        let adjusted = StockAdjusted { product, delta, reason, stock: u64::MAX, unsold };
+        let bytes = largest(Decision::StockAdjusted(Box::new(adjusted)), 1);
+        assert!(bytes <= payload_bytes_bound(0, 1, 800), "adjusted: {bytes}");
+
+        let quantity = Quantity::new(u64::from(Quantity::MAX)).unwrap();
+        let line = OrderLine { product, quantity, unit_price: Some(money()) };
+        for lines in [1, 2, crate::domain::ORDER_LINES_MAX] {
+            let buyer_id = BuyerId::new(&id).unwrap();
+            let placed = OrderPlaced { buyer_id, lines: SmallVec::from_elem(line, lines) };
+            let bytes = largest(Decision::OrderPlaced(placed), lines);
+            assert!(bytes <= payload_bytes_bound(lines, lines, 64), "{lines} lines: {bytes}");
+        }
+    }
+
+    #[test]
+    fn bound_holds_a_whole_sale_with_every_term_set() {
+        let sale_id = SaleId::new(&"s".repeat(64)).unwrap();
+        let patch = TermsPatch {
+            name: Patch::Set(Name::new(&long()).unwrap()),
+            price: Patch::Set(Some(money())),
+            sale_id: Patch::Set(Some(sale_id.clone())),
+            opens_at_ms: Patch::Set(Some(u64::MAX)),
+            closes_at_ms: Patch::Set(Some(u64::MAX)),
+            oversell_limit: Patch::Set(u32::MAX),
+            safety_stock: Patch::Set(u32::MAX),
+            per_buyer_limit: Patch::Set(Some(u32::MAX)),
+            low_stock_threshold: Patch::Set(Some(u32::MAX)),
+            paused: Patch::Set(true),
+            returns_free_limit: Patch::Set(true),
+        };
+        let changed = Box::new(TermsChanged { sale_id: Some(sale_id), patch });
+        let changes = crate::domain::SALE_PRODUCTS_MAX;
+        let bytes = largest(Decision::TermsChanged(changed), changes);
+        assert!(bytes <= payload_bytes_bound(0, changes, 1024), "{bytes}");
+        assert!(payload_bytes_bound(0, changes, 1024) <= PAYLOAD_BYTES_MAX);
+    }
 }

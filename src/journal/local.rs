@@ -169,6 +169,9 @@ impl<E, C: Completion<E>> Writer<E, C> {
     /// # Errors
     /// The write or sync failed: final. What was queued has been failed.
     pub fn step(&mut self) -> Result<Stepped, JournalError> {
+        if self.shared.failed() {
+            return Err(JournalError::Poisoned);
+        }
         {
             let mut pending = self.queue.pending.lock();
             std::mem::swap(&mut pending.batch, &mut self.batch);
@@ -195,6 +198,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
 
     fn fail(&mut self, error: JournalError) -> JournalError {
         let mut items = std::mem::take(&mut self.items);
+        self.batch.clear();
         {
             let mut pending = self.queue.pending.lock();
             pending.failed = true;
@@ -290,5 +294,167 @@ fn run<E, C: Completion<E>>(mut writer: Writer<E, C>, mut on_batch: impl FnMut(u
         if idle {
             writer.queue_watermark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorbuster_wal::{Crash, MemStorage, Options};
+
+    use super::*;
+    use crate::journal::{JournalIdentity, Opening, Started};
+
+    /// Effects in the order in which they were completed, or failed.
+    #[derive(Debug, Default)]
+    struct Told {
+        completed: Vec<&'static str>,
+        failed: Vec<&'static str>,
+    }
+
+    #[derive(Clone, Default)]
+    struct Telling(Arc<Mutex<Told>>);
+
+    impl Telling {
+        fn take(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+            let told = std::mem::take(&mut *self.0.lock());
+            (told.completed, told.failed)
+        }
+    }
+
+    fn effect(item: Queued<&'static str>) -> &'static str {
+        match item {
+            Queued::Record(_, effect) | Queued::Barrier(effect) => effect,
+        }
+    }
+
+    impl Completion<&'static str> for Telling {
+        fn complete(&mut self, durable: Sequence, items: &mut Vec<Queued<&'static str>>) {
+            for item in items.drain(..) {
+                if let Queued::Record(sequence, _) = item {
+                    assert!(sequence <= durable, "nothing is completed before it is durable");
+                }
+                self.0.lock().completed.push(effect(item));
+            }
+        }
+
+        fn fail(&mut self, _: &JournalError, items: Vec<Queued<&'static str>>) {
+            self.0.lock().failed.extend(items.into_iter().map(effect));
+        }
+    }
+
+    type Both = (LocalJournal<&'static str>, Writer<&'static str, Telling>);
+
+    fn open(storage: &MemStorage) -> (Both, Telling, u64) {
+        let options =
+            Options { segment_bytes: 64 << 10, payload_bytes_max: 4096, spare_segments: 1 };
+        let mut opening = Opening::new(Arc::new(storage.clone()), options).unwrap();
+        let replayed = opening.replay(&mut |_| Ok(()), &mut |_| {}).unwrap();
+        let identity = JournalIdentity { journal_id: [1; 16], partition: 1, epoch: 1 };
+        let started = Payload::Started(Started { started_at_ms: 1, binary: "test".into() });
+        let telling = Telling::default();
+        let log = opening.start(identity, &started).unwrap();
+        (local_journal(log, telling.clone()), telling, replayed.proven_sequence)
+    }
+
+    fn append(
+        journal: &mut LocalJournal<&'static str>,
+        room: &crate::journal::Room,
+        what: &'static str,
+    ) {
+        assert!(room.try_reserve(3).is_some());
+        journal.append(b"any", what);
+    }
+
+    #[test]
+    fn effects_are_completed_in_order_once_durable() {
+        let ((mut journal, mut writer), telling, _) = open(&MemStorage::new());
+        let room = writer.reader().room();
+        assert_eq!(journal.barrier("at once"), Some("at once"), "nothing is pending");
+        append(&mut journal, &room, "one");
+        assert_eq!(journal.barrier("rests on one"), None);
+        append(&mut journal, &room, "two");
+        assert_eq!(telling.take().0, Vec::<&str>::new());
+        let stepped = writer.step().unwrap();
+        assert!(matches!(stepped, Stepped::Completed { records: 2, bytes: 64, .. }), "{stepped:?}");
+        assert_eq!(telling.take(), (vec!["one", "rests on one", "two"], vec![]));
+        assert_eq!(journal.barrier("may still wait"), None, "the writer has not looked yet");
+        writer.step().unwrap();
+        assert_eq!(telling.take().0, ["may still wait"]);
+        assert_eq!(writer.step().unwrap(), Stepped::Idle);
+        assert_eq!(journal.barrier("at once"), Some("at once"));
+    }
+
+    #[test]
+    fn watermark_proves_what_is_durable_and_is_not_written_twice() {
+        let storage = MemStorage::new();
+        let ((mut journal, mut writer), telling, _) = open(&storage);
+        let room = writer.reader().room();
+        writer.queue_watermark();
+        assert_eq!(writer.step().unwrap(), Stepped::Idle, "the start record is one");
+        append(&mut journal, &room, "one");
+        writer.queue_watermark();
+        writer.step().unwrap();
+        let left = room.bytes_left();
+        writer.queue_watermark();
+        writer.queue_watermark();
+        let stepped = writer.step().unwrap();
+        assert!(matches!(stepped, Stepped::Completed { records: 0, bytes: 32, .. }), "{stepped:?}");
+        assert_eq!(left - room.bytes_left(), 32, "it takes room as any record");
+        writer.queue_watermark();
+        assert_eq!(writer.step().unwrap(), Stepped::Idle);
+        assert_eq!(telling.take().0, ["one"]);
+        // Start 1, "one" 2, watermark 3: it proves what is before it.
+        assert_eq!(open(&storage.crash(Crash::LoseAll)).2, 2);
+    }
+
+    #[test]
+    fn watermark_stays_out_without_room() {
+        let ((mut journal, mut writer), _, _) = open(&MemStorage::new());
+        let room = writer.reader().room();
+        append(&mut journal, &room, "one");
+        writer.step().unwrap();
+        let left = usize::try_from(room.bytes_left()).unwrap() - 24;
+        let all = room.try_reserve(left).unwrap();
+        writer.queue_watermark();
+        assert_eq!(writer.step().unwrap(), Stepped::Idle);
+        room.release(all);
+        writer.queue_watermark();
+        assert!(matches!(writer.step().unwrap(), Stepped::Completed { .. }));
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_completed_and_nothing_later_is_taken() {
+        let storage = MemStorage::new();
+        let ((mut journal, mut writer), telling, _) = open(&storage);
+        let room = writer.reader().room();
+        storage.fail_sync_after(0);
+        append(&mut journal, &room, "in flight");
+        assert_eq!(journal.barrier("rests on it"), None);
+        assert!(writer.step().is_err());
+        assert_eq!(telling.take(), (vec![], vec!["in flight", "rests on it"]));
+        // What comes later is dropped: it does not happen, and its reply says so.
+        for _ in 0..2 {
+            assert_eq!(journal.barrier("rests on it too"), None);
+            append(&mut journal, &room, "later");
+            assert!(writer.step().is_err());
+        }
+        writer.queue_watermark();
+        assert!(writer.step().is_err());
+        assert_eq!(telling.take(), (vec![], vec![]));
+        // Start 1 and what the failed sync left in the cache.
+        assert_eq!(open(&storage.kill()).0.1.reader().durable().get(), 3);
+    }
+
+    #[test]
+    fn closing_writes_what_is_queued_and_the_watermark() {
+        let storage = MemStorage::new();
+        let ((mut journal, writer), telling, _) = open(&storage);
+        let room = writer.reader().room();
+        let thread = WriterThread::start(writer, |_, _| {}).unwrap();
+        append(&mut journal, &room, "one");
+        append(&mut journal, &room, "two");
+        thread.close();
+        assert_eq!(telling.take().0, ["one", "two"]);
+        assert!(open(&storage.crash(Crash::LoseAll)).2 >= 3, "both are proven");
     }
 }

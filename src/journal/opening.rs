@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use doorbuster_wal::{Entry, Identity, Log, Recovery, Replayed};
 
-use super::{JournalError, Payload, encode};
+use super::{DecodeError, JournalError, Payload, codec, encode};
 
 pub use doorbuster_wal::Preallocator;
 
@@ -39,13 +39,28 @@ impl Opening {
     /// Visits every record in order; see `doorbuster_wal::Scan::replay`.
     ///
     /// # Errors
-    /// The log is damaged, or `visit` says that it is.
+    /// The log is damaged, or `visit` says that it is; a record is of the future.
     pub fn replay(
         &mut self,
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        self.recovery.replay(visit, progress)
+        let mut from_future = false;
+        let mut visit_known = |entry: &Entry<'_>| {
+            if let Err(error @ DecodeError::FromFuture { .. }) = codec::kind(entry.payload) {
+                from_future = true;
+                return Err(error.to_string());
+            }
+            visit(entry)
+        };
+        self.recovery.replay(&mut visit_known, progress).map_err(|error| match error {
+            JournalError::Corrupt { file, offset, sequence: Some(sequence), reason, .. }
+                if from_future =>
+            {
+                JournalError::RecordFromFuture { file, offset, sequence, reason }
+            }
+            error => error,
+        })
     }
 
     /// Begins to write, with `started` as the first record.
@@ -75,5 +90,40 @@ impl OpenLog {
     /// The storage's.
     pub fn prepare_spare(&self) -> std::io::Result<bool> {
         self.log.shared().prepare_spare()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorbuster_wal::{Batch, MemStorage, Options};
+
+    use super::*;
+    use crate::journal::Started;
+
+    fn open(storage: &MemStorage) -> Result<OpenLog, JournalError> {
+        let options =
+            Options { segment_bytes: 64 << 10, payload_bytes_max: 4096, spare_segments: 1 };
+        let mut opening = Opening::new(Arc::new(storage.clone()), options)?;
+        opening.replay(&mut |_| Ok(()), &mut |_| {})?;
+        let identity = Identity { journal_id: [1; 16], partition: 1, epoch: 1 };
+        opening.start(identity, &Payload::Started(Started { started_at_ms: 1, binary: "t".into() }))
+    }
+
+    #[test]
+    fn record_of_the_future_is_no_damage_and_names_both() {
+        for (kind, version) in [(8u16, 1u16), (0, 1), (6, 2), (u16::MAX, 1)] {
+            let storage = MemStorage::new();
+            let mut log = open(&storage).unwrap().log;
+            let mut batch = Batch::new();
+            batch.push(2, &[kind.to_le_bytes(), version.to_le_bytes()].concat());
+            log.commit(&mut batch).unwrap();
+            let error = open(&storage).err().unwrap();
+            assert!(matches!(error, JournalError::RecordFromFuture { sequence: 2, .. }), "{error}");
+            let expected = format!(
+                "segment-0000000001.wal at offset 4144, sequence 2: a record has kind {kind} \
+                 version {version}, this binary reads kinds 1 to 7 in version 1: use a newer one"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -124,6 +124,7 @@ impl JournalTail {
     ///
     /// # Errors
     /// The log cannot be read or the record does not decode.
+    #[expect(clippy::should_implement_trait, reason = "it ends for now, not for good")]
     pub fn next(&mut self) -> Result<Option<Tailed>, ReadError> {
         let Some(entry) = self.tail.next()? else { return Ok(None) };
         let sequence = entry.sequence;

@@ -48,6 +48,7 @@ pub struct Envelope {
     /// The key it came under; changes of terms and counts have none.
     pub key: Option<KeyStamp>,
     /// The products it changes, with their versions after it.
+    #[serde(deserialize_with = "crate::domain::one_by_one")]
     pub changes: Changes,
 }
 
@@ -95,19 +96,21 @@ impl Kind {
         }
     }
 
+    /// All kinds, by number from 1.
+    pub const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Watermark,
+        Self::ProductCreated,
+        Self::TermsChanged,
+        Self::StockAdjusted,
+        Self::OrderPlaced,
+        Self::RefusalsCounted,
+    ];
+
     /// The kind of a number.
     #[must_use]
     pub fn from_number(number: u16) -> Option<Self> {
-        let all = [
-            Self::Started,
-            Self::Watermark,
-            Self::ProductCreated,
-            Self::TermsChanged,
-            Self::StockAdjusted,
-            Self::OrderPlaced,
-            Self::RefusalsCounted,
-        ];
-        all.into_iter().find(|kind| *kind as u16 == number)
+        Self::ALL.into_iter().find(|kind| *kind as u16 == number)
     }
 }
 

@@ -346,7 +346,7 @@ pub(super) async fn limited<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let too_long = |_| StoreError::Unavailable(format!("no answer within {limit:?}"));
+    let too_long = |_| StoreError::TooSlow(format!("no answer within {limit:?}"));
     tokio::time::timeout(limit, work).await.map_err(too_long)?
 }
 
@@ -356,7 +356,11 @@ fn not_connected() -> StoreError {
 
 /// What the server says, or what became of the connection.
 pub(super) fn unavailable(error: Error) -> StoreError {
-    StoreError::Unavailable(error_text(&error))
+    match error.code() {
+        // Canceled by the transaction's own limit.
+        Some(code) if *code == SqlState::QUERY_CANCELED => StoreError::TooSlow(error_text(&error)),
+        _ => StoreError::Unavailable(error_text(&error)),
+    }
 }
 
 fn error_text(error: &Error) -> String {

@@ -36,6 +36,8 @@ enum Halt {
     Raced,
     /// Try again after a wait.
     Retry(String),
+    /// Try again after a wait, with smaller batches.
+    Smaller(String),
     /// Only a person can go on.
     Stop(String),
 }
@@ -48,7 +50,7 @@ pub(super) struct Projector {
     status: Arc<Status>,
     control: Arc<Control>,
     backoff: Backoff,
-    /// Most records of the next batch: doubles while it is behind, halves when one fails.
+    /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
     batch_records: usize,
 }
 
@@ -73,7 +75,10 @@ impl Projector {
                 Err(Halt::Raced) => self.backoff.part(RACED_PAUSE),
                 Err(Halt::Retry(problem)) => {
                     self.status.retrying(&problem);
-                    // One that took too long may fit in time when it is smaller.
+                    self.backoff.wait()
+                }
+                Err(Halt::Smaller(problem)) => {
+                    self.status.retrying(&problem);
                     self.batch_records = (self.batch_records / 2).max(1);
                     self.backoff.wait()
                 }
@@ -90,6 +95,10 @@ impl Projector {
         let opened = self.store.open(&self.reader.identity()).map_err(|e| self.halt(e))?;
         let mut progress = opened.progress;
         self.verify(&progress)?;
+        if self.status.applied() < Some(progress.sequence) {
+            // What failed had been written, only its answer was lost.
+            self.backoff.reset();
+        }
         self.status.opened(progress.sequence, opened.quarantined);
         let mut tail = self.reader.tail(Sequence::new(progress.sequence.get() + 1));
         loop {
@@ -246,6 +255,7 @@ impl Projector {
                 self.store.place(),
                 self.store.kind(),
             )),
+            StoreError::TooSlow(error) => Halt::Smaller(format!("{}: {error}", self.store.place())),
             StoreError::Unavailable(error) => {
                 Halt::Retry(format!("{}: {error}", self.store.place()))
             }

@@ -1,7 +1,7 @@
 //! The `Store` trait: what a database must do for the projector. Faults enter here in tests.
 //!
 //! A store applies one batch in one transaction whose first statement is the guarded update of
-//! `progress`; it says which of four ways a failure goes, and decides nothing else. Opening and
+//! `progress`; it says which way a failure goes, and decides nothing else. Opening and
 //! reading `progress` again resolves every doubt, such as a commit whose answer was lost.
 
 use crate::domain::Sequence;
@@ -70,6 +70,9 @@ pub enum StoreError {
     /// A row is there that only this log writes: someone else wrote. A person has to look.
     #[error("{0}")]
     Collision(String),
+    /// It took longer than a transaction may: try again later, with fewer records.
+    #[error("{0}")]
+    TooSlow(String),
     /// Anything else: try again later.
     #[error("{0}")]
     Unavailable(String),
@@ -90,7 +93,7 @@ pub trait Store: Send {
     /// partition that has none, and reads it.
     ///
     /// # Errors
-    /// `Unavailable` only.
+    /// `TooSlow`, `Unavailable`.
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError>;
 
     /// Writes a batch in one transaction, if `progress` still is where it begins.

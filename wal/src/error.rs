@@ -32,6 +32,18 @@ pub enum WalError {
         /// Newest format this binary reads.
         supported: u32,
     },
+    /// Use a newer binary: the frame is sound, whoever reads its payload does not know it.
+    #[error("{file} at offset {offset}, sequence {sequence}: {reason}: use a newer one")]
+    RecordFromFuture {
+        /// Its file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// Which record.
+        sequence: u64,
+        /// What it is, and what is known.
+        reason: String,
+    },
     /// Make room: a start needs a fresh segment, and a copy of what it cuts.
     #[error("{needed_bytes} bytes for a segment are needed, {free_bytes} are free")]
     NoRoom {

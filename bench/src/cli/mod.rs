@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
+mod campaigns;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
@@ -36,6 +39,12 @@ enum Command {
     Bare(BareArgs),
     /// Checks a log by itself: sequences, versions, figures, keys, digests.
     Check(CheckArgs),
+    /// Kills the engine under load, again and again, and checks everything that was answered.
+    Crash(CrashArgs),
+    /// Proves from system calls that no answer leaves before its sync has returned.
+    Trace(TraceArgs),
+    /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
+    Outage(OutageArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,6 +137,9 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Check(args) => run_check(&args.log),
+            Command::Crash(args) => args.run(),
+            Command::Trace(args) => args.run(),
+            Command::Outage(args) => args.run(),
         }
     }
 }

@@ -1,0 +1,238 @@
+//! The database stopped in the middle of a sale, and started again.
+//!
+//! ```text
+//! sale ── before ──┬── outage: PostgreSQL is stopped ──┬── after ──► all sold units once in SQL
+//!                  SIGQUIT                             start
+//! ```
+//!
+//! Proves that reporting never delays a sale: every purchase of the whole time is answered with 201
+//! within its deadline, and afterwards the database has every order exactly once. Latency is told
+//! for each part. Purchases begin at a fixed pace, so that a slow server is not asked less.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use crate::checker::Checker;
+use crate::crowd::{self, Crowd, Manners, SharedShop};
+use crate::database::Database;
+use crate::faults::{FaultKind, Faults};
+use crate::load::{Latency, percentiles};
+use crate::log::Log;
+use crate::postgres::Postgres;
+use crate::process::Launch;
+use crate::rows::{self, Compared};
+use crate::seeded::Seeded;
+use crate::shop::{Mix, Shop};
+
+/// The server's default deadline of a request.
+pub const DEADLINE: Duration = Duration::from_secs(2);
+const START_LIMIT: Duration = Duration::from_secs(60);
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(120);
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
+/// A sale with an outage in it.
+#[derive(Debug, Clone)]
+pub struct OutagePlan {
+    /// The engine's binary.
+    pub engine: PathBuf,
+    /// Where the data directory is made.
+    pub data_root: PathBuf,
+    /// Sale before the outage, and after it.
+    pub around: Duration,
+    /// How long the database is away.
+    pub outage: Duration,
+    /// Connections.
+    pub connections: usize,
+    /// Each begins a purchase this often.
+    pub every: Duration,
+}
+
+/// What was heard in one part of the sale.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Part {
+    /// Purchases that began in it and were answered.
+    pub purchases: u64,
+    /// Latency of these, in microseconds.
+    pub latency_us: Latency,
+}
+
+/// What a sale with an outage found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OutageReport {
+    /// Before the outage.
+    pub before: Part,
+    /// While the database was away.
+    pub during: Part,
+    /// Afterwards.
+    pub after: Part,
+    /// How long the database was away.
+    pub outage_seconds: f64,
+    /// From its start until it had every order, in seconds.
+    pub caught_up_seconds: f64,
+    /// The database against the log.
+    pub database: Compared,
+    /// What was wrong.
+    pub faults: Faults,
+}
+
+/// Latencies by part, and what was no sale.
+struct Heard {
+    parts: [Histogram<u64>; 3],
+    /// When the outage began and ended.
+    bounds: [Option<Instant>; 2],
+    faults: Faults,
+}
+
+/// Runs the sale; `watch` hears which part begins.
+///
+/// # Errors
+/// It could not be run: that a check failed is in the report.
+pub fn run(plan: &OutagePlan, watch: impl FnMut(&str)) -> anyhow::Result<OutageReport> {
+    let directory = tempfile::tempdir_in(&plan.data_root)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, sale(plan, directory.path().to_owned(), watch))
+}
+
+async fn sale(
+    plan: &OutagePlan,
+    directory: PathBuf,
+    mut watch: impl FnMut(&str),
+) -> anyhow::Result<OutageReport> {
+    watch("starting PostgreSQL");
+    let mut postgres = Postgres::start().await?;
+    let data_dir = directory.join("data");
+    let mut launch = Launch::engine(&plan.engine, &data_dir, &directory);
+    launch.environment.push(("DATABASE_URL".to_owned(), postgres.url()));
+    let mut process = launch.spawn()?;
+    let address = process.ready(START_LIMIT).await?;
+    let shop: SharedShop = Rc::new(RefCell::new(Shop::new(Mix::Purchases, Seeded::new(1))));
+    crowd::stock_up(address, &shop, START_LIMIT).await?;
+    let heard = Rc::new(RefCell::new(Heard::new()?));
+    let listener = Rc::clone(&heard);
+    let manners = Manners {
+        every: Some(plan.every),
+        watch: Some(Rc::new(move |sent, latency, status| {
+            listener.borrow_mut().hear(sent, latency, status);
+        })),
+    };
+    let crowd = Crowd::open(address, plan.connections, &shop, &manners);
+    watch("selling");
+    sleep(plan.around).await;
+    watch("PostgreSQL is stopped");
+    heard.borrow_mut().bounds = [Some(Instant::now()), None];
+    let stopped = Instant::now();
+    postgres.stop()?;
+    sleep(plan.outage.saturating_sub(stopped.elapsed())).await;
+    let outage_seconds = stopped.elapsed().as_secs_f64();
+    postgres.start_again().await?;
+    let back = Instant::now();
+    watch("PostgreSQL is back");
+    heard.borrow_mut().bounds[1] = Some(back);
+    sleep(plan.around).await;
+    crowd.leave().await?;
+    watch("the projection catches up");
+    let mut report = heard.borrow().report();
+    report.outage_seconds = outage_seconds;
+    let database = Database::Postgres(postgres.url());
+    let upto = check_log(&mut report, &shop.borrow(), &data_dir)?;
+    let compared = check_database(&mut report, &database, upto, &data_dir).await;
+    compared.with_context(|| format!("the server's last lines:\n{}", process.trace()))?;
+    report.caught_up_seconds = back.elapsed().as_secs_f64();
+    process.terminate(START_LIMIT).await?;
+    Ok(report)
+}
+
+/// The log against the notes; gives the last sequence that the database is to have.
+fn check_log(report: &mut OutageReport, shop: &Shop, data_dir: &Path) -> anyhow::Result<u64> {
+    let mut checker = Checker::default();
+    checker.read(&Log::open(data_dir)?, &shop.notes, &mut report.faults)?;
+    checker.settle_finally(&shop.notes, &mut report.faults);
+    for fault in shop.faults.first() {
+        report.faults.add(fault.kind, || fault.detail.clone());
+    }
+    Ok(checker.model().last_decision())
+}
+
+async fn check_database(
+    report: &mut OutageReport,
+    database: &Database,
+    upto: u64,
+    data_dir: &Path,
+) -> anyhow::Result<()> {
+    ensure!(upto > 0, "nothing was sold");
+    let reader = rows::caught_up(database, upto, CATCH_UP_LIMIT).await?;
+    report.database = rows::compare(data_dir, &reader, &mut report.faults).await?;
+    Ok(())
+}
+
+impl Heard {
+    fn new() -> anyhow::Result<Self> {
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
+        let parts = [histogram()?, histogram()?, histogram()?];
+        Ok(Self { parts, bounds: [None, None], faults: Faults::default() })
+    }
+
+    fn hear(&mut self, sent: Instant, latency: Duration, status: u16) {
+        let part = match self.bounds {
+            [Some(began), _] if sent < began => 0,
+            [_, Some(ended)] if sent >= ended => 2,
+            [Some(_), _] => 1,
+            [None, _] => 0,
+        };
+        let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
+        if let Some(part) = self.parts.get_mut(part) {
+            part.saturating_record(latency_ns.max(1));
+        }
+        if status != 201 {
+            self.faults.add(FaultKind::Refused, || {
+                format!("a purchase was answered with {status} in part {part}")
+            });
+        } else if latency > DEADLINE {
+            self.faults
+                .add(FaultKind::Refused, || format!("a purchase took {latency:?} in part {part}"));
+        }
+    }
+
+    fn report(&self) -> OutageReport {
+        let [before, during, after] = [0, 1, 2].map(|part: usize| {
+            self.parts.get(part).map_or_else(Part::default, |part| Part {
+                purchases: part.len(),
+                latency_us: percentiles(part),
+            })
+        });
+        let faults = self.faults.clone();
+        OutageReport { before, during, after, faults, ..OutageReport::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_and_a_late_answer_are_faults_of_their_part() {
+        let mut heard = Heard::new().expect("histograms");
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        heard.bounds = [Some(after(5)), Some(after(15))];
+        let quick = Duration::from_millis(1);
+        heard.hear(after(1), quick, 201);
+        heard.hear(after(6), quick, 201);
+        heard.hear(after(20), quick, 201);
+        assert!(heard.report().faults.is_empty());
+        heard.hear(after(7), quick, 503);
+        heard.hear(after(14), 2 * DEADLINE, 201);
+        let report = heard.report();
+        assert_eq!(report.faults.of(FaultKind::Refused), 2, "{}", report.faults);
+        let purchases = [report.before, report.during, report.after].map(|part| part.purchases);
+        assert_eq!(purchases, [1, 3, 1]);
+    }
+}

@@ -1,0 +1,44 @@
+//! SIGKILL at random moments with at least 32 requests in flight: 20 rounds of the campaign that
+//! `doorbuster-bench crash --rounds 1000` runs.
+//!
+//! The story: a buyer was told "sold", the process died, and the restart knew nothing of it; or it
+//! knew, and the buyer's retry bought a second time. Neither may ever happen, wherever the kill
+//! falls: while starting, in the first milliseconds, under load, frozen, while draining.
+
+mod support;
+
+use doorbuster_bench::crash::{self, CrashPlan, CrashReport};
+
+fn campaign(rounds: usize, database_url: Option<String>) -> CrashReport {
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let plan = CrashPlan {
+        engine: support::engine(),
+        data_root: std::env::temp_dir(),
+        rounds,
+        seed,
+        in_flight: 64,
+        database_url,
+        segment_bytes: 1 << 20,
+        database_checks: 1,
+    };
+    let report = crash::run(&plan, |_| {}).expect("a campaign that ends");
+    assert!(report.faults.is_empty(), "seed {seed}, {:?}\n{}", report.kept, report.faults);
+    assert!(report.counts.done > 0 && report.database.orders > 0, "{report:?}");
+    println!("{}", serde_json::to_string_pretty(&report).expect("a report"));
+    report
+}
+
+#[test]
+fn a_campaign_of_kills_loses_doubles_and_oversells_nothing() {
+    let report = campaign(20, None);
+    assert_eq!((report.rounds, report.database_checks), (20, 2), "{report:?}");
+    assert!(report.loaded_rounds >= 3, "few kills with 32 requests in flight: {report:?}");
+    assert!(report.counts.silent > 0 && report.counts.same_again > 0, "{report:?}");
+}
+
+#[test]
+fn a_campaign_of_kills_leaves_each_order_once_in_postgres() {
+    let Some(server) = support::postgres() else { return };
+    campaign(6, Some(server.url()));
+}

@@ -1,0 +1,61 @@
+//! The projection on both databases: the same cases on SQLite and on a real PostgreSQL.
+//!
+//! A case gets an empty database and makes its own log; `tests/projection/` holds them.
+//! `tests/projection_postgres.rs` holds what only a server can do: be away, be slow, be pooled.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "projection/bench.rs"]
+mod bench;
+#[path = "projection/cases.rs"]
+mod cases;
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/faulty.rs"]
+mod faulty;
+#[path = "support/log.rs"]
+mod log;
+#[path = "support/postgres.rs"]
+mod postgres_server;
+#[path = "support/projecting.rs"]
+mod projecting;
+
+/// Each case as a test of either database.
+macro_rules! on_both_databases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test] fn $case() { crate::cases::$case(&crate::databases::Database::sqlite()); })*
+        }
+        mod postgres {
+            $(#[test] fn $case() {
+                if let Some(server) = crate::postgres_server::shared() {
+                    crate::cases::$case(&crate::databases::Database::postgres(server));
+                }
+            })*
+        }
+    };
+}
+
+on_both_databases!(
+    every_kind_of_record_leaves_its_rows,
+    tables_equal_the_engines_state_after_many_records,
+    a_restart_goes_on_where_the_last_one_ended,
+    a_commit_whose_answer_is_lost_is_not_written_again,
+    a_store_that_fails_anywhere_loses_and_doubles_nothing,
+    a_database_too_slow_for_large_batches_gets_smaller_ones,
+    two_projectors_write_each_record_once,
+    the_database_of_another_journal_stops_it,
+    a_database_ahead_of_the_log_stops_it,
+    a_database_that_ends_with_another_record_stops_it,
+    a_record_the_database_refuses_goes_to_quarantine_alone,
+    a_change_whose_row_is_missing_goes_to_quarantine,
+    a_row_that_someone_else_wrote_stops_it,
+    lag_is_counted_and_ends,
+    a_drain_that_cannot_end_says_what_is_left,
+    an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit,
+);
+
+#[test]
+fn sqlite_waits_while_the_disk_is_at_its_reserve() {
+    cases::it_waits_while_the_disk_is_at_its_reserve(&databases::Database::sqlite());
+}
