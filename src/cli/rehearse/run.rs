@@ -51,11 +51,14 @@ impl RehearseArgs {
 
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
         let mut place = self.place(prepared).await?;
-        let data_dir = match &place.own {
-            Some((stage, _)) => stage.kept_data_dir().map(|path| path.display().to_string()),
-            None => place.sources.data_dir.as_ref().map(|path| path.display().to_string()),
+        let (data_dir, database) = match &place.own {
+            Some((stage, _)) => (stage.kept_data_dir(), Some(stage.database_words())),
+            None => {
+                let sources = &place.sources;
+                (sources.data_dir.as_deref(), sources.database.as_ref().map(ToString::to_string))
+            }
         };
-        let database = place.sources.database.as_ref().map(ToString::to_string);
+        let data_dir = data_dir.map(|path| path.display().to_string());
         let played = {
             let play = play(&place.target, prepared, self.restock, place.own.is_some());
             match place.own.as_mut() {
@@ -163,6 +166,7 @@ impl RehearseArgs {
             database: facts.database,
             connections: prepared.connections,
             opening_stock: prepared.rule.words(),
+            restocked: self.restock,
             service_codes: prepared.reading.service_codes.clone(),
             currency: prepared.reading.currency.clone(),
             seconds,
