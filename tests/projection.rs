@@ -3,6 +3,8 @@
 //! A case gets an empty database and makes its own log; `tests/projection/` holds them.
 //! `tests/projection_postgres.rs` holds what only a server can do: be away, be slow, be pooled.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "projection/bench.rs"]
 mod bench;
 #[path = "projection/cases.rs"]

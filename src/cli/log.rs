@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorbuster_wal::{DirStorage, Entry, Identity, Replayed, Scan};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::journal::{JournalError, Payload, decode};
 
@@ -27,8 +28,9 @@ pub(super) fn journal_dir(data_dir: &Path) -> PathBuf {
 /// There is none, or a header is damaged.
 pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let directory = journal_dir(data_dir);
-    let storage = DirStorage::open_existing(&directory)
-        .with_context(|| format!("no journal in {}", directory.display()))?;
+    let storage = DirStorage::open_existing(&directory).with_context(|| {
+        format!("no journal in {}: name the data directory with --data-dir", directory.display())
+    })?;
     Ok(Log { scan: Scan::open(Arc::new(storage))? })
 }
 
@@ -38,9 +40,21 @@ impl Log {
         self.scan.identity()
     }
 
-    /// Bytes to read, for progress.
-    pub(super) fn bytes_total(&self) -> u64 {
-        self.scan.bytes_total()
+    /// Visits every record in order as bytes, behind a progress bar.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn scan(
+        &self,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+    ) -> Result<Replayed, JournalError> {
+        let bar = ProgressBar::new(self.scan.bytes_total());
+        let style = "reading the log {bar:30} {bytes}/{total_bytes} {eta}";
+        let style = ProgressStyle::with_template(style);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let replayed = self.scan.replay(visit, &mut |bytes| bar.set_position(bytes));
+        bar.finish_and_clear();
+        replayed
     }
 
     /// Visits every record in order, decoded; `progress` hears how many bytes are read.

@@ -47,6 +47,10 @@ struct Cli {
 enum Command {
     /// Sell: recover the journal, answer HTTP, fill the database behind it
     Serve(serve::ServeArgs),
+    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
+    Demo(demo::DemoArgs),
+    /// Play real order lines against chosen stock, and check what came of them
+    Rehearse(Box<rehearse::RehearseArgs>),
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
@@ -58,10 +62,6 @@ enum Command {
     Config(config::ConfigCommand),
     /// Ask a running server whether it is ready; exit 1 when it is not
     Health(health::HealthArgs),
-    /// Hold a flash sale of 1,000 units to 20,000 buyers, and check it
-    Demo(demo::DemoArgs),
-    /// Play real order lines against chosen stock, and check what came of them
-    Rehearse(Box<rehearse::RehearseArgs>),
 }
 
 /// Runs what the command line names.

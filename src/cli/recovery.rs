@@ -1,5 +1,6 @@
 //! Starting the engine on a thread of its own, so that HTTP answers meanwhile.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ const STEPS: u64 = 1_000;
 /// A start that is going on.
 pub(super) struct Recovery {
     engine: Engine,
+    data_dir: PathBuf,
     started: oneshot::Receiver<Result<Running, StartError>>,
 }
 
@@ -54,7 +56,7 @@ impl Recovery {
         };
         let thread = std::thread::Builder::new().name("recovery".to_owned()).spawn(recover);
         thread.context("cannot start a thread")?;
-        Ok(Self { engine: engine.clone(), started })
+        Ok(Self { engine: engine.clone(), data_dir: config.data_dir.clone(), started })
     }
 
     /// Waits for it, showing how far it is.
@@ -73,7 +75,9 @@ impl Recovery {
             }
         };
         bar.finish_and_clear();
-        let running = started.context("recovery panicked")?.map_err(explained)?;
+        let running = started
+            .context("recovery panicked")?
+            .map_err(|error| explained(error, &self.data_dir))?;
         let summary = &running.summary;
         if let Some(torn) = &summary.torn {
             tracing::warn!("cut {torn}: it was never answered; a copy is kept beside the segments");
@@ -110,15 +114,19 @@ fn engine_config(config: &Config) -> EngineConfig {
 }
 
 /// Adds what a person can do about it.
-fn explained(error: StartError) -> anyhow::Error {
+fn explained(error: StartError, data_dir: &Path) -> anyhow::Error {
     let advice = match &error {
         StartError::Journal(crate::journal::JournalError::Corrupt { .. }) => {
-            "nothing was changed; `doorbuster wal inspect` shows the segments, `wal verify` the first \
-             damage; restore the directory from a copy"
-                .to_owned()
+            format!(
+                "nothing was changed; `doorbuster wal verify --data-dir {}` shows the place again \
+                 without a start, then restore the directory from a copy",
+                data_dir.display()
+            )
         }
         StartError::Clock(ClockError { wall_ms, last_ms }) => {
-            format!("put the clock right, or, if it is right, start with --accept-clock {wall_ms},{last_ms}")
+            format!(
+                "put the clock right, or, if it is right, start with --accept-clock {wall_ms},{last_ms}"
+            )
         }
         _ => "nothing was changed".to_owned(),
     };

@@ -1,21 +1,20 @@
 //! `wal`: reads a log and changes nothing; works beside a running engine.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use doorbuster_wal::{DirStorage, Entry, Replayed, Scan, SegmentReport};
-use indicatif::{ProgressBar, ProgressStyle};
+use doorbuster_wal::{Replayed, SegmentReport};
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::hex;
+use super::log::open_log;
 use super::output::OutputArgs;
 use super::record_json::{Names, RecordJson};
 use crate::domain::Sequence;
 use crate::engine::Recovered;
-use crate::journal::{JournalIdentity, decode};
+use crate::journal::JournalIdentity;
 
 /// `wal …`
 #[derive(Debug, Subcommand)]
@@ -104,43 +103,20 @@ impl WalCommand {
     }
 }
 
-/// Opens the journal of a data directory for reading.
-pub(super) fn open(data_dir: &Path) -> anyhow::Result<Scan> {
-    let journal = data_dir.join(super::JOURNAL_DIR);
-    let storage = DirStorage::open_existing(&journal).with_context(|| {
-        format!("no journal in {}: name the data directory with --data-dir", journal.display())
-    })?;
-    Ok(Scan::open(Arc::new(storage))?)
-}
-
-/// Reads all of it behind a progress bar.
-fn replay(
-    scan: &Scan,
-    visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
-) -> anyhow::Result<Replayed> {
-    let bar = ProgressBar::new(scan.bytes_total());
-    let style =
-        ProgressStyle::with_template("reading the log {bar:30} {bytes}/{total_bytes} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let replayed = scan.replay(visit, &mut |bytes| bar.set_position(bytes));
-    bar.finish_and_clear();
-    Ok(replayed?)
-}
-
 fn inspect(args: &InspectArgs) -> anyhow::Result<Exit> {
-    let scan = open(&args.log.data_dir)?;
-    let replayed = replay(&scan, &mut |_| Ok(()))?;
-    let report = report(scan.identity(), replayed);
+    let log = open_log(&args.log.data_dir)?;
+    let replayed = log.scan(&mut |_| Ok(()))?;
+    let report = report(log.identity(), replayed);
     args.output.write(&report, |out| show(&report, out))?;
     Ok(Exit::Done)
 }
 
 fn verify(args: &InspectArgs) -> anyhow::Result<Exit> {
-    let scan = open(&args.log.data_dir)?;
+    let log = open_log(&args.log.data_dir)?;
     let mut recovered = Recovered::new(usize::MAX);
     let replayed =
-        replay(&scan, &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload))?;
-    let mut report = report(scan.identity(), replayed);
+        log.scan(&mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload))?;
+    let mut report = report(log.identity(), replayed);
     let figures = || recovered.inventory.products().map(|(_, product)| product.figures);
     report.state = Some(StateJson {
         products: recovered.inventory.len(),
@@ -158,15 +134,14 @@ fn verify(args: &InspectArgs) -> anyhow::Result<Exit> {
 }
 
 fn dump(args: &DumpArgs) -> anyhow::Result<Exit> {
-    let scan = open(&args.log.data_dir)?;
+    let log = open_log(&args.log.data_dir)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut gone, mut names) = (None, Names::default());
-    scan.replay(
-        &mut |entry| {
+    log.read(
+        &mut |entry, payload| {
             if entry.sequence > args.to || gone.is_some() {
                 return Ok(());
             }
-            let payload = decode(entry.payload).map_err(|error| error.to_string())?;
             names.learn(&payload);
             if entry.sequence < args.from {
                 return Ok(());

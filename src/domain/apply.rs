@@ -9,14 +9,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::buyers::BuyerCounts;
 use super::decision::{Decision, OrderPlaced, ProductCreated, StockAdjusted, TermsChanged};
 use super::ids::SaleId;
 use super::inventory::Inventory;
 use super::place::{Change, Handle, Version};
 use super::product::{Figures, Product};
 use super::quantity::FIGURE_MAX;
-use super::terms::Patch;
+use super::terms::{Patch, StandingTerms};
 use super::{ORDER_LINES_MAX, SALE_PRODUCTS_MAX};
 
 /// Why a record from a disk cannot follow the state before it.
@@ -70,10 +69,12 @@ fn create(inventory: &mut Inventory, created: &ProductCreated, changes: &[Change
     let [change] = changes else { panic!("a creation is one change, has {}", changes.len()) };
     assert_eq!(change.handle, inventory.next_handle(), "handles have no gaps");
     assert_eq!(change.version, Version::NONE.next(), "a history starts at 1");
-    let terms = Arc::new(created.terms.clone());
-    let counts = terms.buyer_limit().map(|_| Box::new(BuyerCounts::since(at_ms)));
+    let mut terms = created.terms.clone();
+    terms.sale_id = terms.sale_id.map(|sale_id| inventory.shared_sale_id(sale_id));
+    let terms = Arc::new(StandingTerms::first(terms, at_ms));
+    let counts = terms.buyer_limit().map(|_| Box::default());
     let figures = Figures { stock: created.stock, held: 0, sold: 0 };
-    let product = Product { terms, figures, version: change.version, terms_version: 1, counts };
+    let product = Product { terms, figures, version: change.version, counts };
     product.assert_consistent();
     inventory.push(product);
 }
@@ -83,16 +84,13 @@ fn change_terms(inventory: &mut Inventory, changed: &TermsChanged, change: Chang
         inventory.product_and_buyers(change.handle).expect("a decided record names products");
     next_version(product, change.version);
     let old = Arc::clone(&product.terms);
-    let terms = Arc::new(old.patched(&changed.patch));
-    // Counting starts with the record that first sets a limit; without one nothing is kept.
+    let terms = Arc::new(old.changed(&changed.patch, at_ms));
     match (terms.buyer_limit(), product.counts.take()) {
-        (Some(_), Some(counts)) => product.counts = Some(counts),
-        (Some(_), None) => product.counts = Some(Box::new(BuyerCounts::since(at_ms))),
+        (Some(_), counts) => product.counts = Some(counts.unwrap_or_default()),
         (None, Some(counts)) => buyers.drop_counts(*counts),
         (None, None) => {}
     }
     product.terms = Arc::clone(&terms);
-    product.terms_version += 1;
     product.assert_consistent();
     if old.sale_id != terms.sale_id {
         if let Some(sale_id) = &old.sale_id {

@@ -11,11 +11,9 @@ use super::ids::BuyerId;
 /// A buyer's number while some count names it.
 pub(super) type BuyerNumber = u32;
 
-/// Units per buyer of one product, and since when they are counted.
+/// Units per buyer of one product.
 #[derive(Debug, Clone, Default)]
 pub struct BuyerCounts {
-    /// Time of the record that first set the limit.
-    pub since_ms: u64,
     /// A limit is a `u32`, and nobody gets more than one allowed.
     units: HashMap<BuyerNumber, u32, RandomState>,
 }
@@ -37,10 +35,6 @@ struct Slot {
 }
 
 impl BuyerCounts {
-    pub(super) fn since(since_ms: u64) -> Self {
-        Self { since_ms, units: HashMap::default() }
-    }
-
     /// Buyers with at least one unit.
     #[must_use]
     pub fn len(&self) -> usize {

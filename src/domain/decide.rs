@@ -95,8 +95,8 @@ pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decide
     let (handles, sale_id) = match targets {
         Targets::Product { handle, terms_version } => {
             let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
-            if terms_version.is_some_and(|expected| expected != product.terms_version) {
-                return Err(Refusal::PreconditionFailed { terms_version: product.terms_version });
+            if terms_version.is_some_and(|expected| expected != product.terms.version()) {
+                return Err(Refusal::PreconditionFailed { terms_version: product.terms.version() });
             }
             (vec![handle], None)
         }

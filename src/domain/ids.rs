@@ -73,7 +73,7 @@ macro_rules! checked_string {
             /// What is wrong with it; see the module's rules.
             pub fn new(text: &str) -> Result<Self, $error> {
                 $check(text)?;
-                Ok(Self(text.into()))
+                Ok(Self(Box::<str>::from(text).into()))
             }
 
             /// The string as the shop wrote it.
@@ -124,8 +124,9 @@ checked_string! {
     Reference, Box<str>, IdError, check_id
 }
 checked_string! {
-    /// Names products that are sold together.
-    SaleId, Arc<str>, IdError, check_id
+    /// Names products that are sold together; they share it. A thin pointer, since most products
+    /// have none and a million keep the place for it.
+    SaleId, Arc<Box<str>>, IdError, check_id
 }
 checked_string! {
     /// Who asked: the name of the API key.

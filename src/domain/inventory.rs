@@ -115,6 +115,11 @@ impl Inventory {
         }
     }
 
+    /// The same id as the sale's other products keep, if it has any.
+    pub(super) fn shared_sale_id(&self, sale_id: SaleId) -> SaleId {
+        self.sales.get_key_value(&sale_id).map_or(sale_id, |(shared, _)| shared.clone())
+    }
+
     pub(super) fn join_sale(&mut self, sale_id: SaleId, handle: Handle) {
         self.sales.entry(sale_id).or_default().insert(handle);
     }

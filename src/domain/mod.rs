@@ -50,7 +50,7 @@ pub use place::{Change, Changes, Handle, Sequence, Version};
 pub use product::{Figures, Product};
 pub use quantity::{FIGURE_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, RefusalReason, RefusedLine};
-pub use terms::{Patch, Terms, TermsError, TermsPatch};
+pub use terms::{Patch, StandingTerms, Terms, TermsError, TermsPatch};
 
 /// Most products that may share a `sale_id`: one decision changes them all, in one record.
 pub const SALE_PRODUCTS_MAX: usize = 10_000;

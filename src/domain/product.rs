@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::buyers::BuyerCounts;
 use super::place::Version;
 use super::quantity::FIGURE_MAX;
-use super::terms::Terms;
+use super::terms::{StandingTerms, Terms};
 
 /// The figures of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,17 +24,17 @@ pub struct Figures {
     pub sold: u64,
 }
 
+const _: () = assert!(size_of::<Product>() == 48);
+
 /// One product of the partition.
 #[derive(Debug, Clone)]
 pub struct Product {
     /// What it is sold under; shared with the published view.
-    pub terms: Arc<Terms>,
+    pub terms: Arc<StandingTerms>,
     /// Where it stands.
     pub figures: Figures,
     /// Place of its last change.
     pub version: Version,
-    /// How often its terms were set: 1 at creation.
-    pub terms_version: u32,
     /// Counts per buyer while a limit is set.
     pub counts: Option<Box<BuyerCounts>>,
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariants: the window opens before it closes; a per-buyer limit is at least 1.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 use super::TIME_MS_MAX;
@@ -35,6 +37,15 @@ pub struct Terms {
     pub paused: bool,
     /// Whether cancelled units count for the buyer's limit again.
     pub returns_free_limit: bool,
+}
+
+/// Terms as they stand: with what changes when they do. Shared by a product and its published view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingTerms {
+    terms: Terms,
+    version: u32,
+    /// `u64::MAX`: nothing is counted.
+    counted_since_ms: u64,
 }
 
 /// One field of a merge-patch: absent leaves it, present sets it.
@@ -85,6 +96,9 @@ pub enum TermsError {
     #[error("a time is at most the year 9999")]
     TimeTooLate,
 }
+
+/// An idle product keeps one, behind the two counts of its `Arc`.
+const _: () = assert!(size_of::<StandingTerms>() == 96);
 
 impl Terms {
     /// Terms of a product that is simply for sale.
@@ -169,6 +183,46 @@ impl Terms {
     #[must_use]
     pub fn buyer_limit(&self) -> Option<u32> {
         (self.per_buyer_limit != 0).then_some(self.per_buyer_limit)
+    }
+}
+
+impl StandingTerms {
+    /// The first terms of a product; with a limit, units are counted from `at_ms` on.
+    pub(super) fn first(terms: Terms, at_ms: u64) -> Self {
+        let counted_since_ms = if terms.buyer_limit().is_some() { at_ms } else { u64::MAX };
+        Self { terms, version: 1, counted_since_ms }
+    }
+
+    /// The terms after a change. Counting starts with the one that first sets a limit, and ends
+    /// with the one that takes it away.
+    pub(super) fn changed(&self, patch: &TermsPatch, at_ms: u64) -> Self {
+        let terms = self.terms.patched(patch);
+        let counted_since_ms = match (terms.buyer_limit(), self.counted_since_ms()) {
+            (None, _) => u64::MAX,
+            (Some(_), Some(since_ms)) => since_ms,
+            (Some(_), None) => at_ms,
+        };
+        Self { terms, version: self.version + 1, counted_since_ms }
+    }
+
+    /// How often they were set: 1 at creation.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Since when a buyer's units are counted; `None` without a limit.
+    #[must_use]
+    pub fn counted_since_ms(&self) -> Option<u64> {
+        (self.counted_since_ms != u64::MAX).then_some(self.counted_since_ms)
+    }
+}
+
+impl Deref for StandingTerms {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        &self.terms
     }
 }
 

@@ -27,6 +27,13 @@ pub struct Client {
     decisions: DecisionCounters,
 }
 
+/// A command that may be decided, and who waits for it.
+pub(super) struct Prepared {
+    pub(super) command: Command,
+    pub(super) entry: Option<Arc<ProductEntry>>,
+    pub(super) reply: Reply,
+}
+
 impl Client {
     /// A client of this worker; spawn [`Replies::deliver`] of [`Self::replies`] beside it.
     #[must_use]
@@ -62,17 +69,23 @@ impl Client {
     /// The answer that needs no actor.
     pub fn submit(&self, request: Request) -> Result<Reply, Box<Answer>> {
         let core = self.engine.core().ok_or(Answer::Starting)?;
+        let Prepared { command, entry, reply } = self.prepare(core, request)?;
+        core.router.dispatch(command, entry.as_deref());
+        Ok(reply)
+    }
+
+    /// Everything before the mailbox: view, key, permit.
+    pub(super) fn prepare(&self, core: &Core, request: Request) -> Result<Prepared, Box<Answer>> {
         let now_ms = core.clock.now_ms();
         let product = single_product(&request.action);
         let entry = product.and_then(|handle| core.directory.product_by_handle(handle));
         let slot = self.slot(core, &request, entry.as_deref(), now_ms)?;
         let bytes = request.action.payload_bytes_bound();
         let permit = core.admission.admit(bytes).map_err(|error| Box::new(error.into()))?;
-        let (handle, reply) = self.replies.wait();
+        let (reply_to, reply) = self.replies.wait();
         let Request { principal, reference, key, deadline, action } = request;
         let deadline_ms =
             now_ms.saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
-        let reply_to = handle;
         let undecided = Undecided {
             principal,
             reference,
@@ -84,8 +97,7 @@ impl Client {
             reply: reply_to,
         };
         let command = Command::new(Box::new(undecided), Arc::clone(&core.router));
-        core.router.dispatch(command, entry.as_deref());
-        Ok(reply)
+        Ok(Prepared { command, entry, reply })
     }
 
     /// Whether a key came before with another method, path or body: for requests that name nothing

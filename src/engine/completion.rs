@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::admission::Permit;
 use super::answer::Answer;
 use super::decision_counters::DecisionCounters;
-use super::directory::{ProductEntry, View};
+use super::directory::{ProductEntry, Published};
 use super::health::Health;
 use super::idempotency::Slot;
 use super::reply::{ReplyHandle, ReplyQueue};
@@ -33,7 +33,7 @@ pub struct DecidedEffect {
     /// What happened; taken by the reply.
     pub(super) record: Option<Box<Record>>,
     /// The views it leaves, captured as it was applied.
-    pub(super) views: SmallVec<[(Arc<ProductEntry>, View); 1]>,
+    pub(super) views: SmallVec<[(Arc<ProductEntry>, Published); 1]>,
     pub(super) slot: Option<Slot>,
     pub(super) reply: Option<ReplyHandle>,
     /// Held until it is answered.

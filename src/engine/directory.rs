@@ -4,7 +4,8 @@
 //! durable. A view holds what is durable, never the actor's present figures, so reads never visit
 //! an actor: at worst a view lags by the batch that is being written.
 //!
-//! Memory: an idle product costs its [`ProductEntry`] and two pointers here; no actor, no queue.
+//! Memory: an idle product costs its [`ProductEntry`], a pointer and a slot of a table here; no
+//! actor, no queue (`tests/memory.rs`).
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 use actix::Addr;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::product_actor::ProductActor;
 use crate::domain::{
-    Figures, Handle, Product, ProductId, Refusal, Terms, Version, refusal_in_view,
+    Figures, Handle, Product, ProductId, Refusal, StandingTerms, Version, refusal_in_view,
 };
 
 /// `Default` is derived for arrays of at most 32.
@@ -27,7 +28,7 @@ const BLOCK_ENTRIES: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct View {
     /// Its terms.
-    pub terms: Arc<Terms>,
+    pub terms: Arc<StandingTerms>,
     /// Its figures.
     pub figures: Figures,
     /// Place of its last change.
@@ -38,36 +39,41 @@ pub struct View {
     pub counted_since_ms: Option<u64>,
 }
 
+/// What a view is made of, and what a record leaves behind to be published.
+#[derive(Debug, Clone)]
+pub(super) struct Published {
+    terms: Arc<StandingTerms>,
+    figures: Figures,
+    version: Version,
+}
+
 /// One product, as all threads know it.
 pub struct ProductEntry {
     id: ProductId,
     handle: Handle,
-    view: RwLock<Option<View>>,
-    /// Its actor while it has traffic. Set and taken by the partition's thread alone.
-    mailbox: Mutex<Option<Addr<ProductActor>>>,
+    shown: RwLock<Shown>,
 }
+
+#[derive(Default)]
+struct Shown {
+    published: Option<Published>,
+    /// Its actor while it has traffic. Set and taken by the partition's thread alone.
+    actor: Option<Arc<Addr<ProductActor>>>,
+}
+
+/// Behind the two counts of its `Arc`; a million idle products each have one.
+const _: () = assert!(size_of::<ProductEntry>() == 80);
 
 /// All products of a partition.
 #[derive(Default)]
 pub struct Directory {
-    shards: [RwLock<HashTable<Arc<ProductEntry>>>; SHARDS],
+    /// Handles by id.
+    shards: [RwLock<HashTable<u32>>; SHARDS],
     blocks: RwLock<Vec<Vec<Arc<ProductEntry>>>>,
     hasher: RandomState,
 }
 
 impl View {
-    /// The view of a product as it stands.
-    #[must_use]
-    pub fn of(product: &Product) -> Self {
-        Self {
-            terms: Arc::clone(&product.terms),
-            figures: product.figures,
-            version: product.version,
-            terms_version: product.terms_version,
-            counted_since_ms: product.counts.as_ref().map(|counts| counts.since_ms),
-        }
-    }
-
     /// Units that may be sold now.
     #[must_use]
     pub fn available(&self) -> u64 {
@@ -75,9 +81,25 @@ impl View {
     }
 }
 
+impl Published {
+    /// The product as it stands.
+    pub(super) fn of(product: &Product) -> Self {
+        let Product { terms, figures, version, .. } = product;
+        Self { terms: Arc::clone(terms), figures: *figures, version: *version }
+    }
+}
+
+impl From<Published> for View {
+    fn from(published: Published) -> Self {
+        let Published { terms, figures, version } = published;
+        let (terms_version, counted_since_ms) = (terms.version(), terms.counted_since_ms());
+        Self { terms, figures, version, terms_version, counted_since_ms }
+    }
+}
+
 impl ProductEntry {
     fn new(id: ProductId, handle: Handle) -> Self {
-        Self { id, handle, view: RwLock::new(None), mailbox: Mutex::new(None) }
+        Self { id, handle, shown: RwLock::default() }
     }
 
     /// The shop's id.
@@ -98,34 +120,42 @@ impl ProductEntry {
     /// Never for an entry that the directory gave out: those are published.
     #[must_use]
     pub fn view(&self) -> View {
-        self.view.read().clone().expect("the directory gives out published products")
+        let published = self.shown.read().published.clone();
+        published.expect("the directory gives out published products").into()
     }
 
     /// Whether the view alone refuses `units`: no clone, no allocation.
     pub(super) fn refusal(&self, units: u64, now_ms: u64) -> Result<(), Refusal> {
-        match self.view.read().as_ref() {
+        match &self.shown.read().published {
             Some(view) => refusal_in_view(&view.terms, &view.figures, units, now_ms),
             None => Ok(()),
         }
     }
 
     fn is_published(&self) -> bool {
-        self.view.read().is_some()
+        self.shown.read().published.is_some()
     }
 
     /// Shows what has become durable. Versions only move on.
-    pub(super) fn publish(&self, view: View) {
-        let mut published = self.view.write();
-        let before = published.as_ref().map_or(Version::NONE, |view| view.version);
-        assert!(before < view.version, "views follow the log: {before} then {}", view.version);
-        *published = Some(view);
+    pub(super) fn publish(&self, published: Published) {
+        let mut shown = self.shown.write();
+        let before = shown.published.as_ref().map_or(Version::NONE, |shown| shown.version);
+        let version = published.version;
+        assert!(before < version, "views follow the log: {before} then {version}");
+        let replaced = shown.published.replace(published);
+        drop(shown);
+        // Freeing terms may take a while; nobody waits for it.
+        drop(replaced);
     }
 
-    pub(super) fn with_mailbox<T>(
-        &self,
-        then: impl FnOnce(&mut Option<Addr<ProductActor>>) -> T,
-    ) -> T {
-        then(&mut self.mailbox.lock())
+    /// Its actor, if it has one. It may stop at any time: what it has not decided comes back.
+    pub(super) fn actor(&self) -> Option<Arc<Addr<ProductActor>>> {
+        self.shown.read().actor.clone()
+    }
+
+    /// For the partition's thread.
+    pub(super) fn set_actor(&self, actor: Option<Addr<ProductActor>>) {
+        self.shown.write().actor = actor.map(Arc::new);
     }
 }
 
@@ -168,13 +198,14 @@ impl Directory {
     pub(super) fn entry(&self, id: &str) -> Option<Arc<ProductEntry>> {
         let hash = self.hasher.hash_one(id);
         let shard = self.shard(hash).read();
-        shard.find(hash, |entry| entry.id.as_str() == id).cloned()
+        let blocks = self.blocks.read();
+        let of = |number: &u32| entry_of(&blocks, *number as usize);
+        let same = |number: &u32| of(number).is_some_and(|entry| entry.id.as_str() == id);
+        shard.find(hash, same).and_then(of).cloned()
     }
 
     pub(super) fn entry_by_handle(&self, handle: Handle) -> Option<Arc<ProductEntry>> {
-        let blocks = self.blocks.read();
-        let block = blocks.get(handle.index() / BLOCK_ENTRIES)?;
-        block.get(handle.index() % BLOCK_ENTRIES).cloned()
+        entry_of(&self.blocks.read(), handle.index()).cloned()
     }
 
     /// Enters a product that is decided; nobody else sees it until it is published.
@@ -182,20 +213,30 @@ impl Directory {
         assert_eq!(handle.index(), self.len(), "handles have no gaps");
         let hash = self.hasher.hash_one(id.as_str());
         let entry = Arc::new(ProductEntry::new(id, handle));
-        let mut blocks = self.blocks.write();
-        match blocks.last_mut() {
-            Some(block) if block.len() < BLOCK_ENTRIES => block.push(Arc::clone(&entry)),
-            _ => blocks.push(vec![Arc::clone(&entry)]),
+        let mut shard = self.shard(hash).write();
+        {
+            let mut blocks = self.blocks.write();
+            match blocks.last_mut() {
+                Some(block) if block.len() < BLOCK_ENTRIES => block.push(Arc::clone(&entry)),
+                _ => blocks.push(vec![Arc::clone(&entry)]),
+            }
         }
-        drop(blocks);
-        let rehash = |entry: &Arc<ProductEntry>| self.hasher.hash_one(entry.id.as_str());
-        self.shard(hash).write().insert_unique(hash, Arc::clone(&entry), rehash);
+        let blocks = self.blocks.read();
+        let rehash = |number: &u32| {
+            let entry = entry_of(&blocks, *number as usize);
+            entry.map_or(0, |entry| self.hasher.hash_one(entry.id.as_str()))
+        };
+        shard.insert_unique(hash, handle.get(), rehash);
         entry
     }
 
-    fn shard(&self, hash: u64) -> &RwLock<HashTable<Arc<ProductEntry>>> {
+    fn shard(&self, hash: u64) -> &RwLock<HashTable<u32>> {
         // The table inside uses the low and the top bits.
         let shard = (hash >> 32) as usize % SHARDS;
         self.shards.get(shard).expect("a remainder is in range")
     }
+}
+
+fn entry_of(blocks: &[Vec<Arc<ProductEntry>>], number: usize) -> Option<&Arc<ProductEntry>> {
+    blocks.get(number / BLOCK_ENTRIES)?.get(number % BLOCK_ENTRIES)
 }

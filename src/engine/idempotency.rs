@@ -131,7 +131,7 @@ impl Idempotency {
     }
 
     /// Takes the key of a replayed record.
-    pub(super) fn replay(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
+    pub fn replay(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
         self.len.fetch_add(1, Ordering::Relaxed);
         self.enter(stamp, sequence, decided_at_ms, &mut self.shard(stamp).lock());
     }

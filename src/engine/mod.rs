@@ -23,6 +23,8 @@ mod directory;
 mod fatal;
 mod fifo;
 mod health;
+#[cfg(test)]
+mod histories;
 mod idempotency;
 mod partition;
 mod partition_actor;
@@ -41,7 +43,7 @@ pub use clock::{Clock, ClockError, PartitionClock, SystemClock};
 pub use completion::{AfterSync, Effect};
 pub use directory::{Directory, ProductEntry, View};
 pub use health::{Degraded, Health, Readiness};
-pub use idempotency::{Idempotency, KEY_AGE_MS};
+pub use idempotency::{Idempotency, KEY_AGE_MS, Lookup};
 pub use partition::Partition;
 pub use partition_actor::ActorLimits;
 pub use recovery::Recovered;

@@ -15,7 +15,7 @@ use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
 use super::decision_counters::DecisionCounters;
-use super::directory::{Directory, ProductEntry, View};
+use super::directory::{Directory, ProductEntry, Published};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
     Change, Decided, Decision, Handle, Inventory, Principal, Refusal, RefusalRow, RefusalsCounted,
@@ -132,7 +132,7 @@ impl<J: Journal<Effect>> Partition<J> {
         &mut self,
         envelope: &Envelope,
         decision: &Decision,
-    ) -> SmallVec<[(Arc<ProductEntry>, View); 1]> {
+    ) -> SmallVec<[(Arc<ProductEntry>, Published); 1]> {
         let decided_at_ms = envelope.decided_at_ms;
         apply(&mut self.inventory, decision, &envelope.changes, decided_at_ms);
         self.last_ms = decided_at_ms;
@@ -143,10 +143,10 @@ impl<J: Journal<Effect>> Partition<J> {
         envelope.changes.iter().map(|change| self.capture(*change)).collect()
     }
 
-    fn capture(&self, change: Change) -> (Arc<ProductEntry>, View) {
+    fn capture(&self, change: Change) -> (Arc<ProductEntry>, Published) {
         let product = self.inventory.product(change.handle).expect("it was just changed");
         let entry = self.directory.entry_by_handle(change.handle).expect("it was entered");
-        (entry, View::of(product))
+        (entry, Published::of(product))
     }
 
     fn append(&mut self, mut effect: DecidedEffect) {

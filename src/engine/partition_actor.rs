@@ -114,18 +114,14 @@ impl PartitionActor {
 
     /// Makes sure that the product has an actor: its next commands go there.
     fn awaken(&self, entry: &Arc<ProductEntry>) {
-        entry.with_mailbox(|mailbox| {
-            if mailbox.as_ref().is_none_or(|actor| !actor.connected()) {
-                let actor = ProductActor::new(
-                    self.partition.clone(),
-                    Arc::clone(entry),
-                    Arc::clone(&self.clock),
-                    self.limits,
-                );
-                let capacity = self.limits.product_mailbox;
-                *mailbox = Some(start_with_mailbox(capacity, || actor));
-            }
-        });
+        if entry.actor().is_some_and(|actor| actor.connected()) {
+            return;
+        }
+        let actor = || {
+            let (partition, clock) = (self.partition.clone(), Arc::clone(&self.clock));
+            ProductActor::new(partition, Arc::clone(entry), clock, self.limits)
+        };
+        entry.set_actor(Some(start_with_mailbox(self.limits.product_mailbox, actor)));
     }
 }
 

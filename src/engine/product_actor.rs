@@ -45,7 +45,7 @@ impl Actor for ProductActor {
         context.run_interval(self.limits.idle.max(IDLE_MIN), |actor, context| {
             if std::mem::take(&mut actor.decided) == 0 {
                 // From here on commands go to the partition's actor, which starts another.
-                actor.entry.with_mailbox(Option::take);
+                actor.entry.set_actor(None);
                 context.stop();
             }
         });

@@ -33,10 +33,10 @@ impl Router {
     /// Sends a command to the product's actor, or to the partition's when it has none.
     pub(super) fn dispatch(&self, command: Command, entry: Option<&ProductEntry>) {
         let Some(entry) = entry else { return self.dispatch_to_partition(command) };
-        let sent = entry.with_mailbox(|mailbox| match mailbox {
+        let sent = match entry.actor() {
             Some(actor) => actor.try_send(command),
             None => Err(SendError::Closed(command)),
-        });
+        };
         match sent {
             Ok(()) => {}
             Err(SendError::Closed(command)) => self.dispatch_to_partition(command),

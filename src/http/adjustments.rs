@@ -41,7 +41,7 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let request = Request { principal, reference, key: Some(stamp), deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::StockAdjusted(adjusted) = &decided.record.decision else {
-        unreachable!("the key of an adjustment names an adjustment")
+        return Err(Problem::key_reused());
     };
     let envelope = &decided.record.envelope;
     let body = Json::whole(384, |fields| {

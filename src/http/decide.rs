@@ -51,7 +51,7 @@ pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided,
 /// What is said of something that is not there, unless the key was used: that wins.
 pub(super) fn unless_known(worker: &Worker, stamp: &KeyStamp, problem: Problem) -> Problem {
     match worker.client.key_reused(stamp) {
-        true => self::problem(Answer::KeyReused),
+        true => Problem::key_reused(),
         false => problem,
     }
 }
@@ -67,10 +67,7 @@ fn problem(answer: Answer) -> Problem {
     match answer {
         Answer::Decided { .. } => unreachable!("a decision is no problem"),
         Answer::Refused(refusal) => refusal.into(),
-        Answer::KeyReused => Problem::new(
-            ProblemType::KeyReused,
-            "this Idempotency-Key was used with another method, path or body",
-        ),
+        Answer::KeyReused => Problem::key_reused(),
         Answer::KeyInFlight => Problem::new(
             ProblemType::KeyInFlight,
             "the first request with this Idempotency-Key is not answered yet",

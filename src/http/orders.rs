@@ -16,32 +16,25 @@ use crate::journal::{OrderId, Record};
 /// No such order, or its record cannot be read now.
 pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     call.admit_plain(Scope::Read)?;
-    let unknown = || {
-        let id: String = id.chars().take(64).collect();
-        Problem::new(ProblemType::UnknownOrder, format!("no order {id:?}"))
-    };
+    let unknown = || Problem::unknown(ProblemType::UnknownOrder, "order", id);
     let order_id: OrderId = id.parse().map_err(|_| unknown())?;
     let engine = call.worker.engine();
     let order = engine.order(order_id).map_err(|error| unreadable(&error))?;
     let order = order.ok_or_else(unknown)?;
-    Ok(Reply::ok(render(engine, order.sequence, &order.record, None)))
+    render(engine, order.sequence, &order.record, None).map(Reply::ok).ok_or_else(unknown)
 }
 
-/// An order as its record says it. `known` spares looking its product up.
-///
-/// # Panics
-/// When the record places no order: an idempotency key of another kind has another fingerprint.
+/// An order as its record says it; `None` for a record of another kind. `known` spares looking
+/// its product up.
 pub(super) fn render(
     engine: &Engine,
     sequence: Sequence,
     record: &Record,
     known: Option<&ProductEntry>,
-) -> Vec<u8> {
-    let Decision::OrderPlaced(order) = &record.decision else {
-        unreachable!("an order's record places an order")
-    };
+) -> Option<Vec<u8>> {
+    let Decision::OrderPlaced(order) = &record.decision else { return None };
     let position = engine.position(sequence);
-    Json::whole(384 + 128 * order.lines.len(), |fields| {
+    Some(Json::whole(384 + 128 * order.lines.len(), |fields| {
         fields.display("order_id", OrderId(position));
         fields.plain("status", "placed");
         fields.plain("buyer_id", order.buyer_id.as_str());
@@ -53,7 +46,7 @@ pub(super) fn render(
         });
         fields.time("placed_at", record.envelope.decided_at_ms);
         fields.display("position", position);
-    })
+    }))
 }
 
 fn render_line(

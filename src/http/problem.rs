@@ -126,6 +126,9 @@ impl ProblemType {
     }
 }
 
+/// How much of a name that means nothing is shown.
+const NAME_CHARS_SHOWN: usize = 100;
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldError {
@@ -171,8 +174,21 @@ impl Problem {
         Self { kind: ProblemType::MethodNotAllowed, about: About::Allow(allow) }
     }
 
+    /// Nothing has this name: `what` says of which kind it would be.
+    pub(super) fn unknown(kind: ProblemType, what: &str, name: &str) -> Self {
+        // A path may be long; nobody reads more.
+        let name: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+        Self::new(kind, format!("no {what} {name:?}"))
+    }
+
     pub(super) fn unknown_product(product_id: &str) -> Self {
-        Self::new(ProblemType::UnknownProduct, format!("no product {product_id:?}"))
+        Self::unknown(ProblemType::UnknownProduct, "product", product_id)
+    }
+
+    /// The key made a record of another kind than this request would.
+    pub(super) fn key_reused() -> Self {
+        let detail = "this Idempotency-Key was used with another method, path or body";
+        Self::new(ProblemType::KeyReused, detail)
     }
 
     /// The methods for the `Allow` header.

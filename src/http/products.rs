@@ -16,8 +16,8 @@ use crate::domain::{
 };
 use crate::engine::{Action, ProductEntry, Request, View};
 
-const ROWS_DEFAULT: usize = 50;
-const ROWS_MAX: usize = 500;
+const ROWS_DEFAULT: u16 = 50;
+const ROWS_MAX: u16 = 500;
 
 /// `POST /v1/products`.
 ///
@@ -37,7 +37,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let request = Request { principal, reference: None, key, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::ProductCreated(created) = &decided.record.decision else {
-        unreachable!("the key of a creation names a creation")
+        return Err(Problem::key_reused());
     };
     let body = Json::whole(512, |fields| {
         fields.plain("product_id", created.product_id.as_str());
@@ -96,12 +96,13 @@ fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
         Some(Ok(cursor)) => Some(cursor.next),
         Some(Err(_)) => errors.none("?cursor", "must be the next_cursor of an earlier answer"),
     };
-    let limit = match limit.map(str::parse::<usize>) {
+    let limit = match limit.map(|text| text.parse::<u16>().map(|limit| (text, limit))) {
         None => Some(ROWS_DEFAULT),
-        Some(Ok(limit @ 1..=ROWS_MAX)) => Some(limit),
+        // As a number is written: no sign.
+        Some(Ok((text, limit @ 1..=ROWS_MAX))) if !text.starts_with('+') => Some(limit),
         Some(_) => errors.none("?limit", format!("must be 1 to {ROWS_MAX}")),
     };
-    errors.unless_any(first.zip(limit))
+    errors.unless_any(first.zip(limit.map(usize::from)))
 }
 
 fn write_row(entry: &ProductEntry, now_ms: u64, fields: &mut Fields<'_>) {

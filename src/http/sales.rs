@@ -21,10 +21,7 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let body = call.patch_body().await?;
     let patch = read_patch(&json::parse(&body)?)?;
     // What cannot be a sale's id names no sale.
-    let unknown = || {
-        let id: String = id.chars().take(64).collect();
-        Problem::new(ProblemType::UnknownProduct, format!("no product belongs to sale {id:?}"))
-    };
+    let unknown = || Problem::unknown(ProblemType::UnknownProduct, "product belongs to sale", id);
     let sale_id = SaleId::new(id).map_err(|_| unknown())?;
     let targets = Targets::Sale(sale_id);
     let action = Action::ChangeTerms(ChangeTerms { targets, patch });

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
@@ -155,8 +156,14 @@ fn reply_answer(reply: Reply) -> HttpResponse<Bytes> {
 fn problem_answer(problem: &Problem, request_id: &str) -> HttpResponse<Bytes> {
     let kind = problem.kind;
     let body = Bytes::from(problem.body(request_id));
-    if kind == ProblemType::OutcomeUnknown {
-        tracing::warn!(request_id, "an outcome is unknown to its client");
+    match kind {
+        ProblemType::OutcomeUnknown => {
+            tracing::warn!(request_id, "the client does not know what came of its request");
+        }
+        _ if kind.status() >= 500 => {
+            tracing::debug!(request_id, problem = kind.name(), "not now");
+        }
+        _ => {}
     }
     let mut answer = HttpResponse::with_body(kind.status_code(), body);
     let headers = answer.headers_mut();
@@ -186,8 +193,8 @@ impl Call<'_> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         match route {
             Route::Unknown => {
-                let path: String = self.request.path().chars().take(200).collect();
-                return Err(Problem::new(ProblemType::UnknownPath, format!("no path {path:?}")));
+                let path = self.request.path();
+                return Err(Problem::unknown(ProblemType::UnknownPath, "path", path));
             }
             Route::Livez if reads => return Ok(probes::livez()),
             Route::Readyz if reads => return Ok(probes::readyz(self.worker)),
@@ -261,6 +268,10 @@ impl Call<'_> {
         let headers = self.request.headers();
         if !is_json(headers.get(CONTENT_TYPE), media) {
             let detail = "send Content-Type: application/json";
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
+        }
+        if headers.contains_key(CONTENT_ENCODING) {
+            let detail = "send the body as it is, without a Content-Encoding";
             return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
         }
         let Some(mut payload) = self.payload.take() else { return Ok(Bytes::new()) };

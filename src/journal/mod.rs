@@ -28,6 +28,10 @@ pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;
 
+/// Storage with faults, for tests that step a journal by hand.
+#[cfg(test)]
+pub use doorbuster_wal::{Crash, Entry as LogEntry, MemStorage, Options as LogOptions};
+
 use crate::domain::Sequence;
 
 /// Where decided records go. One appender: the partition.

@@ -65,7 +65,7 @@ pub enum StoreConfig {
 
 /// Where a PostgreSQL server is; never shows its password.
 #[derive(Clone)]
-pub struct SecretUrl(tokio_postgres::Config);
+pub struct SecretUrl(Box<tokio_postgres::Config>);
 
 /// A schema of PostgreSQL that may hold the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl ProjectorOptions {
 
 impl SecretUrl {
     pub(super) fn config(&self) -> tokio_postgres::Config {
-        self.0.clone()
+        (*self.0).clone()
     }
 }
 
@@ -140,7 +140,7 @@ impl FromStr for SecretUrl {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(TargetError::NoHost);
         }
-        Ok(Self(config))
+        Ok(Self(Box::new(config)))
     }
 }
 

@@ -393,6 +393,7 @@ fn wrong_heads_are_refused() {
             P::UnsupportedMediaType,
             good().without("content-type").header("content-type", "application/merge-patch+json"),
         ),
+        row("compressed", P::UnsupportedMediaType, good().header("content-encoding", "gzip")),
         row("no such path", P::UnknownPath, Ask::get("/v1/purchase")),
         row("slash at the end", P::UnknownPath, Ask::post("/v1/purchases/", "k", body)),
         row("root", P::UnknownPath, Ask::get("/")),
@@ -419,7 +420,7 @@ fn wrong_heads_are_refused() {
         let path = format!("/v1/products?cursor={cursor}");
         rows.push(invalid(&format!("cursor {cursor:?}"), &["?cursor"], Ask::get(&path)));
     }
-    for limit in ["0", "501", "-1", "1.0", "x", ""] {
+    for limit in ["0", "501", "-1", "+1", "1.0", "x", ""] {
         let path = format!("/v1/products?limit={limit}");
         rows.push(invalid(&format!("limit {limit:?}"), &["?limit"], Ask::get(&path)));
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorbuster::engine::ports::LateProjection;
+use doorbuster::engine::ports::{ProjectionReport, ProjectionStatus};
 use doorbuster::engine::{
     ActorLimits, AdmissionLimits, Engine, EngineConfig, StartOptions, SystemClock, start,
 };
@@ -25,13 +25,32 @@ pub(crate) struct Plan {
     pub(crate) http: HttpOptions,
     pub(crate) commands_max: usize,
     pub(crate) waits_for_recovery: bool,
+    /// What the projection reports.
+    pub(crate) report: ProjectionReport,
+    /// Bytes free where the data lies.
+    pub(crate) free_bytes: u64,
+}
+
+/// A projection that always reports the same.
+struct Reports(ProjectionReport);
+
+impl ProjectionStatus for Reports {
+    fn report(&self) -> ProjectionReport {
+        self.0.clone()
+    }
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let http = HttpOptions { listen, workers: 2, ..HttpOptions::default() };
-        Self { http, commands_max: 10_000, waits_for_recovery: false }
+        Self {
+            http,
+            commands_max: 10_000,
+            waits_for_recovery: false,
+            report: ProjectionReport::default(),
+            free_bytes: 1 << 40,
+        }
     }
 }
 
@@ -41,6 +60,7 @@ pub(crate) struct House {
     pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) engine: Engine,
     pub(crate) gate: Gate,
+    pub(crate) storage: MemStorage,
     recover: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -57,9 +77,9 @@ impl House {
         let (tell, hear) = mpsc::channel();
         let (recover, may_recover) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let gate = Gate::default();
+        let (gate, storage) = (Gate::default(), MemStorage::new());
         let waits = plan.waits_for_recovery;
-        let inside = gate.clone();
+        let inside = GatedStorage { storage: storage.clone(), gate: gate.clone() };
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(serve(plan, inside, tell, may_recover, stopped));
         });
@@ -69,6 +89,7 @@ impl House {
             metrics_address: addresses.get(1).copied(),
             engine,
             gate,
+            storage,
             recover: Some(recover),
             stop: Some(stop),
             thread: Some(thread),
@@ -138,7 +159,7 @@ impl Drop for House {
 
 async fn serve(
     plan: Plan,
-    gate: Gate,
+    storage: GatedStorage,
     tell: mpsc::Sender<Listening>,
     may_recover: oneshot::Receiver<()>,
     stopped: oneshot::Receiver<()>,
@@ -146,8 +167,8 @@ async fn serve(
     static RECORDER: OnceLock<metrics_exporter_prometheus::PrometheusHandle> = OnceLock::new();
     let recorder = RECORDER.get_or_init(|| telemetry::install().expect("one recorder"));
     let engine = Engine::new();
-    let projection = Arc::new(LateProjection::default());
-    let free_bytes = Arc::new(|| Some(1 << 40));
+    let projection = Arc::new(Reports(plan.report));
+    let free_bytes = Arc::new(move || Some(plan.free_bytes));
     let server = Server::bind(plan.http, engine.clone(), projection, free_bytes, recorder.clone());
     let server = server.expect("a free port");
     let handle = server.handle();
@@ -155,9 +176,8 @@ async fn serve(
     let _ = tell.send(Listening { addresses, engine: engine.clone() });
     let serving = actix_rt::spawn(server.run());
     may_recover.await.expect("the house says when");
-    let storage = Arc::new(GatedStorage { storage: MemStorage::new(), gate });
     let layout = Options { segment_bytes: 1 << 20, ..Options::default() };
-    let opening = Opening::new(storage, layout).expect("an empty disk");
+    let opening = Opening::new(Arc::new(storage), layout).expect("an empty disk");
     let limits = ActorLimits {
         product_mailbox: 1_000,
         partition_mailbox: 1_000,

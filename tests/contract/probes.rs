@@ -1,11 +1,12 @@
 //! Probes, metrics, and the life of a server around recovery.
 
+use doorbuster::engine::ports::{ProjectionProblem, ProjectionReport};
 use doorbuster::http::HttpOptions;
 use doorbuster::http::ProblemType as P;
 use serde_json::json;
 
-use crate::house::{House, Plan};
-use crate::wire::Ask;
+use crate::house::{House, Plan, wait_until};
+use crate::wire::{Ask, Wire};
 
 #[test]
 fn server_is_alive_and_says_how_far_it_is_before_it_has_recovered() {
@@ -32,6 +33,45 @@ fn server_is_alive_and_says_how_far_it_is_before_it_has_recovered() {
     house.engine.health().set_draining();
     assert_eq!(Ask::get("/readyz").to(house.address).ok(503), json!({"status": "draining"}));
     assert_eq!(house.get("/livez"), json!({"status": "alive"}));
+}
+
+#[test]
+fn what_does_not_stop_a_sale_is_told_and_leaves_the_server_ready() {
+    let report = ProjectionReport {
+        lag_records: 7,
+        quarantined: 2,
+        problem: Some(ProjectionProblem::Retrying("nobody listens".to_owned())),
+        ..ProjectionReport::default()
+    };
+    let house = House::open(Plan { report, free_bytes: 1_000, ..Plan::default() });
+    let told = house.get("/readyz");
+    assert_eq!(told["status"], "ready");
+    let degraded = told["degraded"].as_array().expect("a list");
+    let names: Vec<_> = degraded.iter().map(|what| what["name"].as_str()).collect();
+    assert_eq!(names, [Some("database"), Some("quarantine"), Some("disk-low")]);
+    assert_eq!(degraded[0]["detail"], "trying again: nobody listens");
+    house.product("p", 1, json!({}));
+}
+
+#[test]
+fn full_disk_is_told_before_deciding_and_heals() {
+    let house = House::open(Plan::default());
+    let mut wire = Wire::open(house.address);
+    let mut create = |number: u32| {
+        let name = "ä".repeat(200);
+        let body = json!({"product_id": format!("p{number}"), "name": name, "stock": 1});
+        Ask::post("/v1/products", &format!("c{number}"), body.to_string()).over(&mut wire)
+    };
+    create(0).ok(201);
+    house.storage.set_capacity(Some(0));
+    let refused = (1..20_000).map(|number| (number, create(number)));
+    let (last, refused) =
+        refused.into_iter().find(|(_, answer)| answer.status != 201).expect("a full disk");
+    assert_eq!(refused.problem(), P::DiskLow);
+    assert_eq!(Ask::get(&format!("/v1/products/p{last}")).to(house.address).status, 404);
+    house.get(&format!("/v1/products/p{}/stock", last - 1));
+    house.storage.set_capacity(None);
+    wait_until(|| create(last).status == 201);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Two logs of one number are copies that went different ways, as after a restore.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

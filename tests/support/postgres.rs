@@ -147,6 +147,11 @@ impl Server {
         self.try_rows("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
+    /// Runs statements that may fail.
+    pub(crate) fn try_sql(&self, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+        self.try_rows("postgres", sql)
+    }
+
     fn try_rows(&self, database: &str, sql: &str) -> Result<Vec<String>, tokio_postgres::Error> {
         let host = self.dir.display();
         let config = format!("host={host} user=postgres dbname={database} connect_timeout=5");
@@ -169,9 +174,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.janitor.stdin.take());
-        let _ = self.janitor.wait();
+        // Reaped first: the helper waits until the server's process is gone.
         if let Some(mut postmaster) = self.postmaster.take() {
             let _ = postmaster.wait();
         }
+        let _ = self.janitor.wait();
     }
 }

@@ -166,8 +166,8 @@ impl World {
             product.available(),
             product.figures.unsold(),
             product.version,
-            product.terms_version,
-            product.counts.as_ref().map(|counts| counts.since_ms),
+            product.terms.version(),
+            product.terms.counted_since_ms(),
         )
     }
 
@@ -235,15 +235,14 @@ pub(super) fn dump(inventory: &Inventory) -> String {
             let mut units: Vec<_> = inventory.buyers().list(counts).collect();
             units.sort();
             buyers.extend(units.iter().map(|(buyer, _)| buyer.as_str().to_owned()));
-            (counts.since_ms, units)
+            units
         });
         if let Some(sale_id) = &product.terms.sale_id {
             assert!(inventory.sale(sale_id).any(|member| member == handle), "a member is missing");
             in_sales += 1;
         }
-        let Product { terms, figures, version, terms_version, .. } = product;
-        writeln!(text, "{handle} {terms:?} {figures:?} {version} {terms_version} {counts:?}")
-            .unwrap();
+        let Product { terms, figures, version, .. } = product;
+        writeln!(text, "{handle} {terms:?} {figures:?} {version} {counts:?}").unwrap();
     }
     assert_eq!(inventory.sales.values().map(|sale| sale.len()).sum::<usize>(), in_sales);
     assert!(inventory.sales.values().all(|sale| !sale.is_empty()), "an empty sale is kept");
