@@ -204,7 +204,7 @@ mod tests {
         assert!(
             matches!(resolved.get("backlog"), Some((_, Origin::File(path))) if path.as_os_str() == "f.toml")
         );
-        assert!(matches!(resolved.get("workers"), None));
+        assert!(resolved.get("workers").is_none());
         assert!(matches!(resolved.get("log"), Some((_, Origin::Default))));
     }
 
