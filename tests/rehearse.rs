@@ -1,6 +1,7 @@
 //! `rehearse` and `demo` as a person runs them: totals against a plain count made here, what a
 //! file may hold, every kind of server, and the exit codes.
 #![expect(clippy::disallowed_methods, reason = "writes the files that are played")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "support/postgres.rs"]
 mod postgres_server;
