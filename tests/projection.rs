@@ -50,6 +50,7 @@ on_both_databases!(
     a_record_the_database_refuses_goes_to_quarantine_alone,
     a_change_whose_row_is_missing_goes_to_quarantine,
     a_row_that_someone_else_wrote_stops_it,
+    progress_that_cannot_be_updated_is_reported,
     lag_is_counted_and_ends,
     a_drain_that_cannot_end_says_what_is_left,
     an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit,

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn url_shows_everything_but_its_password() {
         check("postgres://ann:s3cret@db:5433/shop", Ok("postgresql://ann@db:5433/shop"));
-        check("postgresql://db/shop?sslmode=prefer", Ok("postgresql://db/shop"));
+        check("postgresql://db/shop?sslmode=prefer", Ok("postgresql://db:5432/shop"));
         check("host=/run/pg user=ann password=s3cret", Ok("postgresql://ann@/run/pg"));
         check("postgres://ann:s3@cret@db:x/shop", Err(TargetError::Url));
         check("postgres:///shop", Err(TargetError::NoHost));
@@ -229,7 +229,7 @@ mod tests {
             check(&format!("postgres://a:b@db/shop?sslmode={mode}"), Err(TargetError::Tls));
         }
         check("postgres://a:b@db/shop?channel_binding=require", Err(TargetError::Tls));
-        check("postgres://a:b@db/shop?sslmode=disable", Ok("postgresql://a@db/shop"));
+        check("postgres://a:b@db/shop?sslmode=disable", Ok("postgresql://a@db:5432/shop"));
     }
 
     #[test]

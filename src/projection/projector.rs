@@ -29,6 +29,9 @@ const BATCH_RECORDS_START: usize = 64;
 /// Longest pause after another projector was faster.
 const RACED_PAUSE: Duration = Duration::from_millis(50);
 
+/// After so many lost races without a record written by anyone, something else is wrong.
+const RACED_MAX: u32 = 100;
+
 /// Why following ends.
 #[derive(Debug)]
 enum Halt {
@@ -50,6 +53,8 @@ pub(super) struct Projector {
     status: Arc<Status>,
     control: Arc<Control>,
     backoff: Backoff,
+    /// Races lost since `progress` last moved.
+    raced: u32,
     /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
     batch_records: usize,
 }
@@ -64,7 +69,7 @@ impl Projector {
     ) -> Self {
         let backoff = Backoff::new(options.backoff_min, options.backoff_max);
         let batch_records = BATCH_RECORDS_START.min(options.batch_records_max);
-        Self { store, reader, options, status, control, backoff, batch_records }
+        Self { store, reader, options, status, control, backoff, raced: 0, batch_records }
     }
 
     /// Copies until told to end, or until a person has to act.
@@ -72,7 +77,15 @@ impl Projector {
         loop {
             let pause = match self.follow() {
                 Ok(()) => return,
-                Err(Halt::Raced) => self.backoff.part(RACED_PAUSE),
+                Err(Halt::Raced) if self.raced < RACED_MAX => {
+                    self.raced += 1;
+                    self.backoff.part(RACED_PAUSE)
+                }
+                Err(Halt::Raced) => {
+                    let place = self.store.place();
+                    self.status.retrying(&format!("{place}: progress cannot be updated"));
+                    self.backoff.wait()
+                }
                 Err(Halt::Retry(problem)) => {
                     self.status.retrying(&problem);
                     self.backoff.wait()
@@ -98,6 +111,7 @@ impl Projector {
         if self.status.applied() < Some(progress.sequence) {
             // What failed had been written, only its answer was lost.
             self.backoff.reset();
+            self.raced = 0;
         }
         self.status.opened(progress.sequence, opened.quarantined);
         let mut tail = self.reader.tail(Sequence::new(progress.sequence.get() + 1));
@@ -116,6 +130,7 @@ impl Projector {
             assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
             self.check_room()?;
             progress = self.apply(&progress, &records)?;
+            self.raced = 0;
             self.status.is_well();
             self.backoff.reset();
             if records.len() >= self.batch_records {

@@ -109,7 +109,12 @@ impl Store for SqliteStore {
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
         let not_open = || StoreError::Unavailable("the file is not open".to_owned());
         let connection = self.connection.as_mut().ok_or_else(not_open)?;
-        write(connection, batch)
+        let result = write(connection, batch);
+        if matches!(result, Err(StoreError::Unavailable(_))) {
+            // The file may have been moved or replaced: open what is there now.
+            self.connection = None;
+        }
+        result
     }
 }
 

@@ -437,6 +437,23 @@ pub(crate) fn a_row_that_someone_else_wrote_stops_it(database: &Database) {
     assert_equal(database, &log);
 }
 
+pub(crate) fn progress_that_cannot_be_updated_is_reported(database: &Database) {
+    let mut log = small_log(3);
+    project(&database.config(), &log.reader());
+    database.execute(
+        "CREATE TRIGGER swallow BEFORE UPDATE ON progress BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER swallow BEFORE UPDATE ON progress FOR EACH ROW EXECUTE FUNCTION swallow()",
+    );
+    more_orders(&mut log, 3);
+    let projection = begin(&database.config(), log.reader());
+    let reason = until_retrying(&projection);
+    assert!(reason.contains("progress cannot be updated"), "{reason}");
+    database.execute("DROP TRIGGER swallow", "DROP TRIGGER swallow ON progress");
+    finish(projection, log.reader().durable());
+    assert_equal(database, &log);
+}
+
 pub(crate) fn lag_is_counted_and_ends(database: &Database) {
     let mut log = small_log(10);
     let calls = Arc::new(AtomicU64::new(0));
