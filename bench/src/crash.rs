@@ -7,7 +7,8 @@
 //! at some rounds, and at the end: every unknown outcome resolved, the database against the log
 //! ```
 //!
-//! Requests are real, over real connections, each with one in flight. Everything random comes from
+//! A round is a life that ends with at least 32 requests in flight; lives that end while starting or
+//! draining come on top. Requests are real, over real connections, each with one in flight. Everything random comes from
 //! the seed but the machine's own timing. The first fault ends the campaign, and its data stays.
 
 use std::cell::RefCell;
@@ -40,6 +41,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
 const PROJECTION_LIMIT: Duration = Duration::from_secs(300);
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// Lives for a round, at most on average.
+const LIVES_MAX: u64 = 20;
 /// Wares there are before the first load, and at most.
 const WARES_FIRST: usize = 4;
 const WARES_MAX: u16 = 300;
@@ -53,8 +56,9 @@ pub struct CrashPlan {
     pub engine: PathBuf,
     /// Where the data directory is made.
     pub data_root: PathBuf,
-    /// How many processes are killed.
-    pub rounds: usize,
+    /// How many processes are killed under load, with [`IN_FLIGHT_MIN`] requests in flight; those
+    /// killed at other moments come on top.
+    pub rounds: u64,
     /// What everything random comes from.
     pub seed: u64,
     /// Connections, each with one request in flight.
@@ -64,7 +68,7 @@ pub struct CrashPlan {
     /// Size of a segment: small ones change often.
     pub segment_bytes: u64,
     /// How often the database is compared before the end.
-    pub database_checks: usize,
+    pub database_checks: u64,
 }
 
 /// What a campaign found.
@@ -73,11 +77,11 @@ pub struct CrashReport {
     /// Its seed.
     pub seed: u64,
     /// Processes killed.
-    pub rounds: usize,
+    pub killed: u64,
     /// The same, by moment.
     pub moments: [u64; KINDS.len()],
-    /// Rounds killed with at least [`IN_FLIGHT_MIN`] requests in flight.
-    pub loaded_rounds: u64,
+    /// Processes killed with at least [`IN_FLIGHT_MIN`] requests in flight: the rounds.
+    pub rounds: u64,
     /// Requests in flight at all kills.
     pub in_flight: u64,
     /// Fewest in flight at a kill of a process that was ready.
@@ -166,13 +170,16 @@ impl<'a> Campaign<'a> {
 
     async fn run(&mut self, mut watch: impl FnMut(&CrashReport)) -> anyhow::Result<()> {
         let every = self.plan.rounds / (self.plan.database_checks + 1) + 1;
-        for round in 1..=self.plan.rounds {
+        let mut next_look = every;
+        while self.report.rounds < self.plan.rounds {
             let moment = Moment::draw(&mut self.draws, self.start);
-            let look = round % every == 0;
-            self.round(moment, look)
+            let look = self.report.rounds >= next_look;
+            next_look += if look { every } else { 0 };
+            let life = self.report.killed + 1;
+            ensure!(life <= LIVES_MAX * self.plan.rounds, "few lives got under load");
+            self.life(moment, look)
                 .await
-                .with_context(|| format!("round {round}, to be killed {moment:?}"))?;
-            self.report.rounds = round;
+                .with_context(|| format!("life {life}, to be killed {moment:?}"))?;
             watch(&self.report);
             if !self.report.faults.is_empty() {
                 return Ok(());
@@ -182,7 +189,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// One life.
-    async fn round(&mut self, moment: Moment, look: bool) -> anyhow::Result<()> {
+    async fn life(&mut self, moment: Moment, look: bool) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut process = self.launch.spawn()?;
         if let (Moment::DuringStart(after), false) = (moment, look) {
@@ -198,6 +205,9 @@ impl<'a> Campaign<'a> {
         }
         let crowd =
             Crowd::open(client.address, self.plan.in_flight, &self.shop, &Manners::default());
+        if !matches!(moment, Moment::JustStarted(_) | Moment::DuringStart(_)) {
+            self.loaded(&crowd).await?;
+        }
         sleep(moment.load()).await;
         let in_flight = crowd.in_flight();
         match moment {
@@ -222,13 +232,27 @@ impl<'a> Campaign<'a> {
         self.check_log()
     }
 
+    /// Waits until enough requests are in flight.
+    async fn loaded(&self, crowd: &Crowd) -> anyhow::Result<()> {
+        let until = Instant::now() + RESOLVE_LIMIT;
+        while crowd.in_flight() < IN_FLIGHT_MIN.min(self.plan.in_flight) {
+            ensure!(Instant::now() < until, "{} requests in flight", crowd.in_flight());
+            sleep(Duration::from_micros(200)).await;
+        }
+        Ok(())
+    }
+
     fn killed(&mut self, moment: Moment, in_flight: Option<usize>) {
+        self.report.killed += 1;
         if let Some(count) = self.report.moments.get_mut(moment.kind()) {
             *count += 1;
         }
         let Some(in_flight) = in_flight else { return };
         self.report.in_flight += in_flight as u64;
-        self.report.loaded_rounds += u64::from(in_flight >= IN_FLIGHT_MIN);
+        // What drained before it was killed had nothing in flight any more.
+        let under_load = !matches!(moment, Moment::Draining { .. });
+        let enough = in_flight >= IN_FLIGHT_MIN.min(self.plan.in_flight);
+        self.report.rounds += u64::from(under_load && enough);
         let least = self.report.in_flight_least.map_or(in_flight, |least| least.min(in_flight));
         self.report.in_flight_least = Some(least);
     }

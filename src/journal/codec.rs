@@ -242,7 +242,8 @@ mod tests {
             paused: Patch::Set(true),
             returns_free_limit: Patch::Set(true),
         };
-        let changed = Box::new(TermsChanged { sale_id: Some(sale_id), patch });
+        let changed =
+            Box::new(TermsChanged { sale_id: Some(sale_id), patch, counting_starts: true });
         let changes = crate::domain::SALE_PRODUCTS_MAX;
         let bytes = largest(Decision::TermsChanged(changed), changes);
         assert!(bytes <= payload_bytes_bound(0, changes, 1024), "{bytes}");

@@ -28,9 +28,9 @@ struct Common {
 /// `crash`
 #[derive(Debug, clap::Args)]
 pub(super) struct CrashArgs {
-    /// How many processes are killed.
-    #[arg(long, default_value_t = 20)]
-    rounds: usize,
+    /// How many processes are killed with 32 or more requests in flight; others come on top.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rounds: u64,
     /// What everything random comes from [default: drawn, and printed].
     #[arg(long)]
     seed: Option<u64>,
@@ -48,7 +48,7 @@ pub(super) struct CrashArgs {
     segment_bytes: u64,
     /// How often the database is compared, beside the end.
     #[arg(long, default_value_t = 4)]
-    database_checks: usize,
+    database_checks: u64,
     #[command(flatten)]
     common: Common,
 }
@@ -128,9 +128,9 @@ impl CrashArgs {
             segment_bytes: self.segment_bytes,
             database_checks: self.database_checks,
         };
-        let bar = progress(self.rounds as u64);
+        let bar = progress(self.rounds);
         let report = crash::run(&plan, |report| {
-            bar.set_position(report.rounds as u64);
+            bar.set_position(report.rounds);
             bar.set_message(format!(
                 "{} acknowledged, {} unknown resolved",
                 report.counts.done,
@@ -161,9 +161,9 @@ fn show_crash(report: &CrashReport) {
         moments.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     println!(
         "{} killed: {}; {} of them with {IN_FLIGHT_MIN} or more requests in flight, {} in all",
-        report.rounds,
+        report.killed,
         moments.join(", "),
-        report.loaded_rounds,
+        report.rounds,
         report.in_flight,
     );
     println!(
