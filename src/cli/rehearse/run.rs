@@ -56,14 +56,6 @@ impl RehearseArgs {
 
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
         let mut place = self.place(prepared).await?;
-        let (data_dir, database) = match &place.own {
-            Some((stage, _)) => (stage.kept_data_dir(), Some(stage.database_words())),
-            None => {
-                let sources = &place.sources;
-                (sources.data_dir.as_deref(), sources.database.as_ref().map(ToString::to_string))
-            }
-        };
-        let data_dir = data_dir.map(|path| path.display().to_string());
         let played = {
             let play = play(&place.target, prepared, self.restock, place.own.is_some());
             match place.own.as_mut() {
@@ -74,18 +66,21 @@ impl RehearseArgs {
                 None => play.await?,
             }
         };
-        let own_url = place.own.as_ref().map(|_| "its own, ended since".to_owned());
-        let url = own_url.unwrap_or_else(|| place.target.base_url());
+        let facts = Facts::of(&place);
         let (stage, server) =
             place.own.map_or((None, None), |(stage, server)| (Some(stage), Some(server)));
-        let alone = server.is_some();
         let bar = bar("{msg} {bar:30} record {human_pos} of {human_len}", 0);
         let testimony = hear(place.sources, &played.tally.answers, server, &bar).await?;
-        if let Some(stage) = stage {
+        let mut report = self.report(prepared, facts, played, testimony);
+        if let Some(mut stage) = stage {
+            if !report.passed {
+                stage.keep();
+            }
+            report.data_dir = stage.kept_data_dir().map(|path| path.display().to_string());
+            report.database = Some(stage.database_words());
             stage.clear().await?;
         }
-        let facts = Facts { url, data_dir, database, alone };
-        Ok(self.report(prepared, facts, played, testimony))
+        Ok(report)
     }
 
     /// Starts a server, or finds the one that runs.
@@ -214,6 +209,17 @@ struct Facts {
     data_dir: Option<String>,
     database: Option<String>,
     alone: bool,
+}
+
+impl Facts {
+    fn of(place: &Place) -> Self {
+        let own = place.own.is_some();
+        let url = if own { "its own, ended since".to_owned() } else { place.target.base_url() };
+        let sources = &place.sources;
+        let data_dir = sources.data_dir.as_ref().map(|path| path.display().to_string());
+        let database = sources.database.as_ref().map(ToString::to_string);
+        Self { url, data_dir, database, alone: own }
+    }
 }
 
 fn bar(template: &str, length: u64) -> ProgressBar {
