@@ -36,7 +36,7 @@ fn sell_three_and_kill(data_dir: &Path) -> Vec<String> {
     let orders = (0..3).map(|n| {
         let answer = server.buy("hat", &format!("buy-{n}"));
         assert_eq!(answer.status, 201, "{answer:?}");
-        answer.body["order_id"].as_str().expect("an id").to_owned()
+        answer.order_id()
     });
     let orders = orders.collect();
     server.kill();
@@ -58,9 +58,9 @@ fn every_answered_sale_is_there_after_a_kill_and_a_retry_finds_it() {
     let server = Server::start(&data_dir, &[]);
     for (n, order_id) in orders.iter().enumerate() {
         let read = server.get(&format!("/v1/orders/{order_id}")).expect("an answer");
-        assert_eq!((read.status, read.body["order_id"].as_str()), (200, Some(order_id.as_str())));
+        assert_eq!((read.status, read.order_id()), (200, order_id.clone()));
         let again = server.buy("hat", &format!("buy-{n}"));
-        assert_eq!((again.status, again.body["order_id"].as_str()), (201, Some(order_id.as_str())));
+        assert_eq!((again.status, again.order_id()), (201, order_id.clone()));
         assert!(again.head.to_lowercase().contains("idempotent-replayed: true"), "{}", again.head);
     }
     assert_eq!(server.buy("hat", "last").status, 201);

@@ -361,7 +361,7 @@ mod tests {
         });
         check(FaultKind::Invented, "terms", |story| {
             let change = Bytes::decision(4, about(6, "c5", &[(0, 5)])).u8(0);
-            story.records.push((6, (0..11).fold(change, |bytes, _| bytes.u32(0)).0));
+            story.records.push((6, (0..11).fold(change, |bytes, _| bytes.u32(0)).u8(0).0));
         });
         check(FaultKind::Invented, "ware-0 was created as", |story| {
             let other = About { reference: None, ..about(2, "", &[(0, 1)]) };

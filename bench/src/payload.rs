@@ -284,6 +284,7 @@ fn terms_changed<'a>(cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorErro
     patch(cursor, "low_stock_threshold", low)?;
     patch(cursor, "paused", |c| c.flag("paused"))?;
     patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
+    cursor.flag("counting_starts")?;
     Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit })
 }
 
@@ -343,7 +344,7 @@ mod tests {
             oversell_limit: Some(12),
             per_buyer_limit: Some(None),
         };
-        check(&patch.u8(1).u32(0).0, &changed);
+        check(&patch.u8(1).u32(0).u8(0).0, &changed);
     }
 
     #[test]

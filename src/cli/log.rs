@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use doorbuster_wal::{DirStorage, Entry, Identity, Replayed, Scan};
+use doorbuster_wal::{DirStorage, Entry, Replayed};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::journal::{JournalError, Payload, decode};
+use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, decode};
 
 /// A log whose headers are read and checked.
 pub(super) struct Log {
-    scan: Scan,
+    scan: JournalScan,
 }
 
 /// Where the journal lies in a data directory.
@@ -31,12 +31,12 @@ pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let storage = DirStorage::open_existing(&directory).with_context(|| {
         format!("no journal in {}: name the data directory with --data-dir", directory.display())
     })?;
-    Ok(Log { scan: Scan::open(Arc::new(storage))? })
+    Ok(Log { scan: JournalScan::open(Arc::new(storage))? })
 }
 
 impl Log {
     /// Whose log it is; `None`: there is nothing in it.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(super) fn identity(&self) -> Option<JournalIdentity> {
         self.scan.identity()
     }
 

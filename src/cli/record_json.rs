@@ -52,13 +52,34 @@ struct ChangeJson {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum BodyJson<'a> {
-    Started { binary: &'a str },
+    Started {
+        binary: &'a str,
+    },
     Watermark {},
-    ProductCreated { product_id: &'a str, stock: u64, terms: TermsJson<'a> },
-    TermsChanged { sale_id: Option<&'a str>, patch: serde_json::Map<String, serde_json::Value> },
-    StockAdjusted { delta: i64, reason: String, stock: u64, unsold: i64 },
-    OrderPlaced { buyer_id: &'a str, lines: Vec<LineJson> },
-    RefusalsCounted { minute: String, rows: Vec<RowJson> },
+    ProductCreated {
+        product_id: &'a str,
+        stock: u64,
+        terms: TermsJson<'a>,
+    },
+    TermsChanged {
+        sale_id: Option<&'a str>,
+        patch: serde_json::Map<String, serde_json::Value>,
+        counting_starts: bool,
+    },
+    StockAdjusted {
+        delta: i64,
+        reason: String,
+        stock: u64,
+        unsold: i64,
+    },
+    OrderPlaced {
+        buyer_id: &'a str,
+        lines: Vec<LineJson>,
+    },
+    RefusalsCounted {
+        minute: String,
+        rows: Vec<RowJson>,
+    },
 }
 
 #[derive(Serialize)]
@@ -143,6 +164,7 @@ fn body<'a>(decision: &'a Decision, names: &Names) -> BodyJson<'a> {
         Decision::TermsChanged(changed) => BodyJson::TermsChanged {
             sale_id: changed.sale_id.as_ref().map(|sale| sale.as_str()),
             patch: patch(&changed.patch),
+            counting_starts: changed.counting_starts,
         },
         Decision::StockAdjusted(adjusted) => BodyJson::StockAdjusted {
             delta: adjusted.delta,

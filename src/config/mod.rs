@@ -204,7 +204,7 @@ mod tests {
         assert!(
             matches!(resolved.get("backlog"), Some((_, Origin::File(path))) if path.as_os_str() == "f.toml")
         );
-        assert!(matches!(resolved.get("workers"), None));
+        assert!(resolved.get("workers").is_none());
         assert!(matches!(resolved.get("log"), Some((_, Origin::Default))));
     }
 
@@ -245,8 +245,5 @@ mod tests {
         assert!(!format!("{config:?}").contains("hunter2"));
         assert_eq!(config.database_url.unwrap().reveal(), url);
         assert!(!resolved.shown("database_url").contains("hunter2"));
-        let errors =
-            super::tests::config(layers(&[("database_url", "mysql://a:hunter2@b/c")], &[], ""));
-        assert!(!errors.unwrap_err()[0].contains("hunter2"));
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
+use super::decide::starts_counting;
 use super::decision::{Decision, OrderPlaced, ProductCreated, StockAdjusted, TermsChanged};
 use super::ids::SaleId;
 use super::inventory::Inventory;
@@ -281,6 +282,10 @@ fn check_changed(
             return Err(NotApplicable::Promise("held and sold over stock and oversell_limit"));
         }
         joining += usize::from(product.terms.sale_id != terms.sale_id);
+    }
+    let starts = changed.sale_id.is_none() && starts_counting(inventory, changes, &changed.patch);
+    if changed.counting_starts != starts {
+        return Err(NotApplicable::Changes("not when counting starts"));
     }
     match &changed.patch.sale_id {
         Patch::Set(sale_id) => check_sale(inventory, sale_id.as_ref(), joining),

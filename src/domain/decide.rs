@@ -116,8 +116,20 @@ pub fn decide_terms(inventory: &Inventory, change: ChangeTerms) -> Result<Decide
     if let Patch::Set(Some(sale_id)) = &patch.sale_id {
         check_sale_room(inventory, sale_id, joining)?;
     }
-    let changed = TermsChanged { sale_id, patch };
+    let counting_starts = sale_id.is_none() && starts_counting(inventory, &changes, &patch);
+    let changed = TermsChanged { sale_id, patch, counting_starts };
     Ok(Decided { decision: Decision::TermsChanged(Box::new(changed)), changes })
+}
+
+/// Whether `patch` sets a limit of a product that had none.
+pub(super) fn starts_counting(
+    inventory: &Inventory,
+    changes: &[Change],
+    patch: &TermsPatch,
+) -> bool {
+    let limit = matches!(patch.per_buyer_limit, Patch::Set(Some(1..)));
+    let mut products = changes.iter().filter_map(|change| inventory.product(change.handle));
+    limit && products.any(|product| product.counts.is_none())
 }
 
 fn check_patch(product: &Product, patch: &TermsPatch) -> Result<(), Refusal> {

@@ -47,6 +47,9 @@ pub struct TermsChanged {
     pub sale_id: Option<SaleId>,
     /// What was set.
     pub patch: TermsPatch,
+    /// Whether it first sets a limit of the one product it changes: its buyers' units are counted
+    /// from this record on. Never for a sale.
+    pub counting_starts: bool,
 }
 
 /// Why stock was adjusted.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::admission::AdmissionError;
 use super::answer::{Action, Answer, Request};
 use super::command::{Command, Undecided};
-use super::decision_counters::DecisionCounters;
 use super::directory::ProductEntry;
 use super::idempotency::{Lookup, Slot};
 use super::partition_actor::single_product;
@@ -24,7 +23,6 @@ pub struct Client {
     engine: Engine,
     replies: Replies,
     refused: Arc<RefusalShard>,
-    decisions: DecisionCounters,
 }
 
 /// A command that may be decided, and who waits for it.
@@ -39,8 +37,7 @@ impl Client {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let refused = engine.refusals().shard();
-        let decisions = DecisionCounters::new();
-        Self { engine, replies: Replies::default(), refused, decisions }
+        Self { engine, replies: Replies::default(), refused }
     }
 
     /// The engine.
@@ -143,7 +140,6 @@ impl Client {
             Lookup::Free => match (refusal, entry) {
                 (Some(refusal), Some(entry)) => {
                     self.refused.count(entry.handle(), &refusal);
-                    self.decisions.refused(request.action.kind(), &refusal);
                     Err(Box::new(Answer::Refused(refusal)))
                 }
                 _ => Ok(None),

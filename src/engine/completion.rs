@@ -10,13 +10,12 @@ use smallvec::SmallVec;
 
 use super::admission::Permit;
 use super::answer::Answer;
-use super::decision_counters::DecisionCounters;
 use super::directory::{ProductEntry, Published};
 use super::health::Health;
 use super::idempotency::Slot;
 use super::reply::{ReplyHandle, ReplyQueue};
 use crate::domain::{Refusal, Sequence};
-use crate::journal::{Completion, JournalError, Kind, Queued, Record};
+use crate::journal::{Completion, JournalError, Queued, Record};
 
 /// What is left to do once a record, or what a refusal rests on, is durable.
 pub enum Effect {
@@ -53,22 +52,11 @@ pub struct AfterSync {
     health: Arc<Health>,
     /// Workers to wake when the batch is done.
     touched: Vec<Arc<ReplyQueue>>,
-    decisions: DecisionCounters,
-    /// Kinds of the batch's records, counted when it is told.
-    counts: SmallVec<[(Kind, u64); 4]>,
 }
 
 impl AfterSync {
     pub(super) fn new(health: Arc<Health>) -> Self {
-        let decisions = DecisionCounters::new();
-        Self { health, touched: Vec::new(), decisions, counts: SmallVec::new() }
-    }
-
-    fn count(&mut self, kind: Kind) {
-        match self.counts.iter_mut().find(|(counted, _)| *counted == kind) {
-            Some((_, count)) => *count += 1,
-            None => self.counts.push((kind, 1)),
-        }
+        Self { health, touched: Vec::new() }
     }
 
     fn touch(&mut self, queue: Arc<ReplyQueue>) {
@@ -82,7 +70,6 @@ impl AfterSync {
             Queued::Record(sequence, Effect::Decided(mut effect)) => {
                 let (record, reply) = (effect.record.take(), effect.reply.take());
                 let (Some(record), Some(reply)) = (record, reply) else { return };
-                self.count(record.kind());
                 let answer = Answer::Decided { sequence, record, replayed: false };
                 self.touch(reply.put(answer));
             }
@@ -129,9 +116,6 @@ impl Completion<Effect> for AfterSync {
             self.reply(item);
         }
         self.touched.drain(..).for_each(|queue| queue.wake());
-        for (kind, count) in self.counts.drain(..) {
-            self.decisions.decided(kind, count);
-        }
     }
 
     fn fail(&mut self, error: &JournalError, items: Vec<Queued<Effect>>) {

@@ -18,7 +18,6 @@ mod client;
 mod clock;
 mod command;
 mod completion;
-mod decision_counters;
 mod directory;
 mod fatal;
 mod fifo;

@@ -14,7 +14,6 @@ use super::answer::{Action, Answer};
 use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
-use super::decision_counters::DecisionCounters;
 use super::directory::{Directory, ProductEntry, Published};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
@@ -36,7 +35,6 @@ pub struct Partition<J> {
     room: Room,
     refusals: Arc<RefusalCounts>,
     refused: Arc<RefusalShard>,
-    decisions: DecisionCounters,
     /// Name under which the engine itself writes records.
     itself: Principal,
     /// Time of the last record.
@@ -64,7 +62,6 @@ impl<J: Journal<Effect>> Partition<J> {
         let refused = refusals.shard();
         let itself = Principal::new("doorbuster").expect("a constant that is a name");
         let payload = Vec::new();
-        let decisions = DecisionCounters::new();
         Self {
             inventory,
             directory,
@@ -73,7 +70,6 @@ impl<J: Journal<Effect>> Partition<J> {
             room,
             refusals,
             refused,
-            decisions,
             itself,
             last_ms,
             payload,
@@ -94,7 +90,7 @@ impl<J: Journal<Effect>> Partition<J> {
         let now_ms = now_ms.max(self.last_ms);
         let Undecided { principal, reference, key, action, slot, permit, reply, .. } =
             *command.take();
-        let (about, kind) = (products_of(&action), action.kind());
+        let about = products_of(&action);
         match self.decide(action, now_ms) {
             Ok(Decided { decision, changes }) => {
                 let envelope =
@@ -106,7 +102,6 @@ impl<J: Journal<Effect>> Partition<J> {
             }
             Err(refusal) => {
                 self.count(&about, &refusal);
-                self.decisions.refused(kind, &refusal);
                 let effect = RefusedEffect { refusal, slot, reply, permit };
                 let unpending = self.journal.barrier(Effect::Refused(Box::new(effect)));
                 if let Some(Effect::Refused(effect)) = unpending {

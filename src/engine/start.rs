@@ -84,7 +84,7 @@ pub struct StartSummary {
     pub records: u64,
     /// Products there are.
     pub products: usize,
-    /// What was cut from the end of the log, in words.
+    /// What was cut from the end of the log and where it is kept, in words.
     pub torn: Option<String>,
 }
 
@@ -133,7 +133,7 @@ pub fn start(
     let summary = StartSummary {
         records: recovered.records,
         products: recovered.inventory.len(),
-        torn: replayed.torn.map(|torn| torn.to_string()),
+        torn: replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name())),
     };
     let parts = PartitionParts {
         inventory: recovered.inventory,

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::worker::Call;
 use super::{json, query, terms};
 use crate::domain::{
-    ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, Patch, ProductId, Targets, TermsPatch,
+    ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, ProductId, Targets, TermsPatch,
 };
 use crate::engine::{Action, ProductEntry, Request, View};
 
@@ -164,7 +164,6 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let entry = engine.product(id).ok_or_else(|| Problem::unknown_product(id))?;
     let terms_version = expected_version(&if_match, entry.view().terms_version);
     let targets = Targets::Product { handle: entry.handle(), terms_version };
-    let sets_limit = matches!(patch.per_buyer_limit, Patch::Set(Some(_)));
     let action = Action::ChangeTerms(ChangeTerms { targets, patch });
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await?;
@@ -172,13 +171,10 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
         unreachable!("a change of terms makes a change of terms")
     };
     let envelope = &decided.record.envelope;
-    // A limit that was there before goes on counting from when it was first set.
-    let counts_from_here = sets_limit
-        && entry.view().counted_since_ms.is_some_and(|since| since == envelope.decided_at_ms);
     let body = Json::whole(384, |fields| {
         fields.plain("product_id", entry.id().as_str());
         fields.object("changed", |fields| terms::write_patch(&changed.patch, fields));
-        if counts_from_here {
+        if changed.counting_starts {
             fields.time("counted_since", envelope.decided_at_ms);
         }
         if let [change] = envelope.changes.as_slice() {

@@ -161,3 +161,92 @@ pub fn payload_bytes_bound(lines: usize, changes: usize, text_bytes: usize) -> u
     const LINE: usize = 20;
     FIXED + changes * CHANGE + lines * LINE + text_bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use smallvec::SmallVec;
+
+    use super::*;
+    use crate::domain::{
+        AdjustReason, BuyerId, Change, Currency, Handle, Money, Name, OrderLine, OrderPlaced,
+        Patch, Principal, ProductCreated, ProductId, Quantity, Reference, SaleId, StockAdjusted,
+        Terms, TermsChanged, TermsPatch, Text, Version,
+    };
+    use crate::journal::KeyStamp;
+
+    /// Bytes of a decision in an envelope as large as there is.
+    fn largest(decision: Decision, changes: usize) -> usize {
+        let change = Change { handle: Handle::new(u32::MAX), version: Version::new(u64::MAX) };
+        let envelope = Envelope {
+            decided_at_ms: u64::MAX,
+            principal: Principal::new(&"p".repeat(64)).unwrap(),
+            reference: Some(Reference::new(&"r".repeat(64)).unwrap()),
+            key: Some(KeyStamp { hash: [255; 16], fingerprint: [255; 8] }),
+            changes: SmallVec::from_elem(change, changes),
+        };
+        let mut bytes = Vec::new();
+        encode(&Payload::Record(Box::new(Record { envelope, decision })), &mut bytes);
+        bytes.len()
+    }
+
+    fn money() -> Money {
+        Money::new(crate::domain::FIGURE_MAX, Currency::new("USD").unwrap()).unwrap()
+    }
+
+    /// 200 characters of four bytes.
+    fn long() -> String {
+        "\u{1f6d2}".repeat(200)
+    }
+
+    #[test]
+    fn bound_holds_the_largest_record_of_each_kind() {
+        let (id, name) = ("i".repeat(64), long());
+        let mut terms = Terms::open(Name::new(&name).unwrap());
+        (terms.price, terms.low_stock_threshold) = (Some(money()), Some(u32::MAX));
+        terms.sale_id = Some(SaleId::new(&id).unwrap());
+        let product_id = ProductId::new(&id).unwrap();
+        let created = Box::new(ProductCreated { product_id, terms, stock: u64::MAX });
+        let bytes = largest(Decision::ProductCreated(created), 1);
+        assert!(bytes <= payload_bytes_bound(0, 1, 64 + name.len() + 64), "created: {bytes}");
+
+        let reason = AdjustReason::Other(Text::new(&name).unwrap());
+        let (delta, unsold) = (i64::MIN, i64::MIN);
+        let product = Handle::new(u32::MAX);
+        let adjusted = StockAdjusted { product, delta, reason, stock: u64::MAX, unsold };
+        let bytes = largest(Decision::StockAdjusted(Box::new(adjusted)), 1);
+        assert!(bytes <= payload_bytes_bound(0, 1, 800), "adjusted: {bytes}");
+
+        let quantity = Quantity::new(u64::from(Quantity::MAX)).unwrap();
+        let line = OrderLine { product, quantity, unit_price: Some(money()) };
+        for lines in [1, 2, crate::domain::ORDER_LINES_MAX] {
+            let buyer_id = BuyerId::new(&id).unwrap();
+            let placed = OrderPlaced { buyer_id, lines: SmallVec::from_elem(line, lines) };
+            let bytes = largest(Decision::OrderPlaced(placed), lines);
+            assert!(bytes <= payload_bytes_bound(lines, lines, 64), "{lines} lines: {bytes}");
+        }
+    }
+
+    #[test]
+    fn bound_holds_a_whole_sale_with_every_term_set() {
+        let sale_id = SaleId::new(&"s".repeat(64)).unwrap();
+        let patch = TermsPatch {
+            name: Patch::Set(Name::new(&long()).unwrap()),
+            price: Patch::Set(Some(money())),
+            sale_id: Patch::Set(Some(sale_id.clone())),
+            opens_at_ms: Patch::Set(Some(u64::MAX)),
+            closes_at_ms: Patch::Set(Some(u64::MAX)),
+            oversell_limit: Patch::Set(u32::MAX),
+            safety_stock: Patch::Set(u32::MAX),
+            per_buyer_limit: Patch::Set(Some(u32::MAX)),
+            low_stock_threshold: Patch::Set(Some(u32::MAX)),
+            paused: Patch::Set(true),
+            returns_free_limit: Patch::Set(true),
+        };
+        let changed =
+            Box::new(TermsChanged { sale_id: Some(sale_id), patch, counting_starts: true });
+        let changes = crate::domain::SALE_PRODUCTS_MAX;
+        let bytes = largest(Decision::TermsChanged(changed), changes);
+        assert!(bytes <= payload_bytes_bound(0, changes, 1024), "{bytes}");
+        assert!(payload_bytes_bound(0, changes, 1024) <= PAYLOAD_BYTES_MAX);
+    }
+}

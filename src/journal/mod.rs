@@ -17,6 +17,7 @@ mod opening;
 mod position;
 mod reader;
 mod record;
+mod scan;
 
 pub use codec::{DecodeError, PAYLOAD_BYTES_MAX, decode, encode, payload_bytes_bound};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
@@ -24,6 +25,7 @@ pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{OrderId, Position, PositionError};
 pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
 pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
+pub use scan::JournalScan;
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;

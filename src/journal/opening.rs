@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::{Entry, Identity, Log, Recovery, Replayed};
+use doorbuster_wal::{Identity, Log, Recovery, Replayed};
 
-use super::{DecodeError, JournalError, Payload, codec, encode};
+use super::scan::{Visit, telling_future};
+use super::{JournalError, Payload, encode};
 
 pub use doorbuster_wal::Preallocator;
 
@@ -42,25 +43,10 @@ impl Opening {
     /// The log is damaged, or `visit` says that it is; a record is of the future.
     pub fn replay(
         &mut self,
-        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        visit: &mut Visit<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut from_future = false;
-        let mut visit_known = |entry: &Entry<'_>| {
-            if let Err(error @ DecodeError::FromFuture { .. }) = codec::kind(entry.payload) {
-                from_future = true;
-                return Err(error.to_string());
-            }
-            visit(entry)
-        };
-        self.recovery.replay(&mut visit_known, progress).map_err(|error| match error {
-            JournalError::Corrupt { file, offset, sequence: Some(sequence), reason, .. }
-                if from_future =>
-            {
-                JournalError::RecordFromFuture { file, offset, sequence, reason }
-            }
-            error => error,
-        })
+        telling_future(visit, |visit| self.recovery.replay(visit, progress))
     }
 
     /// Begins to write, with `started` as the first record.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use doorbuster::engine::ports::{ProjectionReport, ProjectionStatus};
 use doorbuster::engine::{
-    ActorLimits, AdmissionLimits, Engine, EngineConfig, StartOptions, SystemClock, start,
+    ActorLimits, AdmissionLimits, Clock, Engine, EngineConfig, StartOptions, SystemClock, start,
 };
 use doorbuster::http::{HttpOptions, Server};
 use doorbuster::journal::Opening;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) report: ProjectionReport,
     /// Bytes free where the data lies.
     pub(crate) free_bytes: u64,
+    /// Where the engine's time comes from.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A projection that always reports the same.
@@ -50,6 +52,7 @@ impl Default for Plan {
             waits_for_recovery: false,
             report: ProjectionReport::default(),
             free_bytes: 1 << 40,
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
@@ -186,7 +189,7 @@ async fn serve(
     let admission = AdmissionLimits { commands_max: plan.commands_max, queued_bytes_max: 64 << 20 };
     let options = StartOptions {
         config: EngineConfig { admission, actors: limits, keys_max: 100_000 },
-        clock: Arc::new(SystemClock::new()),
+        clock: plan.clock,
         accept_clock: None,
         binary: "contract".to_owned(),
     };

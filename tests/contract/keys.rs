@@ -4,6 +4,8 @@ use doorbuster::http::ProblemType as P;
 use doorbuster::http::auth::{NewKey, Scopes};
 use doorbuster::http::{HttpOptions, Keys};
 
+use serde_json::json;
+
 use crate::house::{House, Plan};
 use crate::wire::{Answer, Ask};
 
@@ -56,6 +58,11 @@ fn each_scope_opens_its_own_doors_only() {
             }
         }
     }
+    let [(_, reader), ..] = &all;
+    let stock = with(reader, Ask::get("/v1/products/p/stock")).to(house.address).ok(200);
+    // Created, two changes of terms, adjusted, sold: each once, and nothing by those kept out.
+    let figures = (&stock["version"], &stock["stock"], &stock["sold"]);
+    assert_eq!(figures, (&json!(5), &json!(4), &json!(1)));
     for open in ["/livez", "/readyz", "/health", "/ready"] {
         house.get(open);
     }

@@ -1,8 +1,11 @@
 //! Time and size: slow senders, large bodies, requests that wait for a disk.
 #![expect(clippy::disallowed_methods, reason = "measures how long an answer takes")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use doorbuster::engine::{Clock, SystemClock};
 use doorbuster::http::HttpOptions;
 use doorbuster::http::ProblemType as P;
 use serde_json::json;
@@ -125,6 +128,37 @@ fn request_that_outlasts_its_time_has_an_unknown_outcome_which_its_key_tells() {
     });
     assert_eq!(answer.header("idempotent-replayed"), Some("true"));
     assert_eq!(house.sold("p").0, 1);
+}
+
+/// A clock that moves on by itself whenever somebody looks.
+struct Hasty {
+    system: SystemClock,
+    looks: AtomicU64,
+}
+
+impl Clock for Hasty {
+    fn wall_ms(&self) -> u64 {
+        self.system.wall_ms()
+    }
+    fn monotonic_ms(&self) -> u64 {
+        100 * self.looks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn what_is_not_decided_in_time_did_not_happen_and_leaves_its_key_free() {
+    let clock = Arc::new(Hasty { system: SystemClock::new(), looks: AtomicU64::new(0) });
+    let house = House::open(Plan { clock, ..Plan::default() });
+    let patient = |ask: Ask, ms: &str| ask.header("request-timeout-ms", ms).to(house.address);
+    let body = r#"{"product_id":"p","name":"n","stock":10}"#;
+    patient(Ask::post("/v1/products", "c", body), "30000").ok(201);
+    let buy = || Ask::post("/v1/purchases", "k", BUY);
+    assert_eq!(patient(buy(), "1").problem(), P::NotDecided);
+    assert_eq!(house.sold("p"), (0, 1));
+    let answer = patient(buy(), "30000");
+    assert_eq!(answer.header("idempotent-replayed"), None);
+    answer.ok(201);
+    assert_eq!(house.sold("p"), (1, 2));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Actors come and go, queues fill; no command is lost, none is decided twice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorbuster::domain::*;
@@ -144,33 +142,26 @@ fn fresh_actor_has_its_whole_queue_from_the_first_command_on() {
 
 #[test]
 fn busy_product_does_not_starve_another() {
+    const QUEUED: u64 = 2_000;
     run(async {
-        let mut config = roomy();
-        config.actors.product_mailbox = 64;
-        let mut house = House::new(config);
-        let limit = TermsPatch { per_buyer_limit: Patch::Set(Some(1)), ..TermsPatch::default() };
-        let busy = house.create("busy", 1_000, limit).await;
+        let mut house = House::new(roomy());
+        let busy = house.create("busy", 10_000, TermsPatch::default()).await;
         let other = house.create("other", 100, TermsPatch::default()).await;
-        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let flood = {
-            let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
-            worker(&house.engine, move |client| async move {
-                while !stop.load(Ordering::Relaxed) {
-                    // Refused by the actor alone, so its queue is never empty for long.
-                    for _ in 0..100 {
-                        drop(client.submit(buy(busy, "anna", 2)));
-                    }
-                    asked.fetch_add(100, Ordering::Relaxed);
-                    client.replies().drain();
-                }
-            })
-        };
-        until(|| asked.load(Ordering::Relaxed) > 1_000);
-        for _ in 0..100 {
-            decided(house.client.ask(buy(other, "ben", 1)).await);
+        for product in [busy, other] {
+            decided(house.client.ask(buy(product, "anna", 1)).await);
         }
-        stop.store(true, Ordering::Relaxed);
-        flood.await;
+        house.clock.turns.close();
+        let mut queued = vec![house.client.submit(buy(busy, "anna", 1)).unwrap()];
+        house.clock.turns.until_held();
+        queued.extend((1..QUEUED).map(|_| house.client.submit(buy(busy, "anna", 1)).unwrap()));
+        let waits = house.client.submit(buy(other, "ben", 1)).unwrap();
+        house.clock.turns.open();
+        let (first, _) = decided(queued.remove(0).await);
+        let (waited, _) = decided(waits.await);
+        assert!(waited < first + 600, "{} were decided before it", waited - first);
+        for reply in queued {
+            decided(reply.await);
+        }
         house.stop().await;
     });
 }

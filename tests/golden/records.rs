@@ -111,14 +111,19 @@ fn terms_changed() -> Payload {
         paused: Patch::Set(false),
         returns_free_limit: Patch::Set(true),
     };
-    let changed = Decision::TermsChanged(Box::new(TermsChanged { sale_id: None, patch }));
+    let changed = Decision::TermsChanged(Box::new(TermsChanged {
+        sale_id: None,
+        patch,
+        counting_starts: true,
+    }));
     record(None, None, &[change(0, 2)], changed)
 }
 
 fn terms_changed_of_a_sale() -> Payload {
     let patch = TermsPatch { paused: Patch::Set(true), ..TermsPatch::default() };
     let sale_id = Some(SaleId::new("xmas.2026").unwrap());
-    let changed = Decision::TermsChanged(Box::new(TermsChanged { sale_id, patch }));
+    let changed =
+        Decision::TermsChanged(Box::new(TermsChanged { sale_id, patch, counting_starts: false }));
     record(None, None, &[change(0, 3), change(7, 12)], changed)
 }
 

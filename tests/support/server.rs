@@ -48,6 +48,14 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     doorbuster(arguments).output().expect("the binary runs")
 }
 
+impl Answer {
+    /// The order it tells of.
+    pub(crate) fn order_id(&self) -> String {
+        let order_id = self.body.get("order_id").and_then(Value::as_str);
+        order_id.unwrap_or_else(|| panic!("no order in {self:?}")).to_owned()
+    }
+}
+
 impl Server {
     /// Serves `data_dir` with small segments, and waits until it is ready.
     pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {

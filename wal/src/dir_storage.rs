@@ -114,6 +114,10 @@ impl Storage for DirStorage {
 
     fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(&self.dir)?;
+        if stat.f_blocks == 0 {
+            // A file system without a size of its own, such as ramfs: it says nothing.
+            return Ok(u64::MAX);
+        }
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

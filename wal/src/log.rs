@@ -159,9 +159,12 @@ impl Log {
     /// Seals every frame with what is durable before this write; gives how many there are.
     fn seal(&self, frames: &mut [u8]) -> u64 {
         let durable_upto = self.next_sequence - 1;
+        let bytes_max = self.shared.options.frame_bytes_max();
         let (mut rest, mut count) = (frames, 0);
         while !rest.is_empty() {
             let (this, others) = rest.split_at_mut(frame::own_frame_bytes(rest));
+            // The room leaves so much at the end of each segment, and no more.
+            assert!(this.len() as u64 <= bytes_max, "a frame of {} bytes", this.len());
             frame::seal(this, durable_upto, self.seed);
             rest = others;
             count += 1;

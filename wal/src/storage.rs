@@ -41,7 +41,7 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// The storage's.
     fn sync_dir(&self) -> io::Result<()>;
-    /// Bytes that can still be written.
+    /// Bytes that can still be written, as far as the storage says; a quota may end it earlier.
     ///
     /// # Errors
     /// The storage's.

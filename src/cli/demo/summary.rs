@@ -175,8 +175,8 @@ fn checks(sale: &Sale, heard: &Heard, stock: (u64, u64), crash: Option<Crash>) -
     let (sold, available) = stock;
     let found = format!("{} of {}", grouped(heard.sold), grouped(wanted));
     let mut checks = vec![
-        Check::none("every buyer has an answer", &heard.failed),
-        Check::none("nobody was refused but for want of stock", &heard.other_refusals),
+        Check::none("buyers without an answer", &heard.failed),
+        Check::none("refusals for another reason than want of stock", &heard.other_refusals),
         Check::new("every unit that was wanted is sold", heard.sold == wanted, found),
         Check::new(
             "the server's own figures agree",

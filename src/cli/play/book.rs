@@ -1,5 +1,6 @@
 //! Orders as one witness tells them: the answers, the log, or the database.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -77,10 +78,11 @@ impl Price {
 impl Book {
     /// Takes an order down; an id that stands here already is remembered as told twice.
     pub(crate) fn enter(&mut self, order_id: String, order: Order) {
-        if self.orders.contains_key(&order_id) {
-            self.twice.push(order_id);
-        } else {
-            self.orders.insert(order_id, order);
+        match self.orders.entry(order_id) {
+            Entry::Occupied(entry) => self.twice.push(entry.key().clone()),
+            Entry::Vacant(entry) => {
+                entry.insert(order);
+            }
         }
     }
 
@@ -106,6 +108,11 @@ impl Book {
         let orders = self.orders.iter().filter(|(order_id, _)| other.has(order_id));
         let orders = orders.map(|(order_id, order)| (order_id.clone(), order.clone())).collect();
         Self { orders, twice: Vec::new() }
+    }
+
+    /// The ids in it.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.orders.keys().map(String::as_str)
     }
 
     /// Ids that were told twice.

@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
 use awc::error::SendRequestError;
 use serde_json::Value;
 
@@ -164,6 +166,3 @@ async fn read(
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     Ok(Reply { status, replayed, retry_after: seconds.map(Duration::from_secs), body })
 }
-
-use actix_web::error::PayloadError;
-use actix_web::web::Bytes;

@@ -60,27 +60,38 @@ impl Database {
         }
     }
 
-    /// The last record in it; `None`: there is no such database yet.
-    pub(crate) async fn progress(&self) -> anyhow::Result<Option<u64>> {
+    /// Whose log it copies and how far it is; `None`: not a record of any yet.
+    async fn progress(&self) -> anyhow::Result<Option<(String, u64)>> {
         let statement = format!(
-            "SELECT CAST(MAX(sequence) AS TEXT), '', '', '', '', '', '' FROM {}progress",
+            "SELECT journal_id, CAST(sequence AS TEXT), '', '', '', '', '' FROM {}progress",
             self.prefix()
         );
         let rows = self.rows(&statement).await?;
-        let [text, ..] = rows.into_iter().next().unwrap_or_default();
-        text.map(|text| text.parse().context("progress is no number")).transpose()
+        let [journal_id, sequence, ..] = rows.into_iter().next().unwrap_or_default();
+        let Some((journal_id, sequence)) = journal_id.zip(sequence) else { return Ok(None) };
+        Ok(Some((journal_id, sequence.parse().context("progress is no number")?)))
     }
 
     /// Waits until it has the record `sequence`; `moved` hears how far it is.
+    /// `journal_id` is whose log it must copy, where that is known.
     ///
     /// # Errors
-    /// It stands still.
-    pub(crate) async fn caught_up(&self, sequence: u64, moved: &dyn Fn(u64)) -> anyhow::Result<()> {
+    /// It stands still, or copies another log.
+    pub(crate) async fn caught_up(
+        &self,
+        journal_id: Option<&str>,
+        sequence: u64,
+        moved: &dyn Fn(u64),
+    ) -> anyhow::Result<()> {
         let (mut still, mut last) = (Stopwatch::start(), None);
         loop {
             // Until the projection has made its tables, asking for them fails.
             let (now, problem) = match self.progress().await {
-                Ok(now) => (now, String::new()),
+                Ok(Some((theirs, _))) if journal_id.is_some_and(|ours| ours != theirs) => bail!(
+                    "{self} copies the log {theirs}, not this one: name the server's own database, \
+                     or a schema that is new"
+                ),
+                Ok(now) => (now.map(|(_, sequence)| sequence), String::new()),
                 Err(error) => (None, format!("{error:#}")),
             };
             if let Some(now) = now {

@@ -10,6 +10,7 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::book::{Book, Line, Order, Price};
+use crate::cli::hex;
 use crate::cli::log::open_log;
 use crate::domain::{Decision, Handle, Money, Patch, Sequence};
 use crate::journal::{OrderId, Payload, Position, Record};
@@ -24,6 +25,8 @@ pub(crate) struct OurKeys {
 /// What the log tells.
 #[derive(Debug, Default)]
 pub(crate) struct LogBook {
+    /// Whose log it is.
+    pub(crate) journal_id: String,
     /// Orders under our keys.
     pub(crate) ours: Book,
     /// Orders of others in the same stretch of the log.
@@ -81,7 +84,9 @@ impl OurKeys {
 pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Result<LogBook> {
     let log = open_log(data_dir)?;
     let identity = log.identity().context("the log is empty")?;
-    let (tallies, seen, book) = (HashMap::new(), HashMap::new(), LogBook::default());
+    let journal_id = hex(&identity.journal_id);
+    let book = LogBook { journal_id, ..LogBook::default() };
+    let (tallies, seen) = (HashMap::new(), HashMap::new());
     let mut reader = Reader { keys, seen, from, tallies, book };
     let mut visit = |entry: &doorbuster_wal::Entry<'_>, payload: Payload| {
         reader.book.last_sequence = entry.sequence;

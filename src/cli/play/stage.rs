@@ -79,6 +79,18 @@ impl Stage {
         self.kept.then_some(&*self.launch.data_dir)
     }
 
+    /// Where its database is, for a report that is read after the play.
+    pub(crate) fn database_words(&self) -> String {
+        match (&self.database, self.kept) {
+            (database, true) => database.to_string(),
+            (Database::Sqlite(_), false) => "SQLite in the temporary data directory".to_owned(),
+            (Database::Postgres(..), false) if self.temporary_schema => {
+                "PostgreSQL, a temporary schema".to_owned()
+            }
+            (database, false) => database.to_string(),
+        }
+    }
+
     /// Keeps everything after all: something is wrong, and somebody will want to look.
     pub(crate) fn keep(&mut self) {
         self.kept = true;

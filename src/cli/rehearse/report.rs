@@ -28,6 +28,8 @@ pub(super) struct Report {
     pub(super) database: Option<String>,
     pub(super) connections: usize,
     pub(super) opening_stock: String,
+    /// Products that were on the server before were set to the opening stock.
+    pub(super) restocked: bool,
     pub(super) service_codes: Vec<String>,
     pub(super) currency: String,
     pub(super) seconds: f64,
@@ -216,7 +218,11 @@ impl Report {
         );
         if sums.products_reused > 0 {
             let reused = grouped(sums.products_reused);
-            let _ = write!(text, ", {reused} on the server before and sold as they stood there");
+            let how = match self.restocked {
+                true => "set to the opening stock",
+                false => "sold as they stood there",
+            };
+            let _ = write!(text, ", {reused} on the server before and {how}");
         }
         for (reason, count) in self.refused_by_reason.iter().filter(|(name, _)| *name != "sold-out")
         {

@@ -1,6 +1,7 @@
 //! Runs a rehearsal: server, products, purchases, witnesses, report.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,7 +11,7 @@ use super::products::{Opening, put_in};
 use super::report::{FailedLine, Lines, Report, Shown, Sums, Witnesses};
 use super::tally::{ProductTally, Tally};
 use crate::cli::exit::Exit;
-use crate::cli::play::caller::Target;
+use crate::cli::play::caller::{Caller, Target};
 use crate::cli::play::check::Check;
 use crate::cli::play::database::Database;
 use crate::cli::play::interrupt::until_interrupted;
@@ -21,6 +22,10 @@ use crate::cli::play::server::OwnServer;
 use crate::cli::play::stage::{Stage, Wanted};
 use crate::cli::play::stopwatch::Stopwatch;
 use crate::cli::play::witness::{Sources, Testimony, hear};
+
+/// How long a server that is said to run may refuse connections.
+const REACH_LIMIT: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the purchases came to.
 struct Played {
@@ -51,11 +56,14 @@ impl RehearseArgs {
 
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
         let mut place = self.place(prepared).await?;
-        let data_dir = match &place.own {
-            Some((stage, _)) => stage.kept_data_dir().map(|path| path.display().to_string()),
-            None => place.sources.data_dir.as_ref().map(|path| path.display().to_string()),
+        let (data_dir, database) = match &place.own {
+            Some((stage, _)) => (stage.kept_data_dir(), Some(stage.database_words())),
+            None => {
+                let sources = &place.sources;
+                (sources.data_dir.as_deref(), sources.database.as_ref().map(ToString::to_string))
+            }
         };
-        let database = place.sources.database.as_ref().map(ToString::to_string);
+        let data_dir = data_dir.map(|path| path.display().to_string());
         let played = {
             let play = play(&place.target, prepared, self.restock, place.own.is_some());
             match place.own.as_mut() {
@@ -86,6 +94,7 @@ impl RehearseArgs {
         let keys = OurKeys::new(keys);
         if let Some(url) = &self.url {
             let target = Target::new(url, self.api_key()?);
+            reached(&target).await?;
             let data_dir = self.data_dir.clone();
             let schema = self.database_schema.clone().unwrap_or_else(|| "doorbuster".to_owned());
             let database = match (&self.database_url, &data_dir) {
@@ -163,6 +172,7 @@ impl RehearseArgs {
             database: facts.database,
             connections: prepared.connections,
             opening_stock: prepared.rule.words(),
+            restocked: self.restock,
             service_codes: prepared.reading.service_codes.clone(),
             currency: prepared.reading.currency.clone(),
             seconds,
@@ -180,6 +190,20 @@ impl RehearseArgs {
             failed_lines: failed.collect(),
             skipped_lines: sheet.skipped.clone(),
             products: tally.products,
+        }
+    }
+}
+
+/// Whether a server answers there at all; a purchase would be asked for with more patience.
+async fn reached(target: &Target) -> anyhow::Result<()> {
+    let tried = Stopwatch::start();
+    loop {
+        match Caller::new(target).get("/livez").await {
+            Ok(_) => return Ok(()),
+            Err(error) if tried.elapsed() > REACH_LIMIT => {
+                return Err(error).with_context(|| format!("no server at {}", target.base_url()));
+            }
+            Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
 }

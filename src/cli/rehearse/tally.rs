@@ -151,13 +151,13 @@ impl Tally {
         let failed: Vec<String> =
             self.failed.iter().map(|(line, what)| format!("line {line}: {what}")).collect();
         let mut checks = vec![
-            Check::none("no line is without an outcome", &failed),
+            Check::none("lines without an outcome", &failed),
             Check::none(
-                "no product sold more than its opening stock",
+                "products that sold more than their opening stock",
                 &ids(self.products.iter().filter(over).collect()),
             ),
         ];
-        let refused = "no line was refused that its product's stock could serve";
+        let refused = "products that refused a line their stock could serve";
         checks.push(if alone {
             Check::none(refused, &ids(self.products.iter().filter(wanting).collect()))
         } else {

@@ -44,7 +44,7 @@ fn adjusted(delta: i64, stock: u64, unsold: i64) -> Decision {
 
 fn changed(sale: Option<&str>, patch: TermsPatch) -> Decision {
     let sale_id = sale.map(|id| SaleId::new(id).unwrap());
-    Decision::TermsChanged(Box::new(TermsChanged { sale_id, patch }))
+    Decision::TermsChanged(Box::new(TermsChanged { sale_id, patch, counting_starts: false }))
 }
 
 fn refused(decision: &Decision, changes: &[Change]) -> String {
@@ -225,6 +225,7 @@ fn sale_has_as_many_products_as_one_decision_changes() {
     let record = Decision::TermsChanged(Box::new(TermsChanged {
         sale_id: Some(SaleId::new("small").unwrap()),
         patch: moved.patch.clone(),
+        counting_starts: false,
     }));
     let changes: Changes = (max - 1..max + 10).map(|handle| change(handle, 2)).collect();
     assert!(check_applicable(&inventory, &record, &changes).is_err());
