@@ -44,13 +44,13 @@ impl Moment {
             // Uniform, because a start's steps do not crowd at its beginning.
             0..=3 => Self::DuringStart(Duration::from_micros(draws.between(500, start_us * 5 / 4))),
             4..=6 => Self::JustStarted(micros(draws, 50, 5_000)),
-            7..=14 => Self::UnderLoad(micros(draws, 5_000, 250_000)),
+            7..=14 => Self::UnderLoad(micros(draws, 2_000, 120_000)),
             15..=17 => Self::Frozen {
-                load: micros(draws, 5_000, 150_000),
+                load: micros(draws, 2_000, 60_000),
                 frozen: micros(draws, 1_000, 60_000),
             },
             _ => Self::Draining {
-                load: micros(draws, 5_000, 150_000),
+                load: micros(draws, 2_000, 60_000),
                 drain: micros(draws, 50, 30_000),
             },
         }

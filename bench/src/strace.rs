@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     // As strace 6.1 writes it, threads and all.
-    const TRACE: &str = r#"7 1795561050.503957 sendmsg(4<TCP:[127.0.0.1:48883->127.0.0.1:54956]>, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61\x62", iov_len=2}, {iov_base="\x63", iov_len=1}], msg_iovlen=2, msg_controllen=0, msg_flags=0}, 0) = 3
+    const TRACE: &str = r#"7 1795561050.503957 sendmsg(4<TCP:[127.0.0.1:48883->127.0.0.1:54956]>, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61\x62", iov_len=2}, {iov_base="\x63", iov_len=1}], msg_iovlen=2, msg_flags=0}, 0) = 3
 7 1795561050.554164 pwrite64(6<\x2f\x74\x2e\x77>, "\x68\x65\x6c\x6c\x6f"..., 5, 4096) = 5
 8 1795561050.554833 fdatasync(6<\x2f\x74\x2e\x77> <unfinished ...>
 9 1795561050.555211 +++ exited with 0 +++
