@@ -27,6 +27,7 @@ mod histories;
 mod idempotency;
 mod partition;
 mod partition_actor;
+mod policy;
 pub mod ports;
 mod product_actor;
 mod recovery;

@@ -17,6 +17,7 @@ use super::partition::{MINUTE_MS, Partition, PartitionParts};
 use super::partition_actor::{
     ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
 };
+use super::policy::decide_in_batches;
 use super::recovery::Recovered;
 use super::router::Router;
 use super::{Core, Engine};
@@ -180,6 +181,7 @@ fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<Part
     let arbiter = Arbiter::new();
     let (tell, hear) = mpsc::channel();
     let spawned = arbiter.spawn_fn(move || {
+        decide_in_batches();
         let directory = Arc::clone(&parts.directory);
         let clock = Arc::clone(&parts.clock);
         let minute_ms = clock.now_ms() / MINUTE_MS * MINUTE_MS;

@@ -4,6 +4,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
+
 use super::control::Control;
 use super::options::{ProjectorOptions, StoreConfig};
 use super::postgres::PostgresStore;
@@ -14,9 +20,6 @@ use super::store::Store;
 use crate::domain::Sequence;
 use crate::engine::ports::ProjectionStatus;
 use crate::journal::JournalReader;
-
-/// Lowest priority of a thread: sales first, reporting after.
-const NICE_LOWEST: i32 = 19;
 
 /// A running projection. Dropping it ends the thread without waiting for what is left.
 pub struct Projection {
@@ -80,13 +83,21 @@ pub fn start_with(
         Projector::new(store, reader, options, Arc::clone(&status), Arc::clone(&control));
     let run = move || {
         let _ended = ended;
-        if let Err(error) = rustix::process::nice(NICE_LOWEST) {
-            tracing::warn!(%error, "the projection's thread keeps its usual priority");
-        }
+        run_when_idle();
         projector.run();
     };
     let thread = std::thread::Builder::new().name("projection".to_owned()).spawn(run);
     Ok(Projection { control, status, thread: Some(thread.map_err(StartError::Thread)?) })
+}
+
+/// Gives this thread the idle policy: any thread that sells takes its core at once. The lowest
+/// niceness is not enough: such a thread still has its time slices, and a sale waits for their end.
+fn run_when_idle() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+    if let Err(error) = set {
+        tracing::warn!(?error, "the projection's thread keeps its usual priority");
+    }
 }
 
 /// Says that the thread has ended, also when it panics.
