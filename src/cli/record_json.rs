@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{Decision, Handle, Money, Patch, Terms, TermsPatch};
+use crate::domain::{Decision, Handle, Money, Patch, Terms, TermsPatch, rfc3339};
 use crate::journal::{Payload, Record};
 
 /// Ids of products by handle, as far as the log was read.
@@ -250,10 +250,4 @@ fn patch(patch: &TermsPatch) -> serde_json::Map<String, serde_json::Value> {
 fn money(money: Money) -> MoneyJson {
     let currency = money.currency();
     MoneyJson { amount_minor: money.amount_minor(), currency: currency.as_str().to_owned() }
-}
-
-/// A time in RFC 3339 with milliseconds.
-fn rfc3339(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(|| at_ms.to_string(), |at| format!("{at:.3}"))
 }

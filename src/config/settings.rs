@@ -118,8 +118,8 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "log",
         "FILTER",
-        Some("info"),
-        "Which messages are logged, such as info or doorbuster=debug",
+        Some("info,actix_server=warn"),
+        "Which messages are logged, such as warn or doorbuster=debug",
     ),
     setting("log_format", "FORMAT", Some("text"), "text or json"),
 ];

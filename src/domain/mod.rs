@@ -23,6 +23,7 @@ mod decision;
 mod ids;
 mod inventory;
 mod lists;
+mod moment;
 mod money;
 mod place;
 mod product;
@@ -45,6 +46,7 @@ pub use decision::{
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
 pub(crate) use lists::one_by_one;
+pub use moment::{EPOCH, rfc3339};
 pub use money::{Currency, Money, MoneyError};
 pub use place::{Change, Changes, Handle, Sequence, Version};
 pub use product::{Figures, Product};

@@ -4,15 +4,12 @@
 
 use std::cell::Cell;
 
-use jiff::SignedDuration;
-use jiff::civil::{DateTime, datetime};
+use jiff::civil::DateTime;
 
-use crate::domain::TIME_MS_MAX;
+use crate::domain::{EPOCH, TIME_MS_MAX, rfc3339};
 
 /// `2026-01-01T00:00:00`.
 const SECOND_BYTES: usize = 19;
-
-const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
 thread_local! {
     static LAST: Cell<(u64, [u8; SECOND_BYTES])> = const { Cell::new((u64::MAX, [0; SECOND_BYTES])) };
@@ -36,10 +33,7 @@ pub(super) fn write(at_ms: u64, out: &mut Vec<u8>) {
 }
 
 fn text_of(second: u64) -> [u8; SECOND_BYTES] {
-    let since = SignedDuration::from_secs(second.cast_signed());
-    // Reckoned as civil time: jiff's timestamps end a day before the year does.
-    let moment = EPOCH.checked_add(since).expect("a second before the year 10000");
-    let text = moment.to_string();
+    let text = rfc3339(second * 1000);
     let mut bytes = [b'0'; SECOND_BYTES];
     bytes.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
     bytes

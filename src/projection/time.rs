@@ -1,14 +1,10 @@
 //! Time in SQL: Unix milliseconds inside, RFC 3339 text in SQLite, `timestamptz` in PostgreSQL.
-//!
-//! `jiff::Timestamp` ends a day before the year 9999 does, so this counts in civil time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::DateTime;
 
-use crate::domain::TIME_MS_MAX;
-
-const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+use crate::domain::{self, EPOCH, TIME_MS_MAX};
 
 /// The time if both databases can hold it: up to the end of the year 9999.
 pub(super) fn writable_ms(ms: u64) -> Option<i64> {
@@ -17,11 +13,8 @@ pub(super) fn writable_ms(ms: u64) -> Option<i64> {
 
 /// RFC 3339 in UTC with milliseconds; sorts as text.
 pub(super) fn rfc3339(ms: i64) -> String {
-    match EPOCH.checked_add(jiff::SignedDuration::from_millis(ms)) {
-        Ok(time) => format!("{time:.3}Z"),
-        // Cannot be: times are checked by `writable_ms`, and databases give back what they got.
-        Err(_) => String::new(),
-    }
+    // Checked by `writable_ms` to be no time before 1970.
+    domain::rfc3339(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Milliseconds of such a text.
