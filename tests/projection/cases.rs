@@ -92,7 +92,7 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
         log.order("bob", &[("sofa", 1, None), ("lamp", 1, Some(199)), ("lamp", 1, None)], None);
     log.now_ms += 1;
     log.adjust("sofa", 6, AdjustReason::Received, Some("delivery-9"));
-    log.adjust("sofa", -1, AdjustReason::Other(Text::new("Käse fiel drauf").unwrap()), None);
+    log.adjust("sofa", -1, AdjustReason::Other(Text::new("Kratzer, größer").unwrap()), None);
     log.change(
         "lamp",
         TermsPatch {
@@ -175,7 +175,7 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
             "sofa|1|3|product_created|4|0|0|4|0|0|-|-|-|-|shop".to_owned(),
             format!("sofa|2|5|order_placed|0|0|1|4|0|1|-|-|{second}|-|shop"),
             "sofa|3|6|stock_adjusted|6|0|0|10|0|1|received|-|-|delivery-9|shop".to_owned(),
-            "sofa|4|7|stock_adjusted|-1|0|0|9|0|1|other|Käse fiel drauf|-|-|shop".to_owned(),
+            "sofa|4|7|stock_adjusted|-1|0|0|9|0|1|other|Kratzer, größer|-|-|shop".to_owned(),
             "sofa|5|9|terms_changed|0|0|0|9|0|1|-|-|-|-|shop".to_owned(),
         ]
     );
