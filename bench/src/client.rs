@@ -1,7 +1,7 @@
 //! Single calls with an answer in JSON: creating, adjusting, reading.
 //!
 //! Each call has a connection and a time limit of its own. Load goes through
-//! [`Connection`](crate::connection::Connection) itself.
+//! [`Connection`] itself.
 //! Loopback only, unless a host is allowed by name: a load generator should not meet a stranger's
 //! server by a slip of the hand.
 

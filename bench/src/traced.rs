@@ -1,4 +1,4 @@
-//! A server run under `strace`, bought from, and stopped: the trace that [`proof`](crate::proof)
+//! A server run under `strace`, bought from, and stopped: the trace that [`proof`]
 //! judges.
 //!
 //! `strace -D` is the server's grandchild, so that signals reach the server and its exit is its

@@ -63,6 +63,8 @@ pub(crate) fn start() -> Option<Server> {
     }
     let mut janitor = Command::new("sh");
     janitor.args(["-c", JANITOR, "sh"]).arg(&dir).stdin(Stdio::piped()).process_group(0);
+    // It outlives the test by a moment: what it holds of the test's own output must not.
+    janitor.stdout(Stdio::null()).stderr(Stdio::null());
     let janitor = janitor.spawn().expect("a shell");
     let mut server = Server { bin: bin.into(), dir, user, postmaster: None, janitor };
     server.init();
