@@ -50,7 +50,10 @@ impl Cursor {
             self.fill(INDEX_EVERY_BYTES as usize, durable)?;
         }
         let mut whole = self.parse();
-        if let Err(NoFrame::Short(bytes)) = whole {
+        // What is read ahead may end in the frame's head, which tells how long it is, and a large
+        // frame is longer than what is read ahead: so up to two looks.
+        for _ in 0..2 {
+            let Err(NoFrame::Short(bytes)) = whole else { break };
             self.fill(bytes.max(INDEX_EVERY_BYTES as usize), durable)?;
             whole = self.parse();
         }

@@ -7,6 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use crate::storage::{Storage, StorageFile};
 
 /// Files of a directory, readable by their owner alone.
@@ -101,7 +104,17 @@ impl Storage for DirStorage {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        let renamed = renameat_with(&self.dir, from, &self.dir, to, RenameFlags::NOREPLACE);
+        match renamed {
+            // A file system without the flag: one process per directory has to do.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if self.path.join(to).exists() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                fs::rename(self.path.join(from), self.path.join(to))
+            }
+            renamed => Ok(renamed?),
+        }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -9,7 +9,8 @@ use std::path::Path;
 /// Holds the directory until dropped; the system lets go when the process dies, however it dies.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    /// `LOCK`, for whoever looks, and the directory itself, which nobody deletes by mistake.
+    _held: [File; 2],
 }
 
 /// Why the directory cannot be had.
@@ -32,7 +33,7 @@ pub enum LockError {
 }
 
 impl DirLock {
-    /// Takes the directory (flock on a file `LOCK` in it).
+    /// Takes the directory (flock on it, and on a file `LOCK` in it).
     ///
     /// # Errors
     /// Another process holds it, or the file system does not lock.
@@ -41,11 +42,15 @@ impl DirLock {
         let io = |source| LockError::Io { dir: name(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(dir.join("LOCK")).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Held { dir: name() }),
-            Err(TryLockError::Error(source)) => Err(io(source)),
+        // The directory first: a `LOCK` that somebody removed lets nobody else in.
+        let held = [File::open(dir).map_err(io)?, options.open(dir.join("LOCK")).map_err(io)?];
+        for file in &held {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held { dir: name() }),
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
         }
+        Ok(Self { _held: held })
     }
 }

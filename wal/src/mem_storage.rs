@@ -317,6 +317,9 @@ impl Storage for MemStorage {
         let mut disk = self.disk.lock();
         let dies = disk.operate()?;
         let file = *disk.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if disk.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         disk.change_name(NameChange::Set(to.to_owned(), file));
         if dies { Err(io::Error::other("the machine died")) } else { Ok(()) }
     }

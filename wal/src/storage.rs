@@ -26,10 +26,10 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// The storage's.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// Gives a file another name, in place of any that has it.
+    /// Gives a file a name that no file has: what stands under a final name is never replaced.
     ///
     /// # Errors
-    /// The storage's.
+    /// `AlreadyExists`, or the storage's.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     ///

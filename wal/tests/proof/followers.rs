@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use doorbuster_wal::{MemStorage, Options, Recovery, Scan, Storage, StorageFile, WalError};
+use doorbuster_wal::{Batch, MemStorage, Options, Recovery, Scan, Storage, StorageFile, WalError};
 
 use crate::harness::{IDENTITY, OPTIONS, START, Writing, payload};
 
@@ -51,6 +51,41 @@ fn tail_and_reads_follow_over_segments_while_a_scan_looks_on() {
     }
     assert_eq!(shared.read(0).unwrap(), None);
     assert_eq!(shared.read(records + 1).unwrap(), None);
+}
+
+/// Records of more than one look ahead (64 KiB), beside each other and beside small ones, with every
+/// remainder of the look ahead in which a frame's head may be cut.
+#[test]
+fn frames_larger_than_a_look_ahead_are_read_wherever_they_begin() {
+    const AHEAD: usize = 64 << 10;
+    const FRAME_HEAD: usize = 24;
+    let options =
+        Options { segment_bytes: 8 << 20, payload_bytes_max: 256 << 10, spare_segments: 1 };
+    let large = |number| payload(number, 120_128 - FRAME_HEAD);
+    for cut in (0..=2 * FRAME_HEAD).step_by(8) {
+        let storage = MemStorage::new();
+        let mut opening = Recovery::open(Arc::new(storage.clone()), options).unwrap();
+        opening.replay(&mut |_| Ok(()), &mut |_| {}).unwrap();
+        let mut log = opening.start(IDENTITY, START).unwrap();
+        let shared = log.shared();
+        // The small one ends `cut` bytes before the first look ahead does.
+        let before = 2 * FRAME_HEAD + START.len().next_multiple_of(8);
+        let small = payload(2, AHEAD - cut - before);
+        let records = [small, large(3), large(4), payload(5, 1), large(6)];
+        let mut batch = Batch::new();
+        for (sequence, record) in (2..).zip(&records) {
+            batch.push(sequence, record);
+        }
+        assert!(shared.try_reserve(batch.bytes() as u64));
+        log.commit(&mut batch).unwrap();
+        let mut tail = shared.tail(1);
+        assert_eq!(tail.next().unwrap().map(|entry| entry.payload.to_vec()), Some(START.to_vec()));
+        for (sequence, record) in (2..).zip(&records) {
+            let next = tail.next().unwrap_or_else(|error| panic!("cut {cut}, {sequence}: {error}"));
+            assert_eq!(next.map(|entry| entry.payload), Some(record.as_slice()), "cut {cut}");
+            assert_eq!(shared.read(sequence).unwrap().as_ref(), Some(record), "cut {cut}");
+        }
+    }
 }
 
 fn sized(number: usize) -> Vec<u8> {

@@ -88,6 +88,20 @@ fn tools_make_no_directory() {
 }
 
 #[test]
+fn no_file_takes_the_place_of_another() {
+    let root = tempfile::tempdir().unwrap();
+    let storage = DirStorage::open(root.path()).unwrap();
+    for (name, bytes) in [("new.tmp", b"new"), ("segment", b"old")] {
+        storage.create(name).unwrap().write_all_at(bytes, 0).unwrap();
+    }
+    let error = storage.rename("new.tmp", "segment").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(root.path().join("segment")).unwrap(), b"old");
+    storage.rename("new.tmp", "other").unwrap();
+    assert_eq!(std::fs::read(root.path().join("other")).unwrap(), b"new");
+}
+
+#[test]
 fn one_process_holds_a_directory() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path();
@@ -96,6 +110,8 @@ fn one_process_holds_a_directory() {
     assert!(matches!(error, LockError::Held { .. }), "{error}");
     assert!(error.to_string().contains(&dir.display().to_string()), "{error}");
     assert!(!other_process_gets(dir), "another process may not have it");
+    std::fs::remove_file(dir.join("LOCK")).unwrap();
+    assert!(!other_process_gets(dir), "whoever removes the file opens no door");
     drop(lock);
     // The file stays, the lock does not.
     assert!(other_process_gets(dir));
