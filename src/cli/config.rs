@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::exit::Exit;
+use super::exit::{Exit, failure};
 use super::output::OutputArgs;
 use super::settings::SettingsArgs;
-use super::{logging, target};
+use super::{logging, serve, target};
 use crate::config::SETTINGS;
 
 /// `config …`
@@ -60,15 +60,18 @@ impl ConfigCommand {
     }
 }
 
+/// All that `serve` would refuse before it touches anything.
 fn check(settings: &SettingsArgs) -> anyhow::Result<()> {
     let config = settings.config()?;
-    target::store(&config, config.data_dir.clone())?;
-    logging::filter(&config)?;
-    Ok(())
+    let store = target::store(&config, config.data_dir.clone()).map(drop);
+    let checks = [store, logging::filter(&config).map(drop), serve::keys(&config).map(drop)];
+    let mistakes: Vec<String> =
+        checks.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(failure(Exit::Usage, mistakes.join("\n"))) }
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
-    let resolved = args.settings.resolve()?;
+    let (resolved, _) = args.settings.layers()?.resolve();
     let rows: Vec<Row> = SETTINGS
         .iter()
         .map(|setting| {
@@ -121,9 +124,8 @@ mod tests {
             })
             .fold(String::new(), |text, line| text + line + "\n");
         let file = Some(("example".into(), with_defaults));
-        let resolved = Layers { file, ..Layers::default() }.resolve().unwrap();
-        let defaults = Config::new(&Layers::default().resolve().unwrap()).unwrap();
-        assert_eq!(Config::new(&resolved).unwrap(), defaults);
+        let filled = Layers { file, ..Layers::default() };
+        assert_eq!(Config::new(&filled), Config::new(&Layers::default()));
         let kept = include_str!("../../config/doorbuster.example.toml");
         assert_eq!(kept, example(), "doorbuster config example > config/doorbuster.example.toml");
     }

@@ -15,6 +15,7 @@ use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, decode
 /// A log whose headers are read and checked.
 pub(super) struct Log {
     scan: JournalScan,
+    identity: JournalIdentity,
 }
 
 /// Where the journal lies in a data directory.
@@ -31,13 +32,18 @@ pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let storage = DirStorage::open_existing(&directory).with_context(|| {
         format!("no journal in {}: name the data directory with --data-dir", directory.display())
     })?;
-    Ok(Log { scan: JournalScan::open(Arc::new(storage))? })
+    let scan = JournalScan::open(Arc::new(storage))?;
+    // A directory without segments is no log that is sound: more likely the wrong place.
+    let identity = scan.identity().with_context(|| {
+        format!("no segments in {}: is it the right data directory?", directory.display())
+    })?;
+    Ok(Log { scan, identity })
 }
 
 impl Log {
-    /// Whose log it is; `None`: there is nothing in it.
-    pub(super) fn identity(&self) -> Option<JournalIdentity> {
-        self.scan.identity()
+    /// Whose log it is.
+    pub(super) fn identity(&self) -> JournalIdentity {
+        self.identity
     }
 
     /// Visits every record in order as bytes, behind a progress bar.

@@ -2,25 +2,38 @@
 
 use serde::Serialize;
 
-use crate::domain::{Decision, Handle, Money, Patch, Terms, TermsPatch, rfc3339};
-use crate::journal::{Payload, Record};
+use crate::domain::{Decision, Handle, Money, Patch, Sequence, Terms, TermsPatch, rfc3339};
+use crate::journal::{JournalIdentity, OrderId, Payload, Position, Record};
 
-/// Ids of products by handle, as far as the log was read.
-#[derive(Default)]
-pub(super) struct Names(Vec<String>);
+/// Names of a log's places and products, as far as it was read.
+pub(super) struct Names {
+    identity: JournalIdentity,
+    /// By handle.
+    products: Vec<String>,
+}
 
 impl Names {
+    /// Of a journal nothing is read of yet.
+    pub(super) fn of_journal(identity: JournalIdentity) -> Self {
+        Self { identity, products: Vec::new() }
+    }
+
+    fn position(&self, sequence: u64) -> Position {
+        let JournalIdentity { partition, epoch, .. } = self.identity;
+        Position { partition, epoch, sequence: Sequence::new(sequence) }
+    }
+
     /// Learns the name of a product that a record creates.
     pub(super) fn learn(&mut self, payload: &Payload) {
         if let Payload::Record(record) = payload
             && let Decision::ProductCreated(created) = &record.decision
         {
-            self.0.push(created.product_id.to_string());
+            self.products.push(created.product_id.to_string());
         }
     }
 
     fn of(&self, handle: Handle) -> String {
-        self.0.get(handle.index()).cloned().unwrap_or_else(|| format!("(handle {handle})"))
+        self.products.get(handle.index()).cloned().unwrap_or_else(|| format!("(handle {handle})"))
     }
 }
 
@@ -28,6 +41,7 @@ impl Names {
 #[derive(Serialize)]
 pub(super) struct RecordJson<'a> {
     sequence: u64,
+    position: String,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
@@ -68,11 +82,14 @@ enum BodyJson<'a> {
     },
     StockAdjusted {
         delta: i64,
-        reason: String,
+        reason: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
         stock: u64,
         unsold: i64,
     },
     OrderPlaced {
+        order_id: String,
         buyer_id: &'a str,
         lines: Vec<LineJson>,
     },
@@ -124,6 +141,7 @@ impl<'a> RecordJson<'a> {
         let (kind, at) = (payload.kind().as_str(), payload.at_ms().map(rfc3339));
         let plain = |body| Self {
             sequence,
+            position: names.position(sequence).to_string(),
             kind,
             at: at.clone(),
             principal: None,
@@ -147,14 +165,14 @@ impl<'a> RecordJson<'a> {
                     reference: envelope.reference.as_ref().map(|reference| reference.as_str()),
                     key_hash: hash,
                     changes: envelope.changes.iter().map(change).collect(),
-                    ..plain(body(decision, names))
+                    ..plain(body(sequence, decision, names))
                 }
             }
         }
     }
 }
 
-fn body<'a>(decision: &'a Decision, names: &Names) -> BodyJson<'a> {
+fn body<'a>(sequence: u64, decision: &'a Decision, names: &Names) -> BodyJson<'a> {
     match decision {
         Decision::ProductCreated(created) => BodyJson::ProductCreated {
             product_id: created.product_id.as_str(),
@@ -168,11 +186,13 @@ fn body<'a>(decision: &'a Decision, names: &Names) -> BodyJson<'a> {
         },
         Decision::StockAdjusted(adjusted) => BodyJson::StockAdjusted {
             delta: adjusted.delta,
-            reason: format!("{:?}", adjusted.reason).to_lowercase(),
+            reason: adjusted.reason.as_str(),
+            text: adjusted.reason.text(),
             stock: adjusted.stock,
             unsold: adjusted.unsold,
         },
         Decision::OrderPlaced(order) => BodyJson::OrderPlaced {
+            order_id: OrderId(names.position(sequence)).to_string(),
             buyer_id: order.buyer_id.as_str(),
             lines: (1..)
                 .zip(&order.lines)

@@ -61,8 +61,7 @@ impl ServeArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = self.settings.config()?;
         logging::start(&config)?;
-        let keys = config.keys_file.as_deref().map(read_keys).transpose()?;
-        check_listen(&config, keys.is_some())?;
+        let keys = keys(&config)?;
         let store = target::store(&config, config.data_dir.join(super::SQLITE_FILE))?;
         let data_dir = DataDir::take(&config.data_dir)?;
         let (accept_clock, announce) = (self.accept_clock, self.announce);
@@ -71,23 +70,31 @@ impl ServeArgs {
     }
 }
 
-/// Without keys everybody on the network could sell.
-fn check_listen(config: &Config, has_keys: bool) -> anyhow::Result<()> {
-    let open = std::iter::once(config.listen).find(|address| !may_be_open(*address));
-    match open {
-        Some(address) if !has_keys => {
-            let message = format!(
-                "listening on {address} without API keys would let everybody sell: make a key with \
-                 `doorbuster keys new`, give its file with --keys-file, or listen on 127.0.0.1"
-            );
-            Err(failure(Exit::Usage, message))
-        }
-        _ => Ok(()),
+/// The API keys of these settings.
+///
+/// # Errors
+/// A keys file that cannot be used, or none where everybody on the network could sell without.
+pub(super) fn keys(config: &Config) -> anyhow::Result<Option<Keys>> {
+    if config.metrics_listen == Some(config.listen) && config.listen.port() != 0 {
+        let message = format!("listen and metrics_listen are both {}", config.listen);
+        return Err(failure(Exit::Usage, message));
     }
+    if let Some(path) = &config.keys_file {
+        return read_keys(path).map(Some);
+    }
+    if may_be_open(config.listen) {
+        return Ok(None);
+    }
+    let message = format!(
+        "listening on {} without API keys would let everybody sell: make a key with \
+         `doorbuster keys new`, give its file with --keys-file, or listen on 127.0.0.1",
+        config.listen
+    );
+    Err(failure(Exit::Usage, message))
 }
 
 fn read_keys(path: &Path) -> anyhow::Result<Keys> {
-    let text = files::read(path)?;
+    let text = files::read(path).context("the keys file")?;
     Keys::parse(&text).map_err(|error| failure(Exit::Usage, format!("{}: {error}", path.display())))
 }
 

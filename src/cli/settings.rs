@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::config::{Config, ConfigError, Layers, Resolved, SETTINGS};
+use crate::config::{Config, ConfigError, Layers, SETTINGS};
 
 use super::exit::{Exit, failure};
 
@@ -66,11 +66,11 @@ impl FromArgMatches for SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// All layers, put over each other.
+    /// All layers, as the process has them.
     ///
     /// # Errors
-    /// A file that cannot be read, or settings that do not exist.
-    pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
+    /// The file cannot be read.
+    pub(super) fn layers(&self) -> anyhow::Result<Layers> {
         let file =
             self.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(Into::into));
         let file = file.map(|path| read(&path)).transpose()?;
@@ -78,16 +78,15 @@ impl SettingsArgs {
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
         let flags = self.flags.clone();
-        let layers = Layers { flags, environment: environment.collect(), file };
-        layers.resolve().map_err(|errors| all(&errors))
+        Ok(Layers { flags, environment: environment.collect(), file })
     }
 
     /// The settings, taken.
     ///
     /// # Errors
-    /// As [`Self::resolve`], or values that are wrong.
+    /// As [`Self::layers`], or everything that is wrong.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
-        Config::new(&self.resolve()?).map_err(|errors| all(&errors))
+        Config::new(&self.layers()?).map_err(|errors| all(&errors))
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use doorbuster_wal::{Replayed, SegmentReport};
 use serde::Serialize;
 
-use super::exit::Exit;
+use super::exit::{Exit, failure};
 use super::hex;
 use super::log::open_log;
 use super::output::OutputArgs;
@@ -52,9 +52,9 @@ pub(super) struct DumpArgs {
     /// First sequence
     #[arg(long, value_name = "SEQUENCE", default_value_t = 1)]
     from: u64,
-    /// Last sequence
-    #[arg(long, value_name = "SEQUENCE", default_value_t = u64::MAX)]
-    to: u64,
+    /// Last sequence [default: the log's last]
+    #[arg(long, value_name = "SEQUENCE")]
+    to: Option<u64>,
 }
 
 /// What a log holds.
@@ -136,10 +136,15 @@ fn verify(args: &InspectArgs) -> anyhow::Result<Exit> {
 fn dump(args: &DumpArgs) -> anyhow::Result<Exit> {
     let log = open_log(&args.log.data_dir)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let (mut gone, mut names) = (None, Names::default());
+    let to = args.to.unwrap_or(u64::MAX);
+    if args.from > to {
+        let message = format!("--from {} lies behind --to {to}", args.from);
+        return Err(failure(Exit::Usage, message));
+    }
+    let (mut gone, mut names) = (None, Names::of_journal(log.identity()));
     log.read(
         &mut |entry, payload| {
-            if entry.sequence > args.to || gone.is_some() {
+            if entry.sequence > to || gone.is_some() {
                 return Ok(());
             }
             names.learn(&payload);
@@ -165,11 +170,11 @@ fn write_line(out: &mut impl std::io::Write, line: &RecordJson<'_>) -> std::io::
     out.write_all(b"\n")
 }
 
-fn report(identity: Option<JournalIdentity>, replayed: Replayed) -> LogJson {
+fn report(identity: JournalIdentity, replayed: Replayed) -> LogJson {
     LogJson {
-        journal_id: identity.map(|identity| hex(&identity.journal_id)).unwrap_or_default(),
-        partition: identity.map_or(0, |identity| identity.partition),
-        epoch: identity.map_or(0, |identity| identity.epoch),
+        journal_id: hex(&identity.journal_id),
+        partition: identity.partition,
+        epoch: identity.epoch,
         last_sequence: replayed.last_sequence,
         durable_watermark: replayed.proven_sequence,
         torn_tail: replayed.torn.as_ref().map(ToString::to_string),
@@ -214,6 +219,13 @@ fn show(report: &LogJson, out: &mut String) {
         out.push_str(&format!("then {torn}; the next start cuts it and keeps a copy\n"));
     }
     if let Some(StateJson { products, stock, held, sold, .. }) = &report.state {
-        out.push_str(&format!("{products} products: {stock} stock, {held} held, {sold} sold\n"));
+        out.push_str(&format!("{}: {stock} stock, {held} held, {sold} sold\n", counted(*products)));
+    }
+}
+
+fn counted(products: usize) -> String {
+    match products {
+        1 => "1 product".to_owned(),
+        products => format!("{products} products"),
     }
 }

@@ -92,11 +92,10 @@ impl std::fmt::Display for Origin {
 }
 
 impl Layers {
-    /// Puts the layers over each other.
-    ///
-    /// # Errors
-    /// Settings that do not exist, or a file that cannot be read as one.
-    pub fn resolve(&self) -> Result<Resolved, Vec<ConfigError>> {
+    /// Puts the layers over each other; with every setting that does not exist and everything in
+    /// the file that is none.
+    #[must_use]
+    pub fn resolve(&self) -> (Resolved, Vec<ConfigError>) {
         let (mut resolved, mut errors) = (Resolved::default(), Vec::new());
         for setting in SETTINGS {
             if let Some(default) = setting.default {
@@ -104,9 +103,12 @@ impl Layers {
             }
         }
         if let Some((path, text)) = &self.file {
-            match file_values(text) {
-                Ok(values) => resolved.take_file(path, values, &mut errors),
-                Err(reason) => errors.push(ConfigError::File { path: path.clone(), reason }),
+            match text.parse::<toml::Table>() {
+                Ok(table) => resolved.take_file(path, table, &mut errors),
+                Err(error) => {
+                    let (path, reason) = (path.clone(), error.to_string());
+                    errors.push(ConfigError::File { path, reason });
+                }
             }
         }
         // By name, so that our own variable is put over `DATABASE_URL`, everybody's.
@@ -130,7 +132,7 @@ impl Layers {
                 None => errors.push(ConfigError::Unknown { name: format!("--{key}"), like: None }),
             }
         }
-        if errors.is_empty() { Ok(resolved) } else { Err(errors) }
+        (resolved, errors)
     }
 }
 
@@ -142,16 +144,20 @@ impl Resolved {
     fn take_file(
         &mut self,
         path: &std::path::Path,
-        values: Vec<(String, String)>,
+        table: toml::Table,
         errors: &mut Vec<ConfigError>,
     ) {
-        for (key, value) in values {
-            match SETTINGS.iter().find(|setting| setting.key == key) {
-                Some(setting) => self.set(setting, value, Origin::File(path.to_owned())),
-                None => {
-                    let like = nearest(&key, SETTINGS.iter().map(|s| s.key.to_owned()));
-                    let name = format!("{key} in {}", path.display());
-                    errors.push(ConfigError::Unknown { name, like });
+        let origin = Origin::File(path.to_owned());
+        for (key, value) in table {
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+                let like = nearest(&key, SETTINGS.iter().map(|s| s.key.to_owned()));
+                errors.push(ConfigError::Unknown { name: origin.name_of(&key), like });
+                continue;
+            };
+            match plain_text(&value) {
+                Ok(text) => self.set(setting, text, origin.clone()),
+                Err(error) => {
+                    errors.push(ConfigError::Value { key, origin: origin.clone(), error });
                 }
             }
         }
@@ -176,8 +182,7 @@ impl Resolved {
 }
 
 /// `DOORBUSTER_TEST_…` is the tests', `DOORBUSTER_CONFIG` names the file itself, and
-/// `DOORBUSTER_API_KEY` and
-/// `DOORBUSTER_URL` are the client commands'.
+/// `DOORBUSTER_API_KEY` and `DOORBUSTER_URL` are the client commands'.
 fn is_ours(name: &str) -> bool {
     let others = ["DOORBUSTER_CONFIG", "DOORBUSTER_API_KEY", "DOORBUSTER_URL"];
     name.starts_with("DOORBUSTER_")
@@ -185,22 +190,14 @@ fn is_ours(name: &str) -> bool {
         && !others.contains(&name)
 }
 
-/// Plain values of a TOML file as text.
-fn file_values(text: &str) -> Result<Vec<(String, String)>, String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    let mut values = Vec::new();
-    for (key, value) in table {
-        let text = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(flag) => flag.to_string(),
-            other => {
-                return Err(format!("{key} must be a text or a number, is {}", other.type_str()));
-            }
-        };
-        values.push((key, text));
+/// A plain value of a TOML file as text.
+fn plain_text(value: &toml::Value) -> Result<String, ValueError> {
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(flag) => Ok(flag.to_string()),
+        other => Err(ValueError::form(other.type_str())),
     }
-    Ok(values)
 }
 
 /// The name that shares the most with `name`, if it is close.

@@ -102,9 +102,10 @@ impl Config {
     /// Takes the resolved settings.
     ///
     /// # Errors
-    /// Every value that is wrong, with the layer it came from.
-    pub fn new(resolved: &Resolved) -> Result<Self, Vec<ConfigError>> {
-        let mut errors = Vec::new();
+    /// Everything that `layers` and the values have wrong, with the layer it came from.
+    pub fn new(layers: &Layers) -> Result<Self, Vec<ConfigError>> {
+        let (resolved, mut errors) = layers.resolve();
+        let resolved = &resolved;
         let mut taker = Taker { resolved, errors: &mut errors };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let config = Self {
@@ -167,8 +168,7 @@ mod tests {
     use super::*;
 
     fn config(layers: Layers) -> Result<Config, Vec<String>> {
-        let resolved = layers.resolve().map_err(|errors| texts(&errors))?;
-        Config::new(&resolved).map_err(|errors| texts(&errors))
+        Config::new(&layers).map_err(|errors| texts(&errors))
     }
 
     fn texts(errors: &[ConfigError]) -> Vec<String> {
@@ -197,9 +197,9 @@ mod tests {
         let file = "listen = \"127.0.0.1:3\"\ncommands_max = 30\nbacklog = 9\n";
         let environment = [("DOORBUSTER_LISTEN", "127.0.0.1:2"), ("DOORBUSTER_COMMANDS_MAX", "20")];
         let all = layers(&[("listen", "127.0.0.1:1")], &environment, file);
-        let resolved = all.resolve().unwrap();
+        let (resolved, _) = all.resolve();
         assert!(matches!(resolved.get("listen"), Some(("127.0.0.1:1", Origin::Flag))));
-        let config = Config::new(&resolved).unwrap();
+        let config = Config::new(&all).unwrap();
         assert_eq!((config.listen.port(), config.commands_max, config.backlog), (1, 20, 9));
         assert!(
             matches!(resolved.get("backlog"), Some((_, Origin::File(path))) if path.as_os_str() == "f.toml")
@@ -213,13 +213,20 @@ mod tests {
         let all = layers(
             &[("listen", "nowhere")],
             &[("DOORBUSTER_JOURNAL_SEGMENT_BYTES", "64 parsecs")],
-            "commands_max = 0",
+            "commands_max = 0\nbacklog = 1.5\nlog = \"\"\nworkrs = 1",
         );
         let errors = config(all).unwrap_err();
-        assert_eq!(errors.len(), 3, "{errors:?}");
-        assert!(errors[0].starts_with("--listen: "), "{errors:?}");
-        assert!(errors[1].starts_with("DOORBUSTER_JOURNAL_SEGMENT_BYTES: "), "{errors:?}");
-        assert!(errors[2].starts_with("commands_max in f.toml: "), "{errors:?}");
+        for start in [
+            "--listen: ",
+            "DOORBUSTER_JOURNAL_SEGMENT_BYTES: ",
+            "commands_max in f.toml: ",
+            "backlog in f.toml: ",
+            "log in f.toml: ",
+            "workrs in f.toml is no setting; did you mean workers?",
+        ] {
+            assert!(errors.iter().any(|error| error.starts_with(start)), "{start}: {errors:?}");
+        }
+        assert_eq!(errors.len(), 6, "{errors:?}");
     }
 
     #[test]
@@ -240,8 +247,8 @@ mod tests {
     #[test]
     fn database_url_is_never_shown() {
         let url = "postgres://me:hunter2@localhost/shop";
-        let resolved = layers(&[], &[("DATABASE_URL", url)], "").resolve().unwrap();
-        let config = Config::new(&resolved).unwrap();
+        let layers = layers(&[], &[("DATABASE_URL", url)], "");
+        let (resolved, config) = (layers.resolve().0, Config::new(&layers).unwrap());
         assert!(!format!("{config:?}").contains("hunter2"));
         assert_eq!(config.database_url.unwrap().reveal(), url);
         assert!(!resolved.shown("database_url").contains("hunter2"));

@@ -10,6 +10,13 @@ use super::Secret;
 #[error("{0}")]
 pub struct ValueError(String);
 
+impl ValueError {
+    /// A value of a form that no setting has.
+    pub(super) fn form(form: &str) -> Self {
+        Self(format!("must be a text or a whole number, is {form}"))
+    }
+}
+
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -40,7 +47,11 @@ pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
     if text.is_empty() {
         return Err(wrong("must not be empty"));
     }
-    text.parse().map_err(|error| wrong(format!("{error}: {text:?}")))
+    text.parse().map_err(|error| {
+        let reason = format!("{error}");
+        let told = reason.contains(text);
+        wrong(if told { reason } else { format!("{reason}: {text:?}") })
+    })
 }
 
 /// A number from 1 on.

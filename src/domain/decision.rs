@@ -71,6 +71,31 @@ pub enum AdjustReason {
     Other(Text),
 }
 
+impl AdjustReason {
+    /// Its word in SQL and JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Correction => "correction",
+            Self::Damaged => "damaged",
+            Self::Lost => "lost",
+            Self::Returned => "returned",
+            Self::Transfer => "transfer",
+            Self::Other(_) => "other",
+        }
+    }
+
+    /// Somebody's words, where there are any.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Other(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+}
+
 /// Stock was put in or written off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockAdjusted {

@@ -47,7 +47,7 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let body = Json::whole(384, |fields| {
         fields.plain("product_id", product_id(engine, adjusted.product).as_str());
         fields.signed("delta", adjusted.delta);
-        fields.plain("reason", word_of(&adjusted.reason));
+        fields.plain("reason", adjusted.reason.as_str());
         if let AdjustReason::Other(text) = &adjusted.reason {
             fields.text("text", text.as_str());
         }
@@ -125,16 +125,4 @@ fn read_reason(members: &Members<'_>, errors: &mut Errors) -> Option<AdjustReaso
         "returned" => AdjustReason::Returned,
         _ => AdjustReason::Transfer,
     })
-}
-
-fn word_of(reason: &AdjustReason) -> &'static str {
-    match reason {
-        AdjustReason::Received => "received",
-        AdjustReason::Correction => "correction",
-        AdjustReason::Damaged => "damaged",
-        AdjustReason::Lost => "lost",
-        AdjustReason::Returned => "returned",
-        AdjustReason::Transfer => "transfer",
-        AdjustReason::Other(_) => "other",
-    }
 }

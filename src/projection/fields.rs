@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rows::ProductRow;
 use super::time::writable_ms;
-use crate::domain::{AdjustReason, Currency, Money, Patch, ProductCreated, TermsPatch, Version};
+use crate::domain::{Currency, Money, Patch, ProductCreated, TermsPatch, Version};
 
 /// Why a record does not fit the tables.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,18 +115,6 @@ pub(super) fn patched_time(
             Patch::Set(at_ms.map(|at_ms| time(what, at_ms)).transpose()?)
         }
     })
-}
-
-pub(super) fn reason_of(reason: &AdjustReason) -> (&'static str, Option<&str>) {
-    match reason {
-        AdjustReason::Received => ("received", None),
-        AdjustReason::Correction => ("correction", None),
-        AdjustReason::Damaged => ("damaged", None),
-        AdjustReason::Lost => ("lost", None),
-        AdjustReason::Returned => ("returned", None),
-        AdjustReason::Transfer => ("transfer", None),
-        AdjustReason::Other(text) => ("other", Some(text.as_str())),
-    }
 }
 
 pub(super) fn price(price: Option<Money>) -> Result<(Option<i64>, Option<Currency>), Misfit> {

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::fields::{
-    Misfit, created_row, figure, patch_row, patched_time, price, reason_of, set, time,
-};
+use super::fields::{Misfit, created_row, figure, patch_row, patched_time, price, set, time};
 use super::record_text::{error_text, patch_json, payload_json, terms_json};
 use super::rows::{
     Deltas, LineRow, MovementRow, OrderRow, ProductChange, ProductRow, QuarantineRow,
@@ -166,7 +164,7 @@ impl<'a> Plan<'a> {
         }
         let row = self.next(at, *change);
         row.stock = stock;
-        let (reason, text) = reason_of(&adjusted.reason);
+        let (reason, text) = (adjusted.reason.as_str(), adjusted.reason.text());
         let deltas = Deltas { stock: adjusted.delta, ..Deltas::default() };
         let movement = MovementRow { reason: Some(reason), text, ..at.movement(row, deltas) };
         self.rows.movements.push(movement);

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::book::{Book, Line, Order, Price};
@@ -83,7 +82,7 @@ impl OurKeys {
 /// There is none, or it is damaged.
 pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Result<LogBook> {
     let log = open_log(data_dir)?;
-    let identity = log.identity().context("the log is empty")?;
+    let identity = log.identity();
     let journal_id = hex(&identity.journal_id);
     let book = LogBook { journal_id, ..LogBook::default() };
     let (tallies, seen) = (HashMap::new(), HashMap::new());
