@@ -34,6 +34,25 @@ pub const IDEMPOTENCY_KEYS: &str = "doorbuster_idempotency_keys";
 /// 1, with the version of the binary.
 pub const BUILD_INFO: &str = "doorbuster_build_info";
 
+/// What `/metrics` says of each.
+const HELP: &[(&str, &str)] = &[
+    (CLOCK_JUMPS, "Jumps of the wall clock that the partition's clock did not follow."),
+    (SYNC_SECONDS, "Time of one fdatasync of the journal."),
+    (BATCH_RECORDS, "Records written with one sync."),
+    (DURABLE_SEQUENCE, "Highest sequence on stable storage."),
+    (DECISIONS, "Decisions and refusals, by kind and outcome."),
+    (REQUEST_SECONDS, "Time from a request's head to its answer."),
+    (RECOVERY_PROGRESS, "How far recovery is, from 0 to 1."),
+    (PROJECTION_LAG_SECONDS, "Age of the oldest durable record that is not in SQL."),
+    (PROJECTION_LAG_RECORDS, "Durable records that are not in SQL."),
+    (QUARANTINED, "Records in quarantine."),
+    (DATA_FREE_BYTES, "Bytes free where the data lies."),
+    (QUEUE_DEPTH, "What waits, by queue."),
+    (LIVE_HOLDS, "Live holds."),
+    (IDEMPOTENCY_KEYS, "Idempotency keys kept and reserved."),
+    (BUILD_INFO, "1, with the version of the binary."),
+];
+
 /// Installs the process's recorder; what it returns renders `/metrics`.
 ///
 /// # Errors
@@ -46,6 +65,16 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
         .set_buckets_for_metric(Matcher::Full(BATCH_RECORDS.to_owned()), &records)?
         .install_recorder()?;
+    for (name, help) in HELP {
+        // One table for all kinds: the kind a metric has is given where it is measured.
+        if name.ends_with("_total") {
+            metrics::describe_counter!(*name, *help);
+        } else if name.ends_with("_duration_seconds") || *name == BATCH_RECORDS {
+            metrics::describe_histogram!(*name, *help);
+        } else {
+            metrics::describe_gauge!(*name, *help);
+        }
+    }
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
 }

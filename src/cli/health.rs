@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::exit::Exit;
+use super::exit::{Exit, failure};
 
 /// `health`
 #[derive(Debug, Args)]
@@ -25,6 +25,10 @@ pub(super) struct HealthArgs {
 
 impl HealthArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
+        if !self.url.starts_with("http://") {
+            let message = format!("{:?} is not of the form http://HOST:PORT", self.url);
+            return Err(failure(Exit::Usage, message));
+        }
         let url = format!("{}/readyz", self.url.trim_end_matches('/'));
         let timeout = Duration::from_millis(self.timeout_ms);
         let (status, body) = actix_rt::System::new()

@@ -41,8 +41,13 @@ impl KeysCommand {
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
             }
+            let in_file = |error: String| usage(format!("{}: {error}", path.display()));
+            Keys::parse(&text).map_err(|error| in_file(error.to_string()))?;
             text.push_str(&format!("{}\n", key.line));
-            Keys::parse(&text).map_err(|error| usage(format!("{}: {error}", path.display())))?;
+            // The file was sound, so what is wrong now is that the name is there.
+            Keys::parse(&text).map_err(|_| {
+                in_file(format!("it has a key with the name {} already", args.name))
+            })?;
             files::write_private(path, &text)?;
             eprintln!("added {} to {}", args.name, path.display());
         } else {

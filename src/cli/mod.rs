@@ -60,7 +60,7 @@ enum Command {
     /// Show and check settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Ask a running server whether it is ready; exit 1 when it is not
+    /// Ask a running server whether it is ready; exit 1 when it is not, 5 when it does not answer
     Health(health::HealthArgs),
 }
 

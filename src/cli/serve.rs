@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -95,7 +96,12 @@ pub(super) fn keys(config: &Config) -> anyhow::Result<Option<Keys>> {
 
 fn read_keys(path: &Path) -> anyhow::Result<Keys> {
     let text = files::read(path).context("the keys file")?;
-    Keys::parse(&text).map_err(|error| failure(Exit::Usage, format!("{}: {error}", path.display())))
+    let wrong = |error: String| failure(Exit::Usage, format!("{}: {error}", path.display()));
+    let keys = Keys::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    if keys.is_empty() {
+        return Err(wrong("there is no key in it, so nobody could do anything".to_owned()));
+    }
+    Ok(keys)
 }
 
 struct Serving {
@@ -108,6 +114,7 @@ struct Serving {
 
 impl Serving {
     async fn run(self, keys: Option<Keys>) -> anyhow::Result<Exit> {
+        raise_file_limit(self.config.connections_max);
         let metrics = telemetry::install()?;
         let mut signals = StopSignals::listen()?;
         let mut hangup = listen_for(SignalKind::hangup())?;
@@ -126,7 +133,8 @@ impl Serving {
             Arc::new(self.data_dir.free_bytes()),
             metrics,
         );
-        let server = server.with_context(|| format!("cannot listen on {listen}"))?;
+        let server = server
+            .with_context(|| format!("cannot listen on {listen} (listen, or metrics_listen)"))?;
         self.announce(&server)?;
         let handle = server.handle();
         let mut serving = actix_rt::spawn(server.run());
@@ -246,6 +254,19 @@ impl Serving {
             }
         }
         Ok(Exit::Done)
+    }
+}
+
+/// Takes all the open files the system gives this process: each connection is one.
+fn raise_file_limit(connections_max: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // The log, the database and the workers need some too.
+    if files < connections_max as u64 + 64 {
+        tracing::warn!(files, connections_max, "fewer files may be open than connections");
     }
 }
 

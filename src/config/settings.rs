@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "log",
         "FILTER",
-        Some("info,actix_server=warn"),
+        Some("info,actix_server=warn,actix_http=off"),
         "Which messages are logged, such as warn or doorbuster=debug",
     ),
     setting("log_format", "FORMAT", Some("text"), "text or json"),

@@ -10,7 +10,7 @@
 //! May run ahead of or behind wall time by what slewing (1 ms a second) has not made up yet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Behind the last record by more than this, a start needs a word from the operator.
 const BEHIND_MS_MAX: u64 = 60_000;
@@ -44,7 +44,8 @@ pub struct PartitionClock {
     floor_ms: AtomicU64,
     /// Wall time less this clock's, when they were last compared.
     away_ms: AtomicI64,
-    jumped: AtomicBool,
+    /// The same as it was last told or seen.
+    told_ms: AtomicI64,
 }
 
 /// A start whose wall clock cannot be believed without the operator's word.
@@ -129,7 +130,7 @@ impl PartitionClock {
             offset_ms: AtomicI64::new(0),
             floor_ms: AtomicU64::new(last),
             away_ms: AtomicI64::new(difference(wall_ms, wall_ms.max(last))),
-            jumped: AtomicBool::new(false),
+            told_ms: AtomicI64::new(difference(wall_ms, wall_ms.max(last))),
         })
     }
 
@@ -152,11 +153,13 @@ impl PartitionClock {
         let now_ms = self.now_ms();
         let away = difference(self.clock.wall_ms(), now_ms);
         let known = self.away_ms.load(Ordering::Relaxed);
-        if away.saturating_sub(known).abs() > JUMP_MS {
-            let said = self.jumped.swap(true, Ordering::Relaxed);
-            return if said { Slewed::Away } else { Slewed::Jumped(away) };
+        // Each jump is told once, also the one that takes wall time back.
+        if away.saturating_sub(self.told_ms.swap(away, Ordering::Relaxed)).abs() > JUMP_MS {
+            return Slewed::Jumped(away);
         }
-        self.jumped.store(false, Ordering::Relaxed);
+        if away.saturating_sub(known).abs() > JUMP_MS {
+            return Slewed::Away;
+        }
         let step = away.signum();
         // Slower, never back: until it is made up, the clock stands.
         self.decided(now_ms);
@@ -206,7 +209,10 @@ pub(super) mod tests {
         assert_eq!(clock.slew(), Slewed::Jumped(7_999_000));
         assert_eq!(clock.slew(), Slewed::Away, "said once");
         assert_eq!(clock.now_ms(), 1_001_000);
+        fake.wall_ms.store(5_000_000, Ordering::Relaxed);
+        assert_eq!(clock.slew(), Slewed::Jumped(3_999_000), "another, half the way back");
         fake.wall_ms.store(1_001_000, Ordering::Relaxed);
+        assert_eq!(clock.slew(), Slewed::Jumped(0), "and home");
         assert_eq!(clock.slew(), Slewed::Steady);
         fake.wall_ms.store(900_000, Ordering::Relaxed);
         assert_eq!(clock.slew(), Slewed::Jumped(-101_000), "another jump");

@@ -13,6 +13,7 @@ use super::admission::{Admission, AdmissionLimits};
 use super::clock::{Clock, ClockError, PartitionClock};
 use super::completion::{AfterSync, Effect};
 use super::fatal::FatalPanic;
+use super::idempotency::KEY_AGE_MS;
 use super::partition::{MINUTE_MS, Partition, PartitionParts};
 use super::partition_actor::{
     ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
@@ -112,6 +113,7 @@ pub fn start(
     )?;
     let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
     let started_at_ms = clock.now_ms();
+    warn_of_aged_keys(recovered.last_ms, started_at_ms);
     let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
     let log = opening.start(new_identity()?, &started)?;
     let preallocator = log.preallocate().map_err(StartError::Thread)?;
@@ -158,6 +160,19 @@ pub fn start(
     assert!(engine.core.set(core).is_ok(), "an engine starts once");
     health.set_ready();
     Ok(Running { engine: engine.clone(), arbiter, partition, writer, preallocator, summary })
+}
+
+/// A wrong clock at start ages keys that are in use: a retry would sell again.
+fn warn_of_aged_keys(last_ms: Option<u64>, now_ms: u64) {
+    let resting_ms = last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
+    if resting_ms >= KEY_AGE_MS {
+        let hours = resting_ms / 3_600_000;
+        tracing::warn!(
+            hours,
+            "the last record is older than idempotency keys are kept: if that is not so, stop and \
+             put the clock right, because a retry would be decided anew"
+        );
+    }
 }
 
 fn new_identity() -> Result<JournalIdentity, StartError> {

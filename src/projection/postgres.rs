@@ -212,7 +212,7 @@ impl Server {
             let create = format!("CREATE SCHEMA \"{schema}\"");
             client.batch_execute(&create).await.map_err(unavailable)?;
         }
-        let failed = |error: refinery_core::Error| StoreError::Unavailable(error.to_string());
+        let failed = |error: refinery_core::Error| StoreError::Unavailable(with_causes(&error));
         let mut transaction = InPostgres { client, has_history };
         runner(POSTGRES).map_err(failed)?.run_async(&mut transaction).await.map_err(failed)?;
         client.batch_execute("COMMIT").await.map_err(unavailable)
@@ -352,6 +352,12 @@ pub(super) async fn limited<T>(
 
 fn not_connected() -> StoreError {
     StoreError::Unavailable("not connected".to_owned())
+}
+
+/// An error with what caused it: the outermost often says only that something failed.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What the server says, or what became of the connection.

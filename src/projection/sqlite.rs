@@ -118,7 +118,17 @@ impl Store for SqliteStore {
     }
 }
 
+/// Makes the file where it is missing, for its owner alone: it names buyers. SQLite gives its
+/// companions the same mode. What goes wrong here goes wrong again, and is told, at opening.
+#[expect(clippy::disallowed_methods, reason = "the adapter of this file")]
+fn make_private(path: &Path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let _ = options.write(true).create_new(true).mode(0o600).open(path);
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
