@@ -82,6 +82,40 @@ fn a_second_process_on_a_directory_is_refused_and_harms_nothing() {
 }
 
 #[test]
+fn a_journal_that_is_removed_ends_the_sale() {
+    let (_place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    server.create("hat", 10);
+    std::fs::remove_dir_all(data_dir.join("journal")).expect("removed");
+    let (status, said) = server.wait();
+    assert_eq!(status.code(), Some(5), "{said}");
+    assert!(said.contains("was removed or replaced while it was in use"), "{said}");
+}
+
+#[test]
+fn a_database_file_that_is_removed_is_made_again() {
+    let (_place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    server.create("hat", 10);
+    let file = data_dir.join("doorbuster.sqlite");
+    let orders = |of: &Path| {
+        let database = rusqlite::Connection::open(of)?;
+        database.query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0))
+    };
+    assert_eq!(server.buy("hat", "first").status, 201);
+    let until = std::time::Instant::now() + server::LIMIT;
+    while orders(&file) != Ok(1) {
+        assert!(std::time::Instant::now() < until, "{}", server.words());
+    }
+    for name in ["doorbuster.sqlite", "doorbuster.sqlite-wal", "doorbuster.sqlite-shm"] {
+        std::fs::remove_file(data_dir.join(name)).expect("removed");
+    }
+    assert_eq!(server.buy("hat", "second").status, 201);
+    assert_eq!(server.terminate().0.code(), Some(0));
+    assert_eq!(orders(&file), Ok(2), "both, in a file that was begun anew");
+}
+
+#[test]
 fn sigterm_drains_into_the_database_and_ends_well() {
     let (_place, data_dir) = data_dir();
     let server = Server::start(&data_dir, &[]);

@@ -28,6 +28,8 @@ use crate::http::{HttpOptions, Keys, Server, ServerHandle};
 use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
 use crate::telemetry;
 
+/// How often it is looked whether the journal's directory is still there.
+const LOOK_AFTER_FILES: Duration = Duration::from_secs(1);
 /// How long answers that say "outcome unknown" have to leave once the journal has failed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -139,17 +141,22 @@ impl Serving {
         let handle = server.handle();
         let mut serving = actix_rt::spawn(server.run());
 
+        let journal = self.data_dir.journal()?;
         let recovery =
-            Recovery::start(&engine, &self.config, self.data_dir.journal()?, self.accept_clock)?;
+            Recovery::start(&engine, &self.config, Arc::clone(&journal), self.accept_clock)?;
         let running = tokio::select! {
             recovered = recovery.finish() => recovered?,
             () = signals.stop() => return Ok(Exit::Done),
         };
         let started = self.start_projection(&engine)?;
         projection.set(started.status());
+        let mut look = tokio::time::interval(LOOK_AFTER_FILES);
         loop {
             tokio::select! {
                 () = signals.stop() => break,
+                _ = look.tick() => if !journal.is_in_place() {
+                    return Err(removed(&handle, &self.config.data_dir).await);
+                },
                 _ = hangup.recv() => self.reload(keys.as_ref()),
                 reason = &mut journal_failed => return Err(farewell(&handle, reason.ok()).await),
                 ended = &mut serving => {
@@ -255,6 +262,17 @@ impl Serving {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Stops selling into files that nobody will find again.
+async fn removed(handle: &ServerHandle, data_dir: &Path) -> anyhow::Error {
+    let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
+    let message = format!(
+        "the journal in {} was removed or replaced while it was in use: what was answered last is \
+         lost with it; restore the directory from a copy",
+        data_dir.display()
+    );
+    failure(Exit::Environment, message)
 }
 
 /// Takes all the open files the system gives this process: each connection is one.

@@ -74,13 +74,18 @@ const SET_ASIDE: &str = "INSERT INTO quarantine (partition, sequence, kind, deci
 pub struct SqliteStore {
     path: PathBuf,
     connection: Option<Connection>,
+    /// The file that is open; another under its name is not this one.
+    opened: Option<FilePlace>,
 }
+
+/// Device and inode of a file.
+type FilePlace = (u64, u64);
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), connection: None }
+        Self { path: path.into(), connection: None, opened: None }
     }
 }
 
@@ -100,13 +105,22 @@ impl Store for SqliteStore {
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.path).map_err(unavailable)?,
+            None => {
+                let connection = connect(&self.path).map_err(unavailable)?;
+                self.opened = place_of(&self.path);
+                connection
+            }
         };
         let connection = self.connection.insert(connection);
         read_or_begin(connection, identity)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
+        if self.opened != place_of(&self.path) {
+            self.connection = None;
+            let moved = "the file was moved, removed or replaced; what is there now is opened";
+            return Err(StoreError::Unavailable(moved.to_owned()));
+        }
         let not_open = || StoreError::Unavailable("the file is not open".to_owned());
         let connection = self.connection.as_mut().ok_or_else(not_open)?;
         let result = write(connection, batch);
@@ -116,6 +130,14 @@ impl Store for SqliteStore {
         }
         result
     }
+}
+
+/// Which file stands under a name.
+#[expect(clippy::disallowed_methods, reason = "the adapter of this file")]
+fn place_of(path: &Path) -> Option<FilePlace> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Makes the file where it is missing, for its owner alone: it names buyers. SQLite gives its

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +44,20 @@ impl DirStorage {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
         }
         Ok(Self { path, dir })
+    }
+
+    /// Whether the path still leads to this directory: one that was removed or replaced takes files
+    /// that nobody will find.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (here, there) = (self.dir.metadata().map(place), fs::metadata(&self.path).map(place));
+        // What the file system does not tell is no proof.
+        match (here, there) {
+            (Ok(here), Ok(there)) => here == there,
+            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+            _ => true,
+        }
     }
 
     /// Where it is.

@@ -88,6 +88,18 @@ fn tools_make_no_directory() {
 }
 
 #[test]
+fn directory_that_was_removed_or_replaced_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("journal");
+    let storage = DirStorage::open(&dir).unwrap();
+    assert!(storage.is_in_place());
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(!storage.is_in_place());
+    std::fs::create_dir(&dir).unwrap();
+    assert!(!storage.is_in_place(), "another one of the same name");
+}
+
+#[test]
 fn no_file_takes_the_place_of_another() {
     let root = tempfile::tempdir().unwrap();
     let storage = DirStorage::open(root.path()).unwrap();
