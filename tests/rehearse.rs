@@ -124,9 +124,12 @@ fn totals_are_those_of_a_plain_count_and_every_witness_tells_them() {
     assert!(count(&json, "refused").0 > 0, "80 percent turn somebody away");
     let products = json["products"].as_array().expect("products");
     let sold_out = products.iter().find(|product| product["refused"]["units"] != 0);
-    let at = sold_out.expect("one that sold out")["sold_out_at"].as_str().expect("a time");
+    let at = sold_out.expect("one that refused")["first_refused_at"].as_str().expect("a time");
     assert!(at.starts_with("2010-12-01T09:"), "{at}");
-    assert_eq!(count(&check(&path, 100, &[]), "refused").0, 0);
+    let all = check(&path, 100, &[]);
+    assert_eq!(count(&all, "refused").0, 0);
+    assert_eq!(all["totals"]["products_sold_out"], all["totals"]["products"]);
+    assert_eq!(all["totals"]["products_that_refused"], 0);
 }
 
 #[test]

@@ -280,3 +280,15 @@ fn health_tells_by_its_exit_code() {
     assert_eq!(output.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not answer"), "{output:?}");
 }
+
+#[test]
+fn a_shops_log_is_not_played_in() {
+    let (_place, data_dir) = data_dir();
+    sell_three_and_kill(&data_dir);
+    let before = run(&["wal", "verify", "--json", "--data-dir", text(&data_dir)]).stdout;
+    let played = run(&["demo", "--units", "5", "--buyers", "5", "--data-dir", text(&data_dir)]);
+    let said = String::from_utf8_lossy(&played.stderr).into_owned();
+    assert_eq!(played.status.code(), Some(2), "{said}");
+    assert!(said.contains("name a new directory"), "{said}");
+    assert_eq!(run(&["wal", "verify", "--json", "--data-dir", text(&data_dir)]).stdout, before);
+}

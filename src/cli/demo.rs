@@ -34,13 +34,14 @@ pub(super) struct DemoArgs {
     /// Connections that buy at once
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     connections: u64,
-    /// Data directory, kept afterwards; must be new or another demo's [default: a temporary one]
+    /// Data directory, kept afterwards; must be new or a play's own [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Keep the temporary data directory
     #[arg(long)]
     keep: bool,
-    /// PostgreSQL for the orders, in a temporary schema [default: SQLite in the data directory]
+    /// PostgreSQL for the orders, in a temporary schema, or with --data-dir in the schema doorbuster
+    /// [default: SQLite in the data directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
     #[command(flatten)]

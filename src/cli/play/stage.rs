@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use doorbuster_wal::{DirLock, DirStorage};
 
 use super::database::Database;
 use super::server::Launch;
 use super::workplace::{Workplace, random_word};
+use crate::cli::exit::{Exit, failure};
+use crate::cli::{JOURNAL_DIR, files};
 
 /// What a play may be told about its place.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +38,33 @@ pub(crate) struct Stage {
     temporary_schema: bool,
 }
 
+/// The file by which a play knows its own data directory again.
+const MARKER: &str = "REHEARSAL";
+
+/// Takes a data directory for a play: one that holds a shop's log is not played in, because what is
+/// sold there is sold for good.
+fn mark(data_dir: &Path, word: &str) -> anyhow::Result<()> {
+    let marker = data_dir.join(MARKER);
+    if data_dir.join(JOURNAL_DIR).exists() && !marker.exists() {
+        // In use is the first thing to say.
+        DirLock::acquire(data_dir)?;
+        let message = format!(
+            "{} holds a log that neither demo nor rehearse made: playing there would add its sales \
+             to that log for good; name a new directory",
+            data_dir.display()
+        );
+        return Err(failure(Exit::Usage, message));
+    }
+    DirStorage::open(data_dir)
+        .with_context(|| format!("cannot use {} as data directory", data_dir.display()))?;
+    files::write(&marker, &format!("made by doorbuster {word}; no shop's log\n"))
+}
+
 impl Stage {
     /// Prepares a place; nothing is started.
     ///
     /// # Errors
-    /// The file system's.
+    /// The data directory holds a log that no play has made; the file system's.
     pub(crate) fn new(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
         let mut workplace = Workplace::new(wanted.word)?;
         let kept = wanted.keep || wanted.data_dir.is_some();
@@ -47,7 +72,11 @@ impl Stage {
             workplace.keep();
         }
         let data_dir = match wanted.data_dir {
-            Some(path) => std::path::absolute(path).context("cannot tell where --data-dir is")?,
+            Some(path) => {
+                let path = std::path::absolute(path).context("cannot tell where --data-dir is")?;
+                mark(&path, wanted.word)?;
+                path
+            }
             None => workplace.path().join("data"),
         };
         // A temporary journal in a lasting schema would leave a schema that no log fits any more.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use jiff::civil::DateTime;
 use serde::Serialize;
 
 use super::sheet::{Reason, Skipped};
@@ -60,6 +61,8 @@ pub(super) struct Sums {
     pub(super) products: u64,
     pub(super) products_reused: u64,
     pub(super) products_sold_out: u64,
+    /// Those that turned a line away for want of stock.
+    pub(super) products_that_refused: u64,
     pub(super) demand: Count,
     pub(super) sold: Count,
     pub(super) refused: Count,
@@ -162,6 +165,9 @@ impl Report {
     }
 
     fn product_table(&self, shown: Shown) -> String {
+        let moment = |at: Option<DateTime>| {
+            at.map_or("-".to_owned(), |at| at.strftime("%F %H:%M").to_string())
+        };
         let mut products: Vec<&ProductTally> = self.products.iter().collect();
         // Those that were short of most units first; their order in the file otherwise.
         products.sort_by_key(|product| std::cmp::Reverse(product.refused.units));
@@ -174,12 +180,12 @@ impl Report {
                 grouped(product.demand.units),
                 grouped(product.sold.units),
                 grouped(product.refused.units),
-                product
-                    .sold_out_at
-                    .map_or("-".to_owned(), |at| at.strftime("%F %H:%M").to_string()),
+                moment(product.first_refused_at),
+                moment(product.sold_out_at),
             ]
         });
-        let header = ["product", "name", "stock", "demand", "sold", "refused", "sold out at"];
+        let header =
+            ["product", "name", "stock", "demand", "sold", "refused", "first refused", "sold out"];
         let mut text = table(&header, rows.collect(), 2);
         if products.len() > most {
             let more = grouped((products.len() - most) as u64);
@@ -212,9 +218,10 @@ impl Report {
         let mut text = table(&["total", "lines", "units", &currency], rows, 1);
         let _ = write!(
             text,
-            "\n{} products, {} of them sold out",
+            "\n{} products: {} sold out, {} turned a line away",
             grouped(sums.products),
-            grouped(sums.products_sold_out)
+            grouped(sums.products_sold_out),
+            grouped(sums.products_that_refused)
         );
         if sums.products_reused > 0 {
             let reused = grouped(sums.products_reused);

@@ -147,6 +147,7 @@ impl RehearseArgs {
             products: count(|_| true),
             products_reused: count(|product| product.reused),
             products_sold_out: count(|product| product.sold_out_at.is_some()),
+            products_that_refused: count(|product| product.first_refused_at.is_some()),
             demand: tally.total(|product| product.demand),
             sold: tally.total(|product| product.sold),
             refused: tally.total(|product| product.refused),

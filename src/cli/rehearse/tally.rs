@@ -41,11 +41,16 @@ pub(super) struct ProductTally {
     pub(super) sold: Count,
     /// What was refused.
     pub(super) refused: Count,
-    /// When it sold out: the file's time of the first line refused for it.
+    /// When it sold out: the file's time of the sale that took the last unit.
     #[serde(serialize_with = "as_text")]
     pub(super) sold_out_at: Option<DateTime>,
     /// That line.
     pub(super) sold_out_line: Option<u64>,
+    /// When it first turned a line away for want of stock, which it may do with units left.
+    #[serde(serialize_with = "as_text")]
+    pub(super) first_refused_at: Option<DateTime>,
+    /// That line.
+    pub(super) first_refused_line: Option<u64>,
     /// Smallest line refused for want of stock.
     #[serde(skip)]
     smallest_refused: Option<u64>,
@@ -117,6 +122,10 @@ impl Tally {
         match outcome {
             Outcome::Sold { order_id, order } => {
                 product.sold.add(line);
+                if product.sold.units == product.opening_units {
+                    (product.sold_out_line, product.sold_out_at) =
+                        (Some(line.number), Some(line.at));
+                }
                 self.answers.enter(order_id, order);
             }
             Outcome::Refused { reason } => {
@@ -181,8 +190,8 @@ impl ProductTally {
             self.smallest_refused.map_or(line.quantity, |units| units.min(line.quantity));
         self.smallest_refused = Some(smallest);
         // Under pressure answers come in any order; the file's order tells which was first.
-        if self.sold_out_line.is_none_or(|first| line.number < first) {
-            (self.sold_out_line, self.sold_out_at) = (Some(line.number), Some(line.at));
+        if self.first_refused_line.is_none_or(|first| line.number < first) {
+            (self.first_refused_line, self.first_refused_at) = (Some(line.number), Some(line.at));
         }
     }
 }
