@@ -19,5 +19,7 @@ mod probes;
 mod products;
 #[path = "contract/purchases.rs"]
 mod purchases;
+#[path = "contract/stallers.rs"]
+mod stallers;
 #[path = "contract/wire.rs"]
 mod wire;

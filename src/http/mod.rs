@@ -1,7 +1,7 @@
 //! The HTTP layer: stateless; parses, authenticates, asks the engine, renders.
 //!
 //! ```text
-//! HttpServer ──► Worker::answer ──► Route ──► resource ──► decide ──► engine::Client
+//! Stream ──────► Worker::answer ──► Route ──► resource ──► decide ──► engine::Client
 //!                     │               │          └── auth, idempotency, body, fields
 //!                     ◄── Reply or Problem ──────┘
 //! ```
@@ -35,6 +35,7 @@ mod route;
 mod sales;
 mod server;
 mod stock;
+mod stream;
 mod terms;
 mod time;
 mod worker;

@@ -4,21 +4,33 @@
 //! `starting` until then. No signal handling here; whoever runs it says when to stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, ServerHandle};
+use actix_web::{App, web};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpStream;
 
 use super::auth::Keys;
-use super::worker::{Limits, Shared, Worker};
+use super::stream::{Progress, Stream};
+use super::worker::{Limits, Listener, Shared, Worker};
 use crate::engine::Engine;
 use crate::engine::ports::ProjectionStatus;
 
 /// How often measurements are put into buckets, so that they do not pile up unread.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long a closed connection may take to end.
+const DISCONNECT: Duration = Duration::from_secs(1);
+
+/// What limits that are kept elsewhere have as a lead on those of [`Progress`].
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How a server listens and how patient it is.
 #[derive(Debug)]
@@ -36,9 +48,12 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// The keys in force; `None`: everything is open to everybody (see [`super::auth::may_be_open`]).
     pub keys: Option<Keys>,
-    /// A connection's first request has its head within this.
+    /// A connection's first request has its head within this. A later one's head, as a body that
+    /// goes on after its answer, has the longer of `head_timeout + body_timeout` and
+    /// `request_timeout_max`, and a second: 31 s as it comes.
     pub head_timeout: Duration,
-    /// A body is whole within this after its head.
+    /// A body is whole within this after its head; a client that takes nothing of an answer for
+    /// this long is given up.
     pub body_timeout: Duration,
     /// A connection without requests is closed after this.
     pub keep_alive: Duration,
@@ -110,11 +125,6 @@ impl Server {
         data_free_bytes: FreeBytes,
         metrics: PrometheusHandle,
     ) -> io::Result<Self> {
-        // Bound first, so that workers know the port that was chosen for 0.
-        let metrics_listener =
-            options.metrics_listen.map(std::net::TcpListener::bind).transpose()?;
-        let metrics_address =
-            metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let surroundings = Surroundings {
             engine,
             projection,
@@ -124,37 +134,42 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             surroundings,
-            keys: options.keys,
+            keys: options.keys.clone(),
             limits: Limits {
                 body: options.body_timeout,
                 request_default: options.request_timeout.min(options.request_timeout_max),
                 request_max: options.request_timeout_max,
             },
-            metrics_address,
-        });
-        let server = HttpServer::new(move || {
-            let worker = Worker::start(Arc::clone(&shared));
-            App::new().default_service(web::to(move |request, payload| {
-                std::rc::Rc::clone(&worker).answer(request, payload)
-            }))
+            metrics_apart: options.metrics_listen.is_some(),
         });
         let workers = options.workers.max(1);
-        let mut server = server
+        let mut builder = actix_web::dev::Server::build()
             .workers(workers)
             .backlog(options.backlog)
-            .max_connections(options.connections_max.div_ceil(workers))
-            .client_request_timeout(options.head_timeout)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            .keep_alive(options.keep_alive)
-            .tcp_nodelay(true)
+            .max_concurrent_connections(options.connections_max.div_ceil(workers))
             .shutdown_timeout(options.shutdown_timeout.as_secs().max(1))
-            .disable_signals()
-            .bind(options.listen)?;
-        if let Some(listener) = metrics_listener {
-            server = server.listen(listener)?;
+            .disable_signals();
+        let mut addresses = Vec::new();
+        let main = Some((options.listen, Listener::Main));
+        let metrics_too = options.metrics_listen.map(|address| (address, Listener::Metrics));
+        for (address, listener) in main.into_iter().chain(metrics_too) {
+            let socket = TcpListener::bind(address)?;
+            // Again, for a backlog of our own.
+            rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+            let address = socket.local_addr()?;
+            addresses.push(address);
+            let (shared, stopping) = (Arc::clone(&shared), builder.graceful_shutdown_signal());
+            let connections = Connections::of(&options, address);
+            builder = builder.listen(format!("http-{address}"), socket, move || {
+                let stopping = stopping.clone();
+                let stops = move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                };
+                connections.serve(Worker::start(Arc::clone(&shared), listener), stops)
+            })?;
         }
-        let addresses = server.addrs();
-        Ok(Self { server: server.run(), addresses, metrics })
+        Ok(Self { server: builder.run(), addresses, metrics })
     }
 
     /// Where it listens: the main address, then that of metrics.
@@ -185,5 +200,54 @@ impl Server {
         let served = self.server.await;
         upkeep.abort();
         served
+    }
+}
+
+/// How connections of one listener are kept.
+#[derive(Clone, Copy)]
+struct Connections {
+    address: SocketAddr,
+    head_timeout: Duration,
+    keep_alive: Duration,
+    progress: Progress,
+}
+
+impl Connections {
+    fn of(options: &HttpOptions, address: SocketAddr) -> Self {
+        let sent = options.head_timeout + options.body_timeout;
+        // An answer that takes its time ends no connection.
+        let answered = sent.max(options.request_timeout_max) + GRACE;
+        let quiet = options.keep_alive.max(answered) + GRACE;
+        let progress = Progress { answered, quiet, written: options.body_timeout };
+        let (head_timeout, keep_alive) = (options.head_timeout, options.keep_alive);
+        Self { address, head_timeout, keep_alive, progress }
+    }
+
+    /// As `actix_web::HttpServer` does, with our [`Stream`] around the socket.
+    fn serve<F: Future<Output = ()> + 'static>(
+        self,
+        worker: Rc<Worker>,
+        stops: impl Fn() -> F + 'static,
+    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+    {
+        let app = App::new().default_service(web::to(move |request, payload| {
+            Rc::clone(&worker).answer(request, payload)
+        }));
+        let app = map_config(app, |()| AppConfig::default());
+        let app = app.map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(stops)
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.head_timeout)
+            .client_disconnect_timeout(DISCONNECT)
+            .local_addr(self.address)
+            .finish(app);
+        fn_service(move |socket: TcpStream| async move {
+            // Without it answers are only slower.
+            let _ = socket.set_nodelay(true);
+            let peer = socket.peer_addr().ok();
+            Ok((Stream::new(socket, self.progress), Protocol::Http1, peer))
+        })
+        .and_then(http)
     }
 }

@@ -4,7 +4,6 @@
 //! ids and its handles of metrics. No business rule lives here.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,8 +46,15 @@ pub(super) struct Shared {
     pub(super) surroundings: Surroundings,
     pub(super) keys: Option<Keys>,
     pub(super) limits: Limits,
-    /// Where metrics have a listener of their own.
-    pub(super) metrics_address: Option<SocketAddr>,
+    /// Metrics have a listener of their own.
+    pub(super) metrics_apart: bool,
+}
+
+/// Which listener a worker answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listener {
+    Main,
+    Metrics,
 }
 
 pub(super) struct Worker {
@@ -56,6 +62,7 @@ pub(super) struct Worker {
     pub(super) client: Client,
     pub(super) patience: Patience,
     pub(super) meters: Meters,
+    listener: Listener,
     doorkeeper: Doorkeeper,
     ids: RequestIds,
 }
@@ -69,14 +76,14 @@ pub(super) struct Call<'a> {
 
 impl Worker {
     /// Starts a worker on this thread.
-    pub(super) fn start(shared: Arc<Shared>) -> Rc<Self> {
+    pub(super) fn start(shared: Arc<Shared>, listener: Listener) -> Rc<Self> {
         let client = Client::new(shared.surroundings.engine.clone());
         let patience = Patience::default();
         actix_rt::spawn(client.replies().deliver());
         actix_rt::spawn(patience.keep());
         let doorkeeper = Doorkeeper::new(shared.keys.clone());
         let (meters, ids) = (Meters::default(), RequestIds::new());
-        Rc::new(Self { shared, client, patience, meters, doorkeeper, ids })
+        Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -109,8 +116,10 @@ impl Worker {
     /// The resource a request names on the listener it came to.
     fn route<'a>(&self, request: &'a HttpRequest) -> Route<'a> {
         let route = Route::of(request.path());
-        let Some(metrics_address) = self.shared.metrics_address else { return route };
-        let on_metrics = request.app_config().local_addr() == metrics_address;
+        if !self.shared.metrics_apart {
+            return route;
+        }
+        let on_metrics = self.listener == Listener::Metrics;
         match route {
             Route::Livez | Route::Readyz => route,
             Route::Metrics if on_metrics => route,
@@ -199,7 +208,7 @@ impl Call<'_> {
             Route::Livez if reads => return Ok(probes::livez()),
             Route::Readyz if reads => return Ok(probes::readyz(self.worker)),
             Route::Metrics if reads => {
-                if self.worker.shared.metrics_address.is_none() {
+                if !self.worker.shared.metrics_apart {
                     self.admit(Scope::Read)?;
                 }
                 return Ok(super::metrics::render(&self.worker.shared.surroundings));
