@@ -79,14 +79,15 @@ impl Stream {
     fn is_over(&mut self, until: Instant, context: &mut Context<'_>) -> bool {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
         loop {
-            if now() >= until {
-                return true;
-            }
             if timer.is_elapsed() || timer.deadline() > until.into() {
                 timer.as_mut().reset(until.into());
             }
             if timer.as_mut().poll(context).is_pending() {
                 return false;
+            }
+            // It may have been set for an earlier end.
+            if now() >= until {
+                return true;
             }
         }
     }

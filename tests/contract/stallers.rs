@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use doorbuster::http::{HttpOptions, ProblemType as P};
 use serde_json::json;
 
-use crate::house::{House, Plan, wait_until};
+use crate::house::{House, Plan};
 use crate::wire::{Ask, Wire};
 
 /// Limits of this test's server together; connections live no longer, but for a slow machine.
@@ -77,16 +77,17 @@ fn those_who_never_read_cost_little_and_are_given_up() {
         .collect();
     let (began, mut most) = (Instant::now(), 0);
     let mut closed = vec![false; greedy.len()];
-    wait_until(|| {
+    while closed.contains(&false) {
+        // Filling the buffers of the system takes its time, so this limit is a wide one.
+        assert!(began.elapsed() < 4 * AT_MOST, "still open after {:?}", began.elapsed());
+        std::thread::sleep(Duration::from_millis(5));
         most = most.max(rss_kib());
         for (mut stream, closed) in greedy.iter().zip(&mut closed) {
             // Sends on, reads never: a reset is all that it can see.
             let sent = stream.write(&asks);
             *closed |= sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
         }
-        closed.iter().all(|closed| *closed)
-    });
-    assert!(began.elapsed() < AT_MOST, "{:?}", began.elapsed());
+    }
     let each_kib = most.saturating_sub(before) / 50;
     assert!(each_kib < 2_048, "{each_kib} KiB for each that does not read");
     Ask::get("/livez").to(house.address).ok(200);
