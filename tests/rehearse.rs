@@ -230,6 +230,10 @@ fn a_running_server_is_checked_as_far_as_it_can_be_seen() {
     assert_eq!(again["witnesses"]["log"]["orders"], again["witnesses"]["database"]["orders"]);
     let left = rehearse(&["--data-dir", text(&data_dir)]);
     assert!(count(&left, "sold").0 < count(&again, "sold").0, "what is left is sold as it stands");
+    // A run that goes on under its own id is told of its earlier sales, which are no overselling.
+    let named = ["--restock", "--data-dir", text(&data_dir), "--run-id", "twice"];
+    // What was refused is decided anew, and finds the stock that was set again.
+    assert!(count(&rehearse(&named), "sold").0 <= count(&rehearse(&named), "sold").0);
 }
 
 #[test]

@@ -133,7 +133,6 @@ impl Store for SqliteStore {
 }
 
 /// Which file stands under a name.
-#[expect(clippy::disallowed_methods, reason = "the adapter of this file")]
 fn place_of(path: &Path) -> Option<FilePlace> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;

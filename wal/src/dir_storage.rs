@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::storage::{Storage, StorageFile};
@@ -118,14 +118,14 @@ impl Storage for DirStorage {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let renamed = renameat_with(&self.dir, from, &self.dir, to, RenameFlags::NOREPLACE);
-        match renamed {
+        let (from, to) = (self.path.join(from), self.path.join(to));
+        match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
             // A file system without the flag: one process per directory has to do.
             Err(Errno::INVAL | Errno::NOSYS) => {
-                if self.path.join(to).exists() {
+                if to.exists() {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
-                fs::rename(self.path.join(from), self.path.join(to))
+                fs::rename(from, to)
             }
             renamed => Ok(renamed?),
         }

@@ -94,7 +94,7 @@ impl Heard {
         let micros = u64::try_from(waited.as_micros()).unwrap_or(LATENCY_US_MAX);
         self.latency.saturating_record(micros.max(1));
         match outcome {
-            Outcome::Sold { order_id, order } => {
+            Outcome::Sold { order_id, order, .. } => {
                 self.sold += 1;
                 self.answers.enter(order_id, order);
             }

@@ -50,6 +50,8 @@ pub(crate) enum Outcome {
         order_id: String,
         /// The order, as the answer tells it.
         order: Order,
+        /// An earlier run under the same id sold it: its first attempt of this run was told so.
+        earlier: bool,
     },
     /// It was refused.
     Refused {
@@ -203,6 +205,10 @@ fn asks_again(reply: &Reply) -> bool {
 
 /// Counts what became of an outcome that was unknown.
 fn resolved(outcome: Outcome, unknown: bool, replayed: bool, trouble: &Trouble) -> Outcome {
+    if let (Outcome::Sold { order_id, order, .. }, true, false) = (&outcome, replayed, unknown) {
+        let (order_id, order) = (order_id.clone(), order.clone());
+        return Outcome::Sold { order_id, order, earlier: true };
+    }
     if unknown {
         add_one(&trouble.unknown);
         match &outcome {
@@ -245,7 +251,7 @@ fn sold(reply: &Reply, wish: &Wish) -> Outcome {
         || order.reference != wish.reference
         || order.lines.iter().any(|line| !line.answers(wish));
     match text("order_id") {
-        Some(order_id) if !wrong => Outcome::Sold { order_id, order },
+        Some(order_id) if !wrong => Outcome::Sold { order_id, order, earlier: false },
         _ => Outcome::Failed { what: format!("the answer is not what was asked: {}", reply.body) },
     }
 }

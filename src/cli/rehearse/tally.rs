@@ -120,7 +120,11 @@ impl Tally {
         let Some(product) = self.products.get_mut(line.product) else { return };
         let sold = matches!(outcome, Outcome::Sold { .. });
         match outcome {
-            Outcome::Sold { order_id, order } => {
+            Outcome::Sold { order_id, order, earlier } => {
+                if earlier && product.reused {
+                    // What was there at the start had these units taken from it already.
+                    product.opening_units += line.quantity;
+                }
                 product.sold.add(line);
                 if product.sold.units == product.opening_units {
                     (product.sold_out_line, product.sold_out_at) =
