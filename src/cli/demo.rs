@@ -16,6 +16,7 @@ use self::sale::Sale;
 use self::summary::Summary;
 use super::exit::Exit;
 use super::output::OutputArgs;
+use super::play::database::check_url;
 use super::play::interrupt::until_interrupted;
 use super::play::stage::{Stage, Wanted};
 
@@ -51,8 +52,13 @@ pub(super) struct DemoArgs {
 impl DemoArgs {
     /// Runs the command.
     pub(super) fn run(self) -> anyhow::Result<Exit> {
+        self.output.prepare()?;
+        if let Some(url) = &self.database_url {
+            check_url(url)?;
+        }
         let runtime = actix_rt::Runtime::new().context("cannot start a runtime")?;
-        let summary = runtime.block_on(until_interrupted(self.demo()))?;
+        let left = "the server was stopped".to_owned();
+        let summary = runtime.block_on(until_interrupted(self.demo(), left))?;
         self.output.write(&summary, |out| summary.write(out))?;
         Ok(if summary.passed { Exit::Done } else { Exit::CheckFailed })
     }
@@ -65,6 +71,7 @@ impl DemoArgs {
             schema: None,
             keep: self.keep,
         })?;
+        stage.database.reached().await?;
         let sale = Sale {
             units: self.units,
             buyers: self.buyers,
@@ -75,7 +82,7 @@ impl DemoArgs {
         if !summary.passed {
             stage.keep();
         }
-        let summary = summary.leaves(stage.kept_data_dir(), &stage.database);
+        let summary = summary.leaves(&stage);
         stage.clear().await?;
         Ok(summary)
     }

@@ -19,6 +19,29 @@ pub(super) struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// Finds out before long work whether its result can be written; changes no file.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub(super) fn prepare(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let found = std::fs::metadata(path);
+        // Opening a pipe waits for its reader.
+        if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Ok(());
+        }
+        let opened = std::fs::File::options().append(true).create(true).open(path);
+        if let Err(error) = opened {
+            let message = format!("cannot write {}: {error}", path.display());
+            return Err(super::exit::failure(super::exit::Exit::Usage, message));
+        }
+        if found.is_err() {
+            std::fs::remove_file(path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Shows a result: as JSON where that was asked for, else as `text` writes it.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The sale: a server, one product, and every buyer asking until it has an answer.
 //!
-//! With a crash, the server is killed from the very turn in which the buyers have heard of half
-//! the units: all other connections wait for an answer at that moment, and none of them is told.
+//! With a crash, the server is killed from the very turn in which the buyers have heard of some
+//! share of the units, between a quarter and three quarters, another one each time: all other connections wait for an answer at that moment, and none of them is told.
 //! Whoever did not hear asks the next server, with the same key.
 
 use std::cell::{Cell, RefCell};
@@ -25,7 +25,7 @@ use crate::cli::play::server::OwnServer;
 use crate::cli::play::stage::Stage;
 use crate::cli::play::stopwatch::Stopwatch;
 use crate::cli::play::witness::{Sources, hear};
-use crate::cli::play::workplace::random_word;
+use crate::cli::play::workplace::{random_number, random_word};
 
 const LOOK: Duration = Duration::from_millis(50);
 /// Slowest wait of a buyer that is told exactly, in microseconds.
@@ -67,6 +67,8 @@ struct Scene {
     trouble: Trouble,
     heard: RefCell<Heard>,
     pid: Cell<Pid>,
+    /// Percent of the units, or of the buyers, heard of when the server is killed.
+    kill_at_percent: u64,
     /// Set in the turn the server was killed.
     crash: Cell<Option<Crash>>,
     /// Whether the next server was ready.
@@ -135,6 +137,7 @@ impl Sale {
             trouble: Trouble::default(),
             heard: RefCell::new(Heard::new()?),
             pid: Cell::new(server.pid()),
+            kill_at_percent: 25 + u64::from(random_number()? % 51),
             crash: Cell::new(None),
             restarted: Cell::new(false),
             since: Stopwatch::start(),
@@ -191,7 +194,7 @@ impl Sale {
             .with_style(style("{bar:30} {human_pos} of {human_len} buyers  {msg}"));
         let mut told = |_, outcome, waited| {
             scene.heard.borrow_mut().enter(outcome, waited);
-            if self.crash && scene.crash.get().is_none() && self.half_is_heard(scene) {
+            if self.crash && scene.crash.get().is_none() && self.enough_is_heard(scene) {
                 scene.kill();
             }
         };
@@ -210,10 +213,11 @@ impl Sale {
         watched.context("the server that was started again")
     }
 
-    /// Whether the buyers have heard of half the units, or half the buyers have heard.
-    fn half_is_heard(&self, scene: &Scene) -> bool {
-        let heard = scene.heard.borrow();
-        heard.sold > 0 && heard.sold * 2 >= self.units || heard.count() * 2 >= self.buyers
+    /// Whether that share of the units is heard of as sold, or of the buyers has heard.
+    fn enough_is_heard(&self, scene: &Scene) -> bool {
+        let (heard, percent) = (scene.heard.borrow(), scene.kill_at_percent);
+        heard.sold > 0 && heard.sold * 100 >= self.units * percent
+            || heard.count() * 100 >= self.buyers * percent
     }
 }
 

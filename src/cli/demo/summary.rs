@@ -1,7 +1,6 @@
 //! What came of the sale, checked, and where to look next.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,8 +8,9 @@ use serde::Serialize;
 use super::sale::{Crash, Heard, Sale};
 use crate::cli::play::check::Check;
 use crate::cli::play::database::Database;
-use crate::cli::play::number::{grouped, per_second, short_time};
+use crate::cli::play::number::{counted, grouped, per_second, short_time};
 use crate::cli::play::purchase::TroubleReport;
+use crate::cli::play::stage::Stage;
 use crate::cli::play::table::table;
 use crate::cli::play::witness::Testimony;
 
@@ -85,10 +85,14 @@ impl Summary {
     }
 
     /// Adds what the sale leaves behind.
-    pub(super) fn leaves(mut self, data_dir: Option<&Path>, database: &Database) -> Self {
-        let Some(data_dir) = data_dir else {
+    pub(super) fn leaves(mut self, stage: &Stage) -> Self {
+        let Some(data_dir) = stage.kept_data_dir() else {
+            let more = match self.crash {
+                None => "doorbuster demo --crash    the same, with a kill -9 in its middle",
+                Some(_) => "doorbuster rehearse FILE   your own orders: docs/rehearse.md",
+            };
             self.next = [
-                "doorbuster demo --crash    the same, with a kill -9 in its middle",
+                more,
                 "doorbuster demo --keep     leaves the log and the database to look at",
                 "doorbuster serve           a server to sell with: docs/operations/README.md",
             ]
@@ -103,11 +107,14 @@ impl Summary {
             format!("doorbuster wal dump --data-dir {shown} | head"),
             format!("doorbuster serve --data-dir {shown}"),
         ];
-        if let Database::Sqlite(path) = database {
+        if let Database::Sqlite(path) = &stage.database {
             let select = "SELECT status, count(*) FROM orders GROUP BY 1";
             self.next.push(format!("sqlite3 {} '{select}'", path.display()));
         } else {
-            self.next.push(format!("orders and their lines: {database}"));
+            self.next.push(format!("orders and their lines: {}", stage.database));
+        }
+        if let Some(output) = stage.kept_output() {
+            self.next.push(format!("what the server said: {}", output.display()));
         }
         self
     }
@@ -120,10 +127,10 @@ impl Summary {
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "{} buyers over {} connections had their answers in {}: {} a second, half of them \
+            "{} over {} had their answers in {}: {} a second, half of them \
              within {}, 99 of 100 within {}",
-            grouped(self.buyers),
-            self.connections,
+            counted(self.buyers, "buyer"),
+            counted(self.connections as u64, "connection"),
             short_time(time),
             grouped(self.answers_per_second),
             short(self.waited_us.p50),
@@ -132,9 +139,10 @@ impl Summary {
         if let Some(crash) = &self.crash {
             let _ = writeln!(
                 out,
-                "kill -9 with {} units sold and {} purchases in flight; a new server was ready in {} ms",
-                grouped(crash.sold_before),
-                grouped(crash.in_flight),
+                "kill -9 with {} sold and {} in flight; a new server was ready in {} ms\n\
+                 (in flight: asked and not answered yet; unknown: the answer never came)",
+                counted(crash.sold_before, "unit"),
+                counted(crash.in_flight, "purchase"),
                 grouped(crash.ready_again_ms),
             );
         }
@@ -186,7 +194,7 @@ fn checks(sale: &Sale, heard: &Heard, stock: (u64, u64), crash: Option<Crash>) -
     ];
     if sale.crash {
         let found = crash.map_or("the sale was over before".to_owned(), |crash| {
-            format!("{} purchases in flight", grouped(crash.in_flight))
+            format!("{} in flight", counted(crash.in_flight, "purchase"))
         });
         checks.push(Check::new("the server was killed in the middle", crash.is_some(), found));
     }

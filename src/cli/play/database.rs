@@ -10,10 +10,13 @@ use rusqlite::OpenFlags;
 
 use super::book::{Book, Line, Order, Price};
 use super::stopwatch::Stopwatch;
+use crate::cli::exit::{Exit, failure};
 
 const POLL: Duration = Duration::from_millis(20);
 /// How long the projection may stand still before it counts as stuck.
 const STILL_LIMIT: Duration = Duration::from_secs(30);
+/// How long a connection may take, and a running server to have made its tables.
+const REACH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the copy of the log is.
 #[derive(Clone)]
@@ -50,6 +53,38 @@ impl Database {
     /// The embedded database of a data directory.
     pub(crate) fn embedded(data_dir: &Path) -> Self {
         Self::Sqlite(data_dir.join(crate::cli::SQLITE_FILE))
+    }
+
+    /// That it can be asked, before anything is played: a database that is away would be found out
+    /// only after the whole play.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn reached(&self) -> anyhow::Result<()> {
+        if let Self::Sqlite(_) = self {
+            return Ok(());
+        }
+        let asked = tokio::time::timeout(REACH_LIMIT, self.rows("SELECT '','','','','','',''"));
+        let found = asked.await.unwrap_or_else(|_| {
+            Err(anyhow::anyhow!("{self} does not answer within {} s", REACH_LIMIT.as_secs()))
+        });
+        found.map(|_| ()).map_err(|error| away(&error))
+    }
+
+    /// That the database of a running server has that server's tables.
+    ///
+    /// # Errors
+    /// It does not answer, or has none.
+    pub(crate) async fn in_use(&self) -> anyhow::Result<()> {
+        self.reached().await?;
+        let since = Stopwatch::start();
+        while let Err(error) = self.progress().await {
+            if since.elapsed() > REACH_LIMIT {
+                return Err(away(&error));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Whether there is one to be asked; PostgreSQL tells only when it is.
@@ -92,7 +127,7 @@ impl Database {
                      or a schema that is new"
                 ),
                 Ok(now) => (now.map(|(_, sequence)| sequence), String::new()),
-                Err(error) => (None, format!("{error:#}")),
+                Err(error) => (None, format!(": {error:#}")),
             };
             if let Some(now) = now {
                 moved(now);
@@ -106,7 +141,7 @@ impl Database {
             if still.elapsed() > STILL_LIMIT {
                 let at = now.map_or("no record".to_owned(), |now| format!("record {now}"));
                 bail!(
-                    "{self} stands at {at} of {sequence} for {} s {problem}",
+                    "{self} stands at {at} of {sequence} for {} s{problem}",
                     STILL_LIMIT.as_secs()
                 );
             }
@@ -185,6 +220,23 @@ impl Database {
         }
         .with_context(|| format!("cannot read {self}"))
     }
+}
+
+/// That a URL is one of PostgreSQL; the message does not repeat it, for it may hold a password.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check_url(url: &str) -> anyhow::Result<()> {
+    let named = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    if named && url.parse::<tokio_postgres::Config>().is_ok() {
+        return Ok(());
+    }
+    let message = "--database-url must be postgres://USER:PASSWORD@HOST/DATABASE";
+    Err(failure(Exit::Usage, message))
+}
+
+fn away(error: &anyhow::Error) -> anyhow::Error {
+    failure(Exit::Environment, format!("{error:#}; nothing was played"))
 }
 
 fn priced(amount: Option<String>, currency: Option<String>) -> anyhow::Result<Option<Price>> {

@@ -15,6 +15,12 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// How many of what: `1 product`, `2,000 products`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 /// Minor units as money: `123456` with exponent 2 as `1,234.56`.
 pub(crate) fn money(amount_minor: u64, exponent: u32) -> String {
     let Some(unit) = 10u64.checked_pow(exponent).filter(|unit| *unit > 1) else {
@@ -53,6 +59,7 @@ mod tests {
     fn figures_are_grouped_and_money_keeps_its_digits() {
         assert_eq!((grouped(0), grouped(999)), ("0".into(), "999".into()));
         assert_eq!((grouped(1_000), grouped(1_234_567)), ("1,000".into(), "1,234,567".into()));
+        assert_eq!((counted(1, "unit"), counted(0, "unit")), ("1 unit".into(), "0 units".into()));
         assert_eq!((money(5, 2), money(123_456, 2)), ("0.05".into(), "1,234.56".into()));
         assert_eq!((money(5, 0), money(1_005, 3)), ("5".into(), "1.005".into()));
         assert_eq!((exponent_of("JPY"), exponent_of("GBP"), exponent_of("KWD")), (0, 2, 3));

@@ -108,6 +108,11 @@ impl Stage {
         self.kept.then_some(&*self.launch.data_dir)
     }
 
+    /// What its server said, if that is kept.
+    pub(crate) fn kept_output(&self) -> Option<PathBuf> {
+        self.workplace.is_kept().then(|| self.launch.output())
+    }
+
     /// Where its database is, for a report that is read after the play.
     pub(crate) fn database_words(&self) -> String {
         match (&self.database, self.kept) {

@@ -35,6 +35,11 @@ impl Workplace {
         &self.path
     }
 
+    /// Whether it stays.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
     /// Leaves it in place.
     pub(crate) fn keep(&mut self) {
         self.kept = true;
@@ -55,9 +60,17 @@ impl Drop for Workplace {
 /// # Errors
 /// The system has no randomness.
 pub(crate) fn random_word() -> anyhow::Result<String> {
+    Ok(format!("{:08x}", random_number()?))
+}
+
+/// A number that nobody foresees.
+///
+/// # Errors
+/// The system has no randomness.
+pub(crate) fn random_number() -> anyhow::Result<u32> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    Ok(format!("{:08x}", u32::from_le_bytes(bytes)))
+    Ok(u32::from_le_bytes(bytes))
 }
 
 /// The whole file.

@@ -10,7 +10,7 @@ use super::sheet::{Reason, Skipped};
 use super::tally::{Count, ProductTally};
 use crate::cli::play::book::Totals;
 use crate::cli::play::check::Check;
-use crate::cli::play::number::{exponent_of, grouped, money, per_second, short_time};
+use crate::cli::play::number::{counted, exponent_of, grouped, money, per_second, short_time};
 use crate::cli::play::purchase::TroubleReport;
 use crate::cli::play::table::table;
 
@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) run_id: String,
     pub(super) file: String,
     pub(super) server: String,
+    /// The file with what a server of our own said, if that is kept.
+    pub(super) server_output: Option<String>,
     pub(super) data_dir: Option<String>,
     pub(super) database: Option<String>,
     pub(super) connections: usize,
@@ -114,6 +116,9 @@ impl Report {
             "rehearsal {} of {}\n  server         {}\n",
             self.run_id, self.file, self.server
         );
+        if let Some(output) = &self.server_output {
+            let _ = writeln!(text, "  it said        {output}");
+        }
         if let Some(data_dir) = &self.data_dir {
             let _ = writeln!(text, "  data           {data_dir}");
         }
@@ -218,8 +223,8 @@ impl Report {
         let mut text = table(&["total", "lines", "units", &currency], rows, 1);
         let _ = write!(
             text,
-            "\n{} products: {} sold out, {} turned a line away",
-            grouped(sums.products),
+            "\n{}: {} sold out, {} turned a line away",
+            counted(sums.products, "product"),
             grouped(sums.products_sold_out),
             grouped(sums.products_that_refused)
         );

@@ -13,7 +13,7 @@ use super::tally::{ProductTally, Tally};
 use crate::cli::exit::Exit;
 use crate::cli::play::caller::{Caller, Target};
 use crate::cli::play::check::Check;
-use crate::cli::play::database::Database;
+use crate::cli::play::database::{Database, check_url};
 use crate::cli::play::interrupt::until_interrupted;
 use crate::cli::play::log_book::{OurKeys, last_sequence};
 use crate::cli::play::pool::buy_all;
@@ -46,12 +46,30 @@ struct Place {
 impl RehearseArgs {
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        self.output.prepare()?;
+        if let Some(url) = &self.database_url {
+            check_url(url)?;
+        }
         let prepared = self.prepare()?;
         let runtime = actix_rt::Runtime::new().context("cannot start a runtime")?;
-        let report = runtime.block_on(until_interrupted(self.rehearse(&prepared)))?;
+        let left = self.left_when_interrupted(&prepared.plan.run_id);
+        let report = runtime.block_on(until_interrupted(self.rehearse(&prepared), left))?;
         let shown = Shown { rows: prepared.rows, skipped: self.list_skipped };
         self.output.write(&report, |out| report.write(shown, out))?;
         Ok(if report.passed { Exit::Done } else { Exit::CheckFailed })
+    }
+
+    /// What an interrupted run leaves, and how it goes on.
+    fn left_when_interrupted(&self, run_id: &str) -> String {
+        match (&self.url, &self.data_dir) {
+            (Some(url), _) => {
+                format!("the server at {url} runs on and --run-id {run_id} goes on with it")
+            }
+            (None, Some(_)) => {
+                format!("the server was stopped and --run-id {run_id} goes on with its data")
+            }
+            (None, None) => "the server was stopped".to_owned(),
+        }
     }
 
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
@@ -77,6 +95,7 @@ impl RehearseArgs {
                 stage.keep();
             }
             report.data_dir = stage.kept_data_dir().map(|path| path.display().to_string());
+            report.server_output = stage.kept_output().map(|path| path.display().to_string());
             report.database = Some(stage.database_words());
             stage.clear().await?;
         }
@@ -100,6 +119,9 @@ impl RehearseArgs {
                 }
                 (None, None) => None,
             };
+            if let Some(database) = &database {
+                database.in_use().await?;
+            }
             let from = data_dir.as_deref().map_or(Ok(0), |dir| self.from(dir))?;
             return Ok(Place {
                 target,
@@ -114,6 +136,7 @@ impl RehearseArgs {
             schema: self.database_schema.as_deref(),
             keep: self.keep,
         })?;
+        stage.database.reached().await?;
         let data_dir = stage.data_dir();
         let from = self.from(&data_dir)?;
         let target = Target::default();
@@ -164,6 +187,7 @@ impl RehearseArgs {
             run_id: prepared.plan.run_id.clone(),
             file: self.file.display().to_string(),
             server: facts.url,
+            server_output: None,
             data_dir: facts.data_dir,
             database: facts.database,
             connections: prepared.connections,
