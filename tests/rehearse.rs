@@ -265,6 +265,91 @@ fn exit_codes_say_what_was_wrong() {
 }
 
 #[test]
+fn a_shop_s_log_is_not_played_in() {
+    let (place, path) = sheet("");
+    let data_dir = place.path().join("shop");
+    let server = Server::start(&data_dir, &[]);
+    server.terminate();
+    let before = names(&data_dir);
+    for command in [&["demo"][..], &["rehearse", text(&path)]] {
+        let (exit, _, said) = play(&[command, &["--data-dir", text(&data_dir)]].concat());
+        assert!(exit == 2 && said.contains("neither demo nor rehearse"), "{exit}: {said}");
+    }
+    assert_eq!(names(&data_dir), before);
+    let own = place.path().join("own");
+    let demo = ["demo", "--units", "5", "--buyers", "9", "--data-dir", text(&own)];
+    for _ in 0..2 {
+        let (exit, _, said) = play(&demo);
+        assert_eq!(exit, 0, "{said}");
+    }
+}
+
+/// What lies in a directory.
+fn names(directory: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn what_would_fail_in_the_end_is_refused_in_the_beginning() {
+    let (place, path) = sheet("");
+    let data_dir = place.path().join("data");
+    let since = std::time::Instant::now();
+    for command in [&["demo"][..], &["rehearse", text(&path)]] {
+        let refused = |more: &[&str], code: i32, words: &str| {
+            let arguments = [command, &["--data-dir", text(&data_dir)], more].concat();
+            let (exit, json, said) = play(&arguments);
+            assert!(exit == code && said.contains(words), "{more:?}: {exit} {said}");
+            assert_eq!(json, Value::Null);
+            assert!(!data_dir.join("journal").exists(), "{more:?}");
+        };
+        refused(&["--output", "/nowhere/x.json"], 2, "cannot write /nowhere/x.json");
+        refused(&["--database-url", "mysql://me:secret@x"], 2, "must be postgres://");
+        let away = "postgres://me:secret@127.0.0.1:1/x";
+        refused(&["--database-url", away], 5, "nothing was played");
+    }
+    assert!(since.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn a_log_that_no_sale_ties_to_the_server_is_not_checked() {
+    let (place, path) = sheet("");
+    let (ours, theirs) = (place.path().join("ours"), place.path().join("theirs"));
+    let (server, _other) = (Server::start(&ours, &[]), Server::start(&theirs, &[]));
+    let url = format!("http://{}", server.address);
+    let arguments = ["rehearse", text(&path), "--stock", "0", "--url", &url];
+    let (exit, json, said) = play(&[&arguments[..], &["--data-dir", text(&theirs)]].concat());
+    assert_eq!(exit, 0, "{said}");
+    let unseen = not_ok(&json);
+    let log = "\"not_checked\" \"answers and log agree, order by order\"";
+    assert!(unseen.iter().any(|check| check.starts_with(log)), "{unseen:?}");
+}
+
+#[test]
+fn an_interrupted_run_says_that_the_server_runs_on() {
+    let (place, path) = sheet("");
+    let server = Server::start(&place.path().join("data"), &[]);
+    let more: String = (0..20_000).map(|_| "9,P-1,x,1,01/12/2010 09:00,1,1,UK\n").collect();
+    let long = std::fs::read_to_string(&path).expect("the file") + &more;
+    std::fs::write(&path, long).expect("a file");
+    let url = format!("http://{}", server.address);
+    let mut rehearse = doorbuster(&["rehearse", text(&path), "--url", &url, "--run-id", "r7"]);
+    let rehearse = rehearse.stdout(std::process::Stdio::null());
+    let child = rehearse.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs");
+    let sold = || server.get("/v1/products/P-1/stock").map(|answer| answer.body["sold"].as_u64());
+    while sold().expect("an answer").unwrap_or(0) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("runs on and --run-id r7 goes on with it"), "{:?} {said}", output.status);
+}
+
+#[test]
 fn demo_crash_loses_nothing_and_sells_every_unit() {
     let demo = ["demo", "--crash", "--units", "200", "--buyers", "2000", "--connections", "64"];
     let (exit, json, said) = play(&demo);
