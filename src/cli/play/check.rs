@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::book::Difference;
-use super::number::grouped;
+use super::number::{counted, grouped};
 
 /// Ids that a failed check names; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -53,7 +53,7 @@ impl Check {
     /// That two witnesses tell the same `count` orders.
     pub(crate) fn same(what: impl Into<String>, count: usize, difference: &Difference) -> Self {
         if difference.is_none() {
-            return Self::new(what, true, format!("{} orders", grouped(count as u64)));
+            return Self::new(what, true, counted(count as u64, "order"));
         }
         let parts = [
             ("missing", &difference.missing),
