@@ -30,7 +30,7 @@ impl DataDir {
     /// # Errors
     /// The file system's.
     pub(super) fn journal(&self) -> anyhow::Result<Arc<DirStorage>> {
-        let path = self.path.join(super::JOURNAL_DIR);
+        let path = super::log::journal_dir(&self.path);
         let storage = DirStorage::open(&path);
         Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
     }

@@ -203,19 +203,19 @@ fn asks_again(reply: &Reply) -> bool {
     reply.status == 503 || ASK_AGAIN.contains(&reply.problem())
 }
 
-/// Counts what became of an outcome that was unknown.
-fn resolved(outcome: Outcome, unknown: bool, replayed: bool, trouble: &Trouble) -> Outcome {
-    if let (Outcome::Sold { order_id, order, .. }, true, false) = (&outcome, replayed, unknown) {
-        let (order_id, order) = (order_id.clone(), order.clone());
-        return Outcome::Sold { order_id, order, earlier: true };
-    }
-    if unknown {
-        add_one(&trouble.unknown);
-        match &outcome {
-            Outcome::Sold { .. } if replayed => add_one(&trouble.had_happened),
-            Outcome::Failed { .. } => {}
-            _ => add_one(&trouble.had_not),
+/// Counts what became of an outcome that was unknown; of one that was not, tells whose sale it is.
+fn resolved(mut outcome: Outcome, unknown: bool, replayed: bool, trouble: &Trouble) -> Outcome {
+    if !unknown {
+        if let Outcome::Sold { earlier, .. } = &mut outcome {
+            *earlier = replayed;
         }
+        return outcome;
+    }
+    add_one(&trouble.unknown);
+    match &outcome {
+        Outcome::Sold { .. } if replayed => add_one(&trouble.had_happened),
+        Outcome::Failed { .. } => {}
+        _ => add_one(&trouble.had_not),
     }
     outcome
 }

@@ -9,7 +9,8 @@ use super::database::Database;
 use super::server::Launch;
 use super::workplace::{Workplace, random_word};
 use crate::cli::exit::{Exit, failure};
-use crate::cli::{JOURNAL_DIR, files};
+use crate::cli::files;
+use crate::cli::log::journal_dir;
 
 /// What a play may be told about its place.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +46,7 @@ const MARKER: &str = "REHEARSAL";
 /// sold there is sold for good.
 fn mark(data_dir: &Path, word: &str) -> anyhow::Result<()> {
     let marker = data_dir.join(MARKER);
-    if data_dir.join(JOURNAL_DIR).exists() && !marker.exists() {
+    if journal_dir(data_dir).exists() && !marker.exists() {
         // In use is the first thing to say.
         DirLock::acquire(data_dir)?;
         let message = format!(
