@@ -15,7 +15,7 @@ use crate::cli::exit::{Exit, failure};
 const POLL: Duration = Duration::from_millis(20);
 /// How long the projection may stand still before it counts as stuck.
 const STILL_LIMIT: Duration = Duration::from_secs(30);
-/// How long a connection may take, and a running server to have made its tables.
+/// How long a connection may take.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the copy of the log is.
@@ -77,9 +77,11 @@ impl Database {
     /// It does not answer, or has none.
     pub(crate) async fn in_use(&self) -> anyhow::Result<()> {
         self.reached().await?;
+        // A projection that has not made its tables yet is one that stands still: it runs only where
+        // no sale wants the processor.
         let since = Stopwatch::start();
         while let Err(error) = self.progress().await {
-            if since.elapsed() > REACH_LIMIT {
+            if since.elapsed() > STILL_LIMIT {
                 return Err(away(&error));
             }
             tokio::time::sleep(POLL).await;
