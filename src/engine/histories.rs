@@ -427,6 +427,7 @@ fn naive(records: &[(u64, Record)]) -> BTreeMap<u32, Naive> {
                 }
             }
             Decision::RefusalsCounted(_) => {}
+            decision => panic!("nobody asked for {decision:?}"),
         }
         for product in products.values() {
             assert!(product.stock >= 0 && product.sold <= product.stock + product.oversell, "P1");

@@ -17,8 +17,8 @@ use super::completion::{DecidedEffect, Effect, RefusedEffect};
 use super::directory::{Directory, ProductEntry, Published};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
-    Change, Decided, Decision, Handle, Inventory, Principal, Refusal, RefusalRow, RefusalsCounted,
-    Targets, apply, decide_adjustment, decide_create, decide_order, decide_terms,
+    Change, Decided, Decision, Handle, Inventory, Principal, RecordAt, Refusal, RefusalRow,
+    RefusalsCounted, Targets, apply, decide_adjustment, decide_create, decide_order, decide_terms,
 };
 use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
 
@@ -128,10 +128,11 @@ impl<J: Journal<Effect>> Partition<J> {
         envelope: &Envelope,
         decision: &Decision,
     ) -> SmallVec<[(Arc<ProductEntry>, Published); 1]> {
-        let decided_at_ms = envelope.decided_at_ms;
-        apply(&mut self.inventory, decision, &envelope.changes, decided_at_ms);
-        self.last_ms = decided_at_ms;
-        self.clock.decided(decided_at_ms);
+        let at_ms = envelope.decided_at_ms;
+        let at = RecordAt { sequence: self.journal.next_sequence(), at_ms };
+        apply(&mut self.inventory, decision, &envelope.changes, at);
+        self.last_ms = at_ms;
+        self.clock.decided(at_ms);
         if let (Decision::ProductCreated(created), [change]) = (decision, &*envelope.changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
