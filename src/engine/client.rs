@@ -116,7 +116,7 @@ impl Client {
     ) -> Result<Option<Slot>, Box<Answer>> {
         // The view before the key: a purchase that was answered between the two is found by its
         // key, whatever the view said.
-        let refusal = entry.and_then(|entry| view_refusal(&request.action, entry, now_ms));
+        let refusal = entry.and_then(|entry| view_refusal(core, &request.action, entry, now_ms));
         let lookup = match (&request.key, &refusal) {
             (None, _) => Lookup::Free,
             (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),
@@ -148,10 +148,22 @@ impl Client {
     }
 }
 
-/// What the published view alone refuses: only purchases of one product.
-fn view_refusal(action: &Action, entry: &ProductEntry, now_ms: u64) -> Option<Refusal> {
-    let Action::Order(order) = action else { return None };
-    let [line] = order.lines.as_slice() else { return None };
+/// What the published view alone refuses: only orders of one line.
+fn view_refusal(
+    core: &Core,
+    action: &Action,
+    entry: &ProductEntry,
+    now_ms: u64,
+) -> Option<Refusal> {
+    let lines = match action {
+        Action::Order(order) => &order.lines,
+        // A buyer with too many holds hears that first: the partition counts them.
+        _ => return None,
+    };
+    let [line] = lines.as_slice() else { return None };
+    if core.board.selling_paused() {
+        return Some(Refusal::Paused);
+    }
     entry.refusal(line.quantity.units(), now_ms).err()
 }
 

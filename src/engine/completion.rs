@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::admission::Permit;
 use super::answer::Answer;
+use super::board::Board;
 use super::directory::{ProductEntry, Published};
 use super::health::Health;
 use super::idempotency::Slot;
@@ -35,8 +36,8 @@ pub struct DecidedEffect {
     pub(super) views: SmallVec<[(Arc<ProductEntry>, Published); 1]>,
     pub(super) slot: Option<Slot>,
     pub(super) reply: Option<ReplyHandle>,
-    /// Held until it is answered.
-    pub(super) permit: Permit,
+    /// Held until it is answered; `None`: the engine decided by itself.
+    pub(super) permit: Option<Permit>,
 }
 
 /// A refusal's effects.
@@ -50,13 +51,14 @@ pub struct RefusedEffect {
 /// Completes batches on the journal's thread.
 pub struct AfterSync {
     health: Arc<Health>,
+    board: Arc<Board>,
     /// Workers to wake when the batch is done.
     touched: Vec<Arc<ReplyQueue>>,
 }
 
 impl AfterSync {
-    pub(super) fn new(health: Arc<Health>) -> Self {
-        Self { health, touched: Vec::new() }
+    pub(super) fn new(health: Arc<Health>, board: Arc<Board>) -> Self {
+        Self { health, board, touched: Vec::new() }
     }
 
     fn touch(&mut self, queue: Arc<ReplyQueue>) {
@@ -99,9 +101,12 @@ impl RefusedEffect {
 impl Completion<Effect> for AfterSync {
     fn complete(&mut self, _durable: Sequence, items: &mut Vec<Queued<Effect>>) {
         for item in items.iter_mut() {
-            if let Queued::Record(_, Effect::Decided(effect)) = item {
+            if let Queued::Record(sequence, Effect::Decided(effect)) = item {
                 for (entry, view) in effect.views.drain(..) {
                     entry.publish(view);
+                }
+                if let Some(record) = &effect.record {
+                    self.board.publish(*sequence, record);
                 }
             }
         }

@@ -45,6 +45,8 @@ pub(super) struct Published {
     terms: Arc<StandingTerms>,
     figures: Figures,
     version: Version,
+    /// When the first of its holds is over; `u64::MAX` without one. Early after an extension.
+    next_expiry_ms: u64,
 }
 
 /// One product, as all threads know it.
@@ -62,7 +64,7 @@ struct Shown {
 }
 
 /// Behind the two counts of its `Arc`; a million idle products each have one.
-const _: () = assert!(size_of::<ProductEntry>() == 80);
+const _: () = assert!(size_of::<ProductEntry>() == 88);
 
 /// All products of a partition.
 #[derive(Default)]
@@ -83,15 +85,15 @@ impl View {
 
 impl Published {
     /// The product as it stands.
-    pub(super) fn of(product: &Product) -> Self {
+    pub(super) fn of(product: &Product, next_expiry_ms: u64) -> Self {
         let Product { terms, figures, version, .. } = product;
-        Self { terms: Arc::clone(terms), figures: *figures, version: *version }
+        Self { terms: Arc::clone(terms), figures: *figures, version: *version, next_expiry_ms }
     }
 }
 
 impl From<Published> for View {
     fn from(published: Published) -> Self {
-        let Published { terms, figures, version } = published;
+        let Published { terms, figures, version, .. } = published;
         let (terms_version, counted_since_ms) = (terms.version(), terms.counted_since_ms());
         Self { terms, figures, version, terms_version, counted_since_ms }
     }
@@ -127,7 +129,11 @@ impl ProductEntry {
     /// Whether the view alone refuses `units`: no clone, no allocation.
     pub(super) fn refusal(&self, units: u64, now_ms: u64) -> Result<(), Refusal> {
         match &self.shown.read().published {
-            Some(view) => refusal_in_view(&view.terms, &view.figures, units, now_ms),
+            Some(view) => match refusal_in_view(&view.terms, &view.figures, units, now_ms) {
+                // What a hold gives back is not in the view yet: the actor knows.
+                Err(Refusal::SoldOut { .. }) if view.next_expiry_ms <= now_ms => Ok(()),
+                refused => refused,
+            },
             None => Ok(()),
         }
     }

@@ -87,7 +87,8 @@ impl Recovered {
     pub fn publish(&self) {
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
-                entry.publish(Published::of(product));
+                let next_expiry_ms = self.inventory.holds().next_expiry_ms(handle);
+                entry.publish(Published::of(product, next_expiry_ms));
             }
         }
     }

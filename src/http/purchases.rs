@@ -58,7 +58,8 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let action = Action::Order(PlaceOrder { buyer_id, lines: smallvec![line] });
     let request = Request { principal, reference, key: Some(stamp), deadline, action };
     let decided = decide(worker, request).await?;
-    let body = orders::render(worker.engine(), decided.sequence, &decided.record, Some(&entry));
+    let body =
+        orders::render_placed(worker.engine(), decided.sequence, &decided.record, Some(&entry));
     let body = body.ok_or_else(Problem::key_reused)?;
     Ok(Reply::created(body, decided.replayed))
 }
