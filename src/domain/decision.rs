@@ -29,6 +29,17 @@ pub enum Decision {
     RefusalsCounted(RefusalsCounted),
 }
 
+impl Decision {
+    /// Whether it sets terms of the products it changes.
+    #[must_use]
+    pub fn sets_terms(&self) -> bool {
+        match self {
+            Self::ProductCreated(_) | Self::TermsChanged(_) => true,
+            Self::StockAdjusted(_) | Self::OrderPlaced(_) | Self::RefusalsCounted(_) => false,
+        }
+    }
+}
+
 /// A product was put in for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductCreated {

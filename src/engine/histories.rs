@@ -111,7 +111,9 @@ impl Life {
         recovered.publish();
         clock.decided(started_at_ms);
         let engine = Engine::new();
-        let (journal, writer) = local_journal(log, AfterSync::new(Arc::clone(engine.health())));
+        let directory = Arc::clone(&recovered.directory);
+        let completion = AfterSync::new(Arc::clone(engine.health()), directory);
+        let (journal, writer) = local_journal(log, completion);
         let reader = writer.reader();
         let partition = Partition::new(PartitionParts {
             inventory: recovered.inventory,

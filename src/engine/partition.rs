@@ -14,7 +14,7 @@ use super::answer::{Action, Answer};
 use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
-use super::directory::{Directory, ProductEntry, Published};
+use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
     Change, Decided, Decision, Handle, Inventory, Principal, Refusal, RefusalRow, RefusalsCounted,
@@ -127,7 +127,7 @@ impl<J: Journal<Effect>> Partition<J> {
         &mut self,
         envelope: &Envelope,
         decision: &Decision,
-    ) -> SmallVec<[(Arc<ProductEntry>, Published); 1]> {
+    ) -> SmallVec<[(Handle, ViewChange); 1]> {
         let decided_at_ms = envelope.decided_at_ms;
         apply(&mut self.inventory, decision, &envelope.changes, decided_at_ms);
         self.last_ms = decided_at_ms;
@@ -135,13 +135,12 @@ impl<J: Journal<Effect>> Partition<J> {
         if let (Decision::ProductCreated(created), [change]) = (decision, &*envelope.changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
-        envelope.changes.iter().map(|change| self.capture(*change)).collect()
-    }
-
-    fn capture(&self, change: Change) -> (Arc<ProductEntry>, Published) {
-        let product = self.inventory.product(change.handle).expect("it was just changed");
-        let entry = self.directory.entry_by_handle(change.handle).expect("it was entered");
-        (entry, Published::of(product))
+        let capture = if decision.sets_terms() { ViewChange::whole } else { ViewChange::figures };
+        let captured = |change: &Change| {
+            let product = self.inventory.product(change.handle).expect("it was just changed");
+            (change.handle, capture(product))
+        };
+        envelope.changes.iter().map(captured).collect()
     }
 
     fn append(&mut self, mut effect: DecidedEffect) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::directory::{Directory, Published};
+use super::directory::{Directory, ViewChange};
 use super::idempotency::Idempotency;
 use crate::domain::{Decision, Inventory, Sequence, TIME_MS_MAX, apply, check_applicable};
 use crate::journal::{Payload, Record, decode};
@@ -83,7 +83,7 @@ impl Recovered {
     pub fn publish(&self) {
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
-                entry.publish(Published::of(product));
+                entry.publish(ViewChange::whole(product));
             }
         }
     }

@@ -120,7 +120,7 @@ pub fn start(
     recovered.publish();
     clock.decided(started_at_ms);
 
-    let completion = AfterSync::new(Arc::clone(&health));
+    let completion = AfterSync::new(Arc::clone(&health), Arc::clone(&recovered.directory));
     let (journal, writer) = local_journal(log, completion);
     let reader = writer.reader();
     // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
