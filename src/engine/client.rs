@@ -3,12 +3,13 @@
 //! In this order: the published view, then the key (a key that is found wins over the view), then
 //! a permit, then the mailbox. No business rule lives here; the view's refusal is the domain's.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::admission::AdmissionError;
 use super::answer::{Action, Answer, Request};
 use super::command::{Command, Undecided};
-use super::directory::ProductEntry;
+use super::directory::{Found, ProductEntry};
 use super::idempotency::{Lookup, Slot};
 use super::partition_actor::single_product;
 use super::refusal_counts::RefusalShard;
@@ -23,12 +24,13 @@ pub struct Client {
     engine: Engine,
     replies: Replies,
     refused: Arc<RefusalShard>,
+    found: Rc<Found>,
 }
 
 /// A command that may be decided, and who waits for it.
-pub(super) struct Prepared {
+pub(super) struct Prepared<'a> {
     pub(super) command: Command,
-    pub(super) entry: Option<Arc<ProductEntry>>,
+    pub(super) entry: Option<&'a ProductEntry>,
     pub(super) reply: Reply,
 }
 
@@ -37,13 +39,19 @@ impl Client {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let refused = engine.refusals().shard();
-        Self { engine, replies: Replies::default(), refused }
+        Self { engine, replies: Replies::default(), refused, found: Rc::default() }
     }
 
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The durable product of this id, as [`Engine::product`]; faster where it was found before.
+    #[must_use]
+    pub fn product(&self, id: &str) -> Option<&ProductEntry> {
+        self.engine.core()?.directory.product_again(id, &self.found)
     }
 
     /// Where answers arrive.
@@ -67,16 +75,20 @@ impl Client {
     pub fn submit(&self, request: Request) -> Result<Reply, Box<Answer>> {
         let core = self.engine.core().ok_or(Answer::Starting)?;
         let Prepared { command, entry, reply } = self.prepare(core, request)?;
-        core.router.dispatch(command, entry.as_deref());
+        core.router.dispatch(command, entry);
         Ok(reply)
     }
 
     /// Everything before the mailbox: view, key, permit.
-    pub(super) fn prepare(&self, core: &Core, request: Request) -> Result<Prepared, Box<Answer>> {
+    pub(super) fn prepare<'a>(
+        &self,
+        core: &'a Core,
+        request: Request,
+    ) -> Result<Prepared<'a>, Box<Answer>> {
         let now_ms = core.clock.now_ms();
         let product = single_product(&request.action);
         let entry = product.and_then(|handle| core.directory.product_by_handle(handle));
-        let slot = self.slot(core, &request, entry.as_deref(), now_ms)?;
+        let slot = self.slot(core, &request, entry, now_ms)?;
         let bytes = request.action.payload_bytes_bound();
         let permit = core.admission.admit(bytes).map_err(|error| Box::new(error.into()))?;
         let (reply_to, reply) = self.replies.wait();

@@ -113,8 +113,9 @@ impl Life {
         let engine = Engine::new();
         let board = Arc::new(Board::default());
         board.publish_all(&recovered.inventory, started_at_ms);
-        let after_sync = AfterSync::new(Arc::clone(engine.health()), Arc::clone(&board));
-        let (journal, writer) = local_journal(log, after_sync);
+        let (health, directory) = (Arc::clone(engine.health()), Arc::clone(&recovered.directory));
+        let completion = AfterSync::new(health, directory, Arc::clone(&board));
+        let (journal, writer) = local_journal(log, completion);
         let reader = writer.reader();
         let partition = Partition::new(PartitionParts {
             inventory: recovered.inventory,

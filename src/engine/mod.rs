@@ -14,6 +14,7 @@
 
 mod admission;
 mod answer;
+mod append_only;
 mod board;
 mod client;
 mod clock;
@@ -124,19 +125,19 @@ impl Engine {
 
     /// The durable product of this id.
     #[must_use]
-    pub fn product(&self, id: &str) -> Option<Arc<ProductEntry>> {
+    pub fn product(&self, id: &str) -> Option<&ProductEntry> {
         self.core()?.directory.product(id)
     }
 
     /// The durable product of this handle.
     #[must_use]
-    pub fn product_by_handle(&self, handle: Handle) -> Option<Arc<ProductEntry>> {
+    pub fn product_by_handle(&self, handle: Handle) -> Option<&ProductEntry> {
         self.core()?.directory.product_by_handle(handle)
     }
 
     /// Up to `limit` durable products from `first` on, by handle.
     #[must_use]
-    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<Arc<ProductEntry>> {
+    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<&ProductEntry> {
         self.core().map_or_else(Vec::new, |core| core.directory.products_from(first, limit))
     }
 

@@ -14,7 +14,7 @@ use super::answer::{Action, Answer};
 use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
-use super::directory::{Directory, ProductEntry, Published};
+use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
     Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, PlaceHold, PlaceOrder,
@@ -188,7 +188,7 @@ impl<J: Journal<Effect>> Partition<J> {
         &mut self,
         envelope: &Envelope,
         decision: &Decision,
-    ) -> SmallVec<[(Arc<ProductEntry>, Published); 1]> {
+    ) -> SmallVec<[(Handle, ViewChange); 1]> {
         let at_ms = envelope.decided_at_ms;
         let at = RecordAt { sequence: self.journal.next_sequence(), at_ms };
         apply(&mut self.inventory, decision, &envelope.changes, at);
@@ -197,13 +197,13 @@ impl<J: Journal<Effect>> Partition<J> {
         if let (Decision::ProductCreated(created), [change]) = (decision, &*envelope.changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
-        envelope.changes.iter().map(|change| self.capture(*change)).collect()
-    }
-
-    fn capture(&self, change: Change) -> (Arc<ProductEntry>, Published) {
-        let product = self.inventory.product(change.handle).expect("it was just changed");
-        let entry = self.directory.entry_by_handle(change.handle).expect("it was entered");
-        (entry, Published::of(product, self.inventory.holds().next_expiry_ms(change.handle)))
+        let capture = if decision.sets_terms() { ViewChange::whole } else { ViewChange::figures };
+        let captured = |change: &Change| {
+            let product = self.inventory.product(change.handle).expect("it was just changed");
+            let next_expiry_ms = self.inventory.holds().next_expiry_ms(change.handle);
+            (change.handle, capture(product, next_expiry_ms))
+        };
+        envelope.changes.iter().map(captured).collect()
     }
 
     fn append(&mut self, mut effect: DecidedEffect) {

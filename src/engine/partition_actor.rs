@@ -134,13 +134,14 @@ impl PartitionActor {
     }
 
     /// Makes sure that the product has an actor: its next commands go there.
-    fn awaken(&self, entry: &Arc<ProductEntry>) {
-        if entry.actor().is_some_and(|actor| actor.connected()) {
+    fn awaken(&self, entry: &ProductEntry) {
+        if entry.has_actor() {
             return;
         }
         let actor = || {
             let (partition, clock) = (self.partition.clone(), Arc::clone(&self.clock));
-            ProductActor::new(partition, Arc::clone(entry), clock, self.limits)
+            let directory = Arc::clone(&self.directory);
+            ProductActor::new(partition, directory, entry.handle(), clock, self.limits)
         };
         entry.set_actor(Some(start_with_mailbox(self.limits.product_mailbox, actor)));
     }
@@ -152,7 +153,7 @@ impl Handler<Command> for PartitionActor {
     fn handle(&mut self, command: Command, context: &mut Self::Context) {
         let product = command.action().and_then(single_product);
         if let Some(entry) = product.and_then(|handle| self.directory.entry_by_handle(handle)) {
-            self.awaken(&entry);
+            self.awaken(entry);
         }
         self.partition.turn(|partition| partition.turn(command, self.clock.now_ms()));
         self.decided += 1;

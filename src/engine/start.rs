@@ -126,7 +126,8 @@ pub fn start(
     let board = Arc::new(Board::default());
     board.publish_all(&recovered.inventory, started_at_ms);
 
-    let completion = AfterSync::new(Arc::clone(&health), Arc::clone(&board));
+    let directory = Arc::clone(&recovered.directory);
+    let completion = AfterSync::new(Arc::clone(&health), directory, Arc::clone(&board));
     let (journal, writer) = local_journal(log, completion);
     let reader = writer.reader();
     // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
