@@ -119,6 +119,15 @@ impl Caller {
         read(self.with_key(request).send_json(body).await).await
     }
 
+    /// PATCH of a merge-patch. It has no key: asking again sets the same again.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Reply, CallError> {
+        let request = self.client.patch(self.url(path));
+        read(self.with_key(request).send_json(body).await).await
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.target.0.base_url.borrow())
     }
