@@ -130,6 +130,22 @@ fn request_that_outlasts_its_time_has_an_unknown_outcome_which_its_key_tells() {
     assert_eq!(house.sold("p").0, 1);
 }
 
+#[test]
+fn change_without_a_key_is_never_sent_to_the_same_one() {
+    let house = House::open(impatient());
+    house.product("p", 10, json!({}));
+    let change = Ask::patch("/v1/products/p", r#"{"paused":true}"#);
+    let mut slow = Wire::open(house.address);
+    slow.send(&change.bytes()[..change.bytes().len() - 1]);
+    let late = slow.receive().expect("an answer");
+    assert_eq!(late.problem_without_key(), P::RequestTimeout);
+    house.gate.shut();
+    let unknown = change.header("request-timeout-ms", "100").to(house.address);
+    assert_eq!(unknown.problem_without_key(), P::OutcomeUnknown);
+    let detail = unknown.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.ends_with("read the terms, then decide"), "{detail}");
+}
+
 /// A clock that moves on by itself whenever somebody looks.
 struct Hasty {
     system: SystemClock,
@@ -155,6 +171,9 @@ fn what_is_not_decided_in_time_did_not_happen_and_leaves_its_key_free() {
     let buy = || Ask::post("/v1/purchases", "k", BUY);
     assert_eq!(patient(buy(), "1").problem(), P::NotDecided);
     assert_eq!(house.sold("p"), (0, 1));
+    let change = patient(Ask::patch("/v1/products/p", r#"{"paused":true}"#), "1");
+    assert_eq!(change.problem_without_key(), P::NotDecided);
+    assert_eq!(house.get("/v1/products/p")["paused"], false);
     let answer = patient(buy(), "30000");
     assert_eq!(answer.header("idempotent-replayed"), None);
     answer.ok(201);
