@@ -9,6 +9,8 @@
 mod bench;
 #[path = "projection/cases.rs"]
 mod cases;
+#[path = "projection/damaged.rs"]
+mod damaged;
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/faulty.rs"]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Row, Statement, ToSql, TransactionBehavior, ffi,
     params,
@@ -16,6 +17,7 @@ use rusqlite::{
 use super::migrations::{InSqlite, SQLITE, runner};
 use super::plan::{plan, touched};
 use super::rows::{ProductRow, Rows};
+use super::sqlite_file::{FileFault, OpenFile};
 use super::store::{
     Applied, Batch, ContentError, Opened, ProgressColumns, Store, StoreError, journal_id_text,
 };
@@ -88,19 +90,20 @@ const SET_ASIDE: &str = "INSERT INTO quarantine (partition, sequence, kind, deci
 /// The projection in a SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    connection: Option<Connection>,
-    /// The file that is open; another under its name is not this one.
-    opened: Option<FilePlace>,
+    open: Option<OpenDatabase>,
 }
 
-/// Device and inode of a file.
-type FilePlace = (u64, u64);
+/// A connection, and below it its file, which is closed after it.
+struct OpenDatabase {
+    connection: Connection,
+    file: OpenFile,
+}
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), connection: None, opened: None }
+        Self { path: path.into(), open: None }
     }
 }
 
@@ -118,53 +121,50 @@ impl Store for SqliteStore {
     }
 
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = connect(&self.path).map_err(unavailable)?;
-                self.opened = place_of(&self.path);
-                connection
-            }
+        let database = match self.open.take() {
+            Some(database) => database,
+            None => OpenDatabase::connect(&self.path)?,
         };
-        let connection = self.connection.insert(connection);
-        read_or_begin(connection, identity)
+        read_or_begin(&mut self.open.insert(database).connection, identity)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
-        if self.opened != place_of(&self.path) {
-            self.connection = None;
-            let moved = "the file was moved, removed or replaced; what is there now is opened";
-            return Err(StoreError::Unavailable(moved.to_owned()));
-        }
         let not_open = || StoreError::Unavailable("the file is not open".to_owned());
-        let connection = self.connection.as_mut().ok_or_else(not_open)?;
-        let result = write(connection, batch);
+        let database = self.open.as_mut().ok_or_else(not_open)?;
+        let result = match database.file.check(&self.path) {
+            Ok(()) => write(&mut database.connection, batch),
+            Err(fault) => {
+                database.leave_as_it_is();
+                Err(of_file(fault))
+            }
+        };
         if matches!(result, Err(StoreError::Unavailable(_))) {
             // The file may have been moved or replaced: open what is there now.
-            self.connection = None;
+            self.open = None;
         }
         result
     }
 }
 
-/// Which file stands under a name.
-fn place_of(path: &Path) -> Option<FilePlace> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
+impl OpenDatabase {
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
+        let file = OpenFile::open(path).map_err(failed)?;
+        if !file.is_empty() {
+            // SQLite would take the first pages from its write-ahead file, and miss the rest later.
+            file.check(path).map_err(of_file)?;
+        }
+        let connection = connect(path).map_err(unavailable)?;
+        Ok(Self { connection, file })
+    }
 
-/// Makes the file where it is missing, for its owner alone: it names buyers. SQLite gives its
-/// companions the same mode. What goes wrong here goes wrong again, and is told, at opening.
-#[expect(clippy::disallowed_methods, reason = "the adapter of this file")]
-fn make_private(path: &Path) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = std::fs::OpenOptions::new();
-    let _ = options.write(true).create_new(true).mode(0o600).open(path);
+    /// Closes without writing into a file that may not be ours any more.
+    fn leave_as_it_is(&self) {
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
@@ -433,7 +433,25 @@ fn insert_movements(
 
 /// A failure that says nothing about what the records hold.
 fn unavailable(error: rusqlite::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(&error),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn of_file(fault: FileFault) -> StoreError {
+    match fault {
+        FileFault::Replaced => StoreError::Unavailable(fault.to_string()),
+        FileFault::Overwritten => damaged(&fault),
+    }
+}
+
+/// Tried again like all that a person can mend without stopping the sale.
+fn damaged(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the file is damaged ({why}): move it away, with its -wal and -shm; a new one is made and \
+         filled from the log while sales go on"
+    ))
 }
 
 /// A failure after the guard, which may be about what the records hold.
