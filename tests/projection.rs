@@ -19,6 +19,8 @@ mod faulty;
 mod log;
 #[path = "support/postgres.rs"]
 mod postgres_server;
+#[path = "projection/priority.rs"]
+mod priority;
 #[path = "support/projecting.rs"]
 mod projecting;
 
