@@ -48,7 +48,7 @@ pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided,
         // Only a key tells afterwards; without one, the state does.
         Answer::OutcomeUnknown if !has_key => Err(Problem::new(
             ProblemType::OutcomeUnknown,
-            "it happened once or not at all: read the terms, then decide",
+            "it happened once or not at all: read what it changes, then decide",
         )),
         answer => Err(problem(answer)),
     }

@@ -143,7 +143,7 @@ fn change_without_a_key_is_never_sent_to_the_same_one() {
     let unknown = change.header("request-timeout-ms", "100").to(house.address);
     assert_eq!(unknown.problem_without_key(), P::OutcomeUnknown);
     let detail = unknown.json()["detail"].as_str().unwrap_or_default().to_owned();
-    assert!(detail.ends_with("read the terms, then decide"), "{detail}");
+    assert!(detail.ends_with("read what it changes, then decide"), "{detail}");
 }
 
 /// A clock that moves on by itself whenever somebody looks.
