@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use crate::domain::{Decision, Handle, Money, Patch, Sequence, Terms, TermsPatch, rfc3339};
-use crate::journal::{JournalIdentity, OrderId, Payload, Position, Record};
+use crate::domain::{
+    CancelledLine, Decision, Handle, HoldEnded, Money, OrderLine, Patch, Sequence, Terms,
+    TermsPatch, rfc3339,
+};
+use crate::journal::{HoldId, JournalIdentity, OrderId, Payload, Position, Record};
 
 /// Names of a log's places and products, as far as it was read.
 pub(super) struct Names {
@@ -97,6 +100,56 @@ enum BodyJson<'a> {
         minute: String,
         rows: Vec<RowJson>,
     },
+    HoldPlaced {
+        hold_id: String,
+        buyer_id: &'a str,
+        lines: Vec<LineJson>,
+        expires_at: String,
+    },
+    HoldExtended {
+        hold_id: String,
+        expires_at: String,
+    },
+    HoldConfirmed {
+        hold_id: String,
+        order_id: String,
+        buyer_id: &'a str,
+        lines: Vec<LineJson>,
+        released: Vec<LineJson>,
+    },
+    HoldReleased {
+        #[serde(flatten)]
+        ended: HoldEndedJson<'a>,
+    },
+    HoldExpired {
+        #[serde(flatten)]
+        ended: HoldEndedJson<'a>,
+    },
+    OrderCancelled {
+        order_id: String,
+        buyer_id: &'a str,
+        lines: Vec<CancelledLineJson>,
+        reason: &'a str,
+        restocked: bool,
+        whole: bool,
+    },
+    SellingPaused {
+        paused: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct HoldEndedJson<'a> {
+    hold_id: String,
+    buyer_id: &'a str,
+    lines: Vec<LineJson>,
+}
+
+#[derive(Serialize)]
+struct CancelledLineJson {
+    #[serde(flatten)]
+    line: LineJson,
+    frees_limit: bool,
 }
 
 #[derive(Serialize)]
@@ -122,7 +175,7 @@ struct MoneyJson {
 
 #[derive(Serialize)]
 struct LineJson {
-    line_no: usize,
+    line_no: u64,
     product_id: String,
     quantity: u64,
     unit_price: Option<MoneyJson>,
@@ -194,16 +247,36 @@ fn body<'a>(sequence: u64, decision: &'a Decision, names: &Names) -> BodyJson<'a
         Decision::OrderPlaced(order) => BodyJson::OrderPlaced {
             order_id: OrderId(names.position(sequence)).to_string(),
             buyer_id: order.buyer_id.as_str(),
-            lines: (1..)
-                .zip(&order.lines)
-                .map(|(line_no, line)| LineJson {
-                    line_no,
-                    product_id: names.of(line.product),
-                    quantity: line.quantity.units(),
-                    unit_price: line.unit_price.map(money),
-                })
-                .collect(),
+            lines: lines(&order.lines, names),
         },
+        Decision::HoldPlaced(placed) => BodyJson::HoldPlaced {
+            hold_id: HoldId(names.position(sequence)).to_string(),
+            buyer_id: placed.buyer_id.as_str(),
+            lines: lines(&placed.lines, names),
+            expires_at: rfc3339(placed.expires_at_ms),
+        },
+        Decision::HoldExtended(extended) => BodyJson::HoldExtended {
+            hold_id: hold_id(extended.hold, names),
+            expires_at: rfc3339(extended.expires_at_ms),
+        },
+        Decision::HoldConfirmed(confirmed) => BodyJson::HoldConfirmed {
+            hold_id: hold_id(confirmed.hold, names),
+            order_id: OrderId(names.position(sequence)).to_string(),
+            buyer_id: confirmed.order.buyer_id.as_str(),
+            lines: lines(&confirmed.order.lines, names),
+            released: lines(&confirmed.released, names),
+        },
+        Decision::HoldReleased(ended) => BodyJson::HoldReleased { ended: ended_json(ended, names) },
+        Decision::HoldExpired(ended) => BodyJson::HoldExpired { ended: ended_json(ended, names) },
+        Decision::OrderCancelled(cancelled) => BodyJson::OrderCancelled {
+            order_id: OrderId(names.position(cancelled.order.get())).to_string(),
+            buyer_id: cancelled.buyer_id.as_str(),
+            lines: cancelled.lines.iter().map(|line| cancelled_json(line, names)).collect(),
+            reason: cancelled.reason.as_str(),
+            restocked: cancelled.restocked,
+            whole: cancelled.whole,
+        },
+        Decision::SellingPaused(selling) => BodyJson::SellingPaused { paused: selling.paused },
         Decision::RefusalsCounted(counted) => BodyJson::RefusalsCounted {
             minute: rfc3339(counted.minute_ms),
             rows: counted
@@ -216,6 +289,39 @@ fn body<'a>(sequence: u64, decision: &'a Decision, names: &Names) -> BodyJson<'a
                 })
                 .collect(),
         },
+    }
+}
+
+fn lines(lines: &[OrderLine], names: &Names) -> Vec<LineJson> {
+    let line = |(line_no, line): (u64, &OrderLine)| LineJson {
+        line_no,
+        product_id: names.of(line.product),
+        quantity: line.quantity.units(),
+        unit_price: line.unit_price.map(money),
+    };
+    (1..).zip(lines).map(line).collect()
+}
+
+fn cancelled_json(line: &CancelledLine, names: &Names) -> CancelledLineJson {
+    let CancelledLine { place, product, quantity, unit_price, frees_limit } = *line;
+    let line = LineJson {
+        line_no: u64::from(place) + 1,
+        product_id: names.of(product),
+        quantity: quantity.units(),
+        unit_price: unit_price.map(money),
+    };
+    CancelledLineJson { line, frees_limit }
+}
+
+fn hold_id(hold: Sequence, names: &Names) -> String {
+    HoldId(names.position(hold.get())).to_string()
+}
+
+fn ended_json<'a>(ended: &'a HoldEnded, names: &Names) -> HoldEndedJson<'a> {
+    HoldEndedJson {
+        hold_id: hold_id(ended.hold, names),
+        buyer_id: ended.buyer_id.as_str(),
+        lines: lines(&ended.lines, names),
     }
 }
 

@@ -7,13 +7,16 @@ use hashbrown::{HashMap, HashTable};
 use std::hash::BuildHasher;
 
 use super::ids::BuyerId;
+use super::place::Version;
 
 /// A buyer's number while some count names it.
 pub(super) type BuyerNumber = u32;
 
-/// Units per buyer of one product.
-#[derive(Debug, Clone, Default)]
+/// Units per buyer of one product, in orders and live holds.
+#[derive(Debug, Clone)]
 pub struct BuyerCounts {
+    /// The product's version that set its limit: later orders and holds are counted.
+    since: Version,
     /// A limit is a `u32`, and nobody gets more than one allowed.
     units: HashMap<BuyerNumber, u32, RandomState>,
 }
@@ -35,6 +38,17 @@ struct Slot {
 }
 
 impl BuyerCounts {
+    /// Nobody has any; what changes the product after `version` is counted.
+    pub(super) fn since(version: Version) -> Self {
+        Self { since: version, units: HashMap::default() }
+    }
+
+    /// Whether an order or hold that made this version of the product is counted.
+    #[must_use]
+    pub fn count_from(&self, version: Version) -> bool {
+        version > self.since
+    }
+
     /// Buyers with at least one unit.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -67,6 +81,9 @@ impl Buyers {
     }
 
     pub(super) fn add(&mut self, counts: &mut BuyerCounts, buyer: &BuyerId, units: u64) {
+        if units == 0 {
+            return;
+        }
         let units = u32::try_from(units).expect("units within a limit");
         let number = self.intern(buyer);
         match counts.units.entry(number) {
@@ -80,6 +97,25 @@ impl Buyers {
                     slot.uses += 1;
                 }
             }
+        }
+    }
+
+    pub(super) fn subtract(&mut self, counts: &mut BuyerCounts, buyer: &BuyerId, units: u64) {
+        if units == 0 {
+            return;
+        }
+        let number = self.find(buyer).expect("a buyer with units is counted");
+        let hashbrown::hash_map::Entry::Occupied(mut entry) = counts.units.entry(number) else {
+            panic!("a buyer with units is counted");
+        };
+        let left = u64::from(*entry.get()).checked_sub(units);
+        let left = left.expect("no more comes back than was counted");
+        match u32::try_from(left).expect("less than it was") {
+            0 => {
+                entry.remove();
+                self.release(number);
+            }
+            left => *entry.get_mut() = left,
         }
     }
 

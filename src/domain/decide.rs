@@ -6,20 +6,25 @@
 
 use smallvec::smallvec;
 
-use super::command::{
-    AdjustStock, ChangeTerms, CreateProduct, LineWish, PlaceOrder, StockChange, Targets,
-};
-use super::decision::{
-    Decision, OrderLine, OrderPlaced, ProductCreated, StockAdjusted, TermsChanged,
-};
-use super::ids::{BuyerId, SaleId};
+mod cancel;
+mod hold;
+mod order;
+mod part;
+
+pub use self::cancel::decide_cancel;
+pub use self::hold::{decide_confirm, decide_expiry, decide_extend, decide_hold, decide_release};
+pub use self::order::decide_order;
+
+use super::SALE_PRODUCTS_MAX;
+use super::command::{AdjustStock, ChangeTerms, CreateProduct, StockChange, Targets};
+use super::decision::{Decision, ProductCreated, SellingPaused, StockAdjusted, TermsChanged};
+use super::ids::SaleId;
 use super::inventory::Inventory;
-use super::place::{Change, Changes, Handle, Version};
+use super::place::{Change, Changes, Version};
 use super::product::{Figures, Product};
 use super::quantity::FIGURE_MAX;
-use super::refusal::{Refusal, RefusedLine};
+use super::refusal::Refusal;
 use super::terms::{Patch, Terms, TermsPatch};
-use super::{ORDER_LINES_MAX, SALE_PRODUCTS_MAX};
 
 /// A decision and the products it changes, each with the version it will have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,89 +210,10 @@ fn stock_delta(figures: &Figures, change: &StockChange) -> Result<i64, Refusal> 
     }
 }
 
-/// Sells all lines together, or none.
-///
-/// One product on several lines is summed for stock and limits; each line keeps its price.
-///
-/// # Errors
-/// An order of one line: that line's refusal. Of several: `Lines`, naming every product that
-/// fails. `UnknownProduct` for a handle that does not exist.
-///
-/// # Panics
-/// Without a line or with more than `ORDER_LINES_MAX`: a form that is checked where it enters.
-pub fn decide_order(
-    inventory: &Inventory,
-    order: PlaceOrder,
-    now_ms: u64,
-) -> Result<Decided, Refusal> {
-    let PlaceOrder { buyer_id, lines } = order;
-    assert!((1..=ORDER_LINES_MAX).contains(&lines.len()), "an order of {} lines", lines.len());
-    let mut changes = Changes::new();
-    let mut refused = Vec::new();
-    if let [line] = lines.as_slice() {
-        let product = inventory.product(line.product).ok_or(Refusal::UnknownProduct)?;
-        check_sale(inventory, product, &buyer_id, line.quantity.units(), now_ms)?;
-        changes.push(Change { handle: line.product, version: product.version.next() });
-    } else {
-        for (handle, places, requested) in sums(&lines) {
-            let product = inventory.product(handle).ok_or(Refusal::UnknownProduct)?;
-            match check_sale(inventory, product, &buyer_id, requested, now_ms) {
-                Ok(()) => changes.push(Change { handle, version: product.version.next() }),
-                Err(refusal) => refused.push(RefusedLine { lines: places, refusal }),
-            }
-        }
-    }
-    if !refused.is_empty() {
-        return Err(Refusal::Lines(refused));
-    }
-    let lines = lines.iter().map(|line| priced(inventory, line)).collect();
-    Ok(Decided { decision: Decision::OrderPlaced(OrderPlaced { buyer_id, lines }), changes })
-}
-
-/// Units asked for by product, with the places of its lines, in order of first mention.
-fn sums(lines: &[LineWish]) -> Vec<(Handle, Vec<usize>, u64)> {
-    let mut sums: Vec<(Handle, Vec<usize>, u64)> = Vec::new();
-    let mut places = hashbrown::HashMap::<Handle, usize, foldhash::fast::RandomState>::default();
-    for (place, line) in lines.iter().enumerate() {
-        let at = *places.entry(line.product).or_insert_with(|| {
-            sums.push((line.product, Vec::new(), 0));
-            sums.len() - 1
-        });
-        if let Some((_, lines, requested)) = sums.get_mut(at) {
-            lines.push(place);
-            *requested += line.quantity.units();
-        }
-    }
-    sums
-}
-
-fn check_sale(
-    inventory: &Inventory,
-    product: &Product,
-    buyer_id: &BuyerId,
-    requested: u64,
-    now_ms: u64,
-) -> Result<(), Refusal> {
-    refusal_in_view(&product.terms, &product.figures, requested, now_ms)?;
-    if product.figures.sold + requested > FIGURE_MAX {
-        return Err(Refusal::OverMaximum { max: FIGURE_MAX });
-    }
-    let Some(counts) = &product.counts else {
-        return Ok(());
-    };
-    let limit = product.terms.per_buyer_limit;
-    let bought = inventory.buyers().units(counts, buyer_id);
-    if bought + requested > u64::from(limit) {
-        return Err(Refusal::LimitReached { limit, bought, requested });
-    }
-    Ok(())
-}
-
-fn priced(inventory: &Inventory, line: &LineWish) -> OrderLine {
-    let own = || inventory.product(line.product).and_then(|product| product.terms.price);
-    OrderLine {
-        product: line.product,
-        quantity: line.quantity,
-        unit_price: line.unit_price.or_else(own),
-    }
+/// Pauses or resumes selling for every product, beside each one's own pause. Never refused: who
+/// pauses twice wants it paused.
+#[must_use]
+pub fn decide_selling(paused: bool) -> Decided {
+    let decision = Decision::SellingPaused(SellingPaused { paused });
+    Decided { decision, changes: Changes::new() }
 }

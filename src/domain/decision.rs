@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::ids::{BuyerId, ProductId, SaleId, Text};
 use super::money::Money;
-use super::place::Handle;
+use super::place::{Handle, Sequence};
 use super::quantity::Quantity;
 use super::refusal::RefusalReason;
 use super::terms::{Terms, TermsPatch};
@@ -27,6 +27,40 @@ pub enum Decision {
     OrderPlaced(OrderPlaced),
     /// How often what was refused. Changes nothing, has no versions.
     RefusalsCounted(RefusalsCounted),
+    /// Lines were set aside.
+    HoldPlaced(HoldPlaced),
+    /// A hold lives longer. Moves nothing, has no versions.
+    HoldExtended(HoldExtended),
+    /// A hold became an order.
+    HoldConfirmed(Box<HoldConfirmed>),
+    /// A hold was given back.
+    HoldReleased(HoldEnded),
+    /// A hold's time was over.
+    HoldExpired(HoldEnded),
+    /// Units of an order came back.
+    OrderCancelled(Box<OrderCancelled>),
+    /// Selling was paused or resumed for every product. Has no versions.
+    SellingPaused(SellingPaused),
+}
+
+impl Decision {
+    /// Whether it sets terms of the products it changes.
+    #[must_use]
+    pub fn sets_terms(&self) -> bool {
+        match self {
+            Self::ProductCreated(_) | Self::TermsChanged(_) => true,
+            Self::StockAdjusted(_)
+            | Self::OrderPlaced(_)
+            | Self::RefusalsCounted(_)
+            | Self::HoldPlaced(_)
+            | Self::HoldExtended(_)
+            | Self::HoldConfirmed(_)
+            | Self::HoldReleased(_)
+            | Self::HoldExpired(_)
+            | Self::OrderCancelled(_)
+            | Self::SellingPaused(_) => false,
+        }
+    }
 }
 
 /// A product was put in for sale.
@@ -154,4 +188,89 @@ pub struct RefusalsCounted {
     /// Counts by product and reason.
     #[serde(deserialize_with = "super::one_by_one")]
     pub rows: Vec<RefusalRow>,
+}
+
+/// Lines were set aside. The place of this record names the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldPlaced {
+    /// For whom.
+    pub buyer_id: BuyerId,
+    /// What, in the order asked for, at the prices it will be confirmed at.
+    #[serde(deserialize_with = "super::one_by_one")]
+    pub lines: OrderLines,
+    /// First moment it is over.
+    pub expires_at_ms: u64,
+}
+
+/// A hold lives longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldExtended {
+    /// Which.
+    pub hold: Sequence,
+    /// First moment it is over now.
+    pub expires_at_ms: u64,
+}
+
+/// A hold became an order, whose id is the place of this record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldConfirmed {
+    /// Which.
+    pub hold: Sequence,
+    /// The order.
+    pub order: OrderPlaced,
+    /// What of the hold was not confirmed, and so released.
+    #[serde(deserialize_with = "super::one_by_one")]
+    pub released: OrderLines,
+}
+
+/// A hold ended without an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldEnded {
+    /// Which.
+    pub hold: Sequence,
+    /// Whose it was.
+    pub buyer_id: BuyerId,
+    /// What it held.
+    #[serde(deserialize_with = "super::one_by_one")]
+    pub lines: OrderLines,
+}
+
+/// Units of one line of an order came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelledLine {
+    /// Place of the line in its order, from 0.
+    pub place: u32,
+    /// Which product.
+    pub product: Handle,
+    /// How many units.
+    pub quantity: Quantity,
+    /// What one unit was sold at.
+    pub unit_price: Option<Money>,
+    /// Whether the buyer may have them again under a limit that counted them.
+    pub frees_limit: bool,
+}
+
+/// Units of an order came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// Which order: the place of its record.
+    pub order: Sequence,
+    /// Who had bought.
+    pub buyer_id: BuyerId,
+    /// What came back, by line.
+    #[serde(deserialize_with = "super::one_by_one")]
+    pub lines: Vec<CancelledLine>,
+    /// Why.
+    pub reason: Text,
+    /// Whether the units can be sold again; otherwise they were written off.
+    pub restocked: bool,
+    /// Whether nothing is left of the order.
+    pub whole: bool,
+}
+
+/// Selling was paused or resumed for every product, beside each one's own pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SellingPaused {
+    /// Whether nothing is sold from here on.
+    pub paused: bool,
 }

@@ -6,20 +6,26 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::buyers::Buyers;
+use super::holds::Holds;
 use super::ids::SaleId;
 use super::place::Handle;
 use super::product::Product;
+use super::returns::Returns;
 
 /// Products per block of the table: it grows by blocks, so that growing a million products
 /// neither copies nor doubles them.
 const BLOCK_PRODUCTS: usize = 1024;
 
-/// The products of a partition by handle, their buyers' counts and their sales.
+/// The products of a partition by handle, with their buyers' counts, sales, holds and returns.
 #[derive(Debug, Default)]
 pub struct Inventory {
     blocks: Vec<Vec<Product>>,
     pub(super) buyers: Buyers,
     pub(super) sales: HashMap<SaleId, BTreeSet<Handle>, RandomState>,
+    pub(super) holds: Holds,
+    pub(super) returns: Returns,
+    /// Nothing is sold, whatever each product's terms say.
+    pub(super) selling_paused: bool,
 }
 
 impl Inventory {
@@ -74,6 +80,24 @@ impl Inventory {
     #[must_use]
     pub fn buyers(&self) -> &Buyers {
         &self.buyers
+    }
+
+    /// The holds.
+    #[must_use]
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// What came back of orders.
+    #[must_use]
+    pub fn returns(&self) -> &Returns {
+        &self.returns
+    }
+
+    /// Whether selling is paused for every product.
+    #[must_use]
+    pub fn selling_paused(&self) -> bool {
+        self.selling_paused
     }
 
     pub(super) fn next_handle(&self) -> Handle {

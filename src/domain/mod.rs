@@ -13,6 +13,7 @@
 //! Invariant: `held + sold <= stock + oversell_limit` for each product after each decision.
 //! Never here: clock, randomness, files, sockets, locks, async, SQL, JSON. Time is an argument.
 
+mod applicable;
 mod apply;
 mod buyers;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod cases;
 mod command;
 mod decide;
 mod decision;
+mod holds;
 mod ids;
 mod inventory;
 mod lists;
@@ -29,29 +31,39 @@ mod place;
 mod product;
 mod quantity;
 mod refusal;
+mod returns;
+mod sums;
 mod terms;
 
-pub use apply::{NotApplicable, apply, check_applicable};
+pub use applicable::{NotApplicable, check_applicable};
+pub use apply::apply;
 pub use buyers::Buyers;
 pub use command::{
-    AdjustStock, ChangeTerms, CreateProduct, LineWish, PlaceOrder, StockChange, Targets,
+    AdjustStock, CancelOrder, ChangeTerms, ConfirmHold, CreateProduct, ExtendHold, HoldRules,
+    LineWish, LineWishes, Part, PartOf, PlaceHold, PlaceOrder, PlacedOrder, ReleaseHold,
+    StockChange, Targets,
 };
 pub use decide::{
-    Decided, decide_adjustment, decide_create, decide_order, decide_terms, refusal_in_view,
+    Decided, decide_adjustment, decide_cancel, decide_confirm, decide_create, decide_expiry,
+    decide_extend, decide_hold, decide_order, decide_release, decide_selling, decide_terms,
+    refusal_in_view,
 };
 pub use decision::{
-    AdjustReason, Decision, OrderLine, OrderLines, OrderPlaced, ProductCreated, RefusalRow,
-    RefusalsCounted, StockAdjusted, TermsChanged,
+    AdjustReason, CancelledLine, Decision, HoldConfirmed, HoldEnded, HoldExtended, HoldPlaced,
+    OrderCancelled, OrderLine, OrderLines, OrderPlaced, ProductCreated, RefusalRow,
+    RefusalsCounted, SellingPaused, StockAdjusted, TermsChanged,
 };
+pub use holds::{Ended, HOLD_KNOWN_MS, Hold, HoldEnd, Holds};
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
 pub(crate) use lists::one_by_one;
 pub use moment::{EPOCH, rfc3339};
 pub use money::{Currency, Money, MoneyError};
-pub use place::{Change, Changes, Handle, Sequence, Version};
+pub use place::{Change, Changes, Handle, RecordAt, Sequence, Version};
 pub use product::{Figures, Product};
 pub use quantity::{FIGURE_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, RefusalReason, RefusedLine};
+pub use returns::{Returned, Returns};
 pub use terms::{Patch, StandingTerms, Terms, TermsError, TermsPatch};
 
 /// Most products that may share a `sale_id`: one decision changes them all, in one record.

@@ -26,6 +26,15 @@ pub struct Change {
     pub version: Version,
 }
 
+/// Where and when a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordAt {
+    /// Its place in the journal.
+    pub sequence: Sequence,
+    /// When it was decided.
+    pub at_ms: u64,
+}
+
 /// The products one decision changes; a purchase's single one needs no allocation.
 pub type Changes = SmallVec<[Change; 1]>;
 

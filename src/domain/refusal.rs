@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::holds::HoldEnd;
 use super::terms::TermsError;
 
 /// Why a command changes nothing.
@@ -87,9 +88,52 @@ pub enum Refusal {
     /// No product has this handle or belongs to this sale.
     #[error("no such product")]
     UnknownProduct,
-    /// An order of several lines fails; every failing product is named.
-    #[error("{} of the order's products cannot be had", .0.len())]
+    /// Several lines fail together; every failing product is named.
+    #[error("{} of the products cannot be had", .0.len())]
     Lines(Vec<RefusedLine>),
+    /// The buyer has as many live holds as one may.
+    #[error("{limit} live holds a buyer")]
+    HoldsReached {
+        /// Most live holds of one buyer.
+        limit: u32,
+    },
+    /// Live holds have as many lines as there may be.
+    #[error("live holds have at most {max} lines")]
+    HoldsFull {
+        /// Most lines.
+        max: u64,
+    },
+    /// No hold has this number, or it ended more than 24 hours ago.
+    #[error("no such hold")]
+    UnknownHold,
+    /// The hold has ended.
+    #[error("the hold was {}", .end.as_str())]
+    HoldEnded {
+        /// How.
+        end: HoldEnd,
+    },
+    /// Nothing of what is named is left of the order.
+    #[error("{left} units are left, {requested} asked for")]
+    AlreadyCancelled {
+        /// Units that can still be cancelled, of what is named.
+        left: u64,
+        /// Units asked for.
+        requested: u64,
+    },
+    /// A part names a line or product that is not there.
+    #[error("has no such line")]
+    NoSuchLine {
+        /// Place of the part in the request, from 0.
+        part: usize,
+    },
+    /// A part asks for more units than there are.
+    #[error("has {units} units")]
+    PartTooLarge {
+        /// Place of the part in the request, from 0.
+        part: usize,
+        /// Units there are.
+        units: u64,
+    },
 }
 
 /// Why one product of an order cannot be had.
@@ -122,11 +166,17 @@ pub enum RefusalReason {
     WouldOversell = 6,
     /// See [`Refusal::PreconditionFailed`].
     PreconditionFailed = 7,
+    /// See [`Refusal::HoldsReached`].
+    HoldsReached = 8,
+    /// See [`Refusal::HoldEnded`].
+    HoldEnded = 9,
+    /// See [`Refusal::AlreadyCancelled`].
+    AlreadyCancelled = 10,
 }
 
 impl RefusalReason {
     /// Every reason, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::SoldOut,
         Self::LimitReached,
         Self::NotOpen,
@@ -135,6 +185,9 @@ impl RefusalReason {
         Self::StockChanged,
         Self::WouldOversell,
         Self::PreconditionFailed,
+        Self::HoldsReached,
+        Self::HoldEnded,
+        Self::AlreadyCancelled,
     ];
 
     /// Its word in SQL, metrics and JSON.
@@ -149,6 +202,9 @@ impl RefusalReason {
             Self::StockChanged => "stock_changed",
             Self::WouldOversell => "would_oversell",
             Self::PreconditionFailed => "precondition_failed",
+            Self::HoldsReached => "holds_reached",
+            Self::HoldEnded => "hold_ended",
+            Self::AlreadyCancelled => "already_cancelled",
         }
     }
 }
@@ -185,7 +241,14 @@ impl Refusal {
             | Self::OverMaximum { .. }
             | Self::SaleFull { .. }
             | Self::UnknownProduct
+            | Self::UnknownHold
+            | Self::HoldsFull { .. }
+            | Self::NoSuchLine { .. }
+            | Self::PartTooLarge { .. }
             | Self::Lines(_) => None,
+            Self::HoldsReached { .. } => Some(RefusalReason::HoldsReached),
+            Self::HoldEnded { .. } => Some(RefusalReason::HoldEnded),
+            Self::AlreadyCancelled { .. } => Some(RefusalReason::AlreadyCancelled),
         }
     }
 }

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use super::directory::{Directory, Published};
+use super::directory::{Directory, ViewChange};
 use super::idempotency::Idempotency;
-use crate::domain::{Decision, Inventory, Sequence, TIME_MS_MAX, apply, check_applicable};
+use crate::domain::{
+    Decision, Inventory, RecordAt, Sequence, TIME_MS_MAX, apply, check_applicable,
+};
 use crate::journal::{Payload, Record, decode};
 
 /// What replaying leaves behind.
@@ -68,8 +70,10 @@ impl Recovered {
         {
             return Err(format!("product {} is created twice", created.product_id));
         }
-        check_applicable(&self.inventory, decision, changes).map_err(|error| error.to_string())?;
-        apply(&mut self.inventory, decision, changes, envelope.decided_at_ms);
+        let at = RecordAt { sequence, at_ms: envelope.decided_at_ms };
+        check_applicable(&self.inventory, decision, changes, at)
+            .map_err(|error| error.to_string())?;
+        apply(&mut self.inventory, decision, changes, at);
         if let (Decision::ProductCreated(created), [change]) = (decision, &**changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
@@ -83,7 +87,8 @@ impl Recovered {
     pub fn publish(&self) {
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
-                entry.publish(Published::of(product));
+                let next_expiry_ms = self.inventory.holds().next_expiry_ms(handle);
+                entry.publish(ViewChange::whole(product, next_expiry_ms));
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use super::problem::{FieldError, ProblemType};
 use super::render::Fields;
-use crate::domain::{Refusal, TermsError};
+use crate::domain::{HoldEnd, Refusal, TermsError};
 
 /// The type of a refusal.
 pub(super) fn problem_type(refusal: &Refusal) -> ProblemType {
@@ -22,6 +22,14 @@ pub(super) fn problem_type(refusal: &Refusal) -> ProblemType {
             ProblemType::Invalid
         }
         Refusal::UnknownProduct => ProblemType::UnknownProduct,
+        Refusal::HoldsReached { .. } => ProblemType::LimitReached,
+        Refusal::HoldsFull { .. } => ProblemType::Overloaded,
+        Refusal::UnknownHold => ProblemType::UnknownHold,
+        Refusal::HoldEnded { end: HoldEnd::Confirmed } => ProblemType::HoldConfirmed,
+        Refusal::HoldEnded { end: HoldEnd::Released } => ProblemType::HoldReleased,
+        Refusal::HoldEnded { end: HoldEnd::Expired } => ProblemType::HoldExpired,
+        Refusal::AlreadyCancelled { .. } => ProblemType::AlreadyCancelled,
+        Refusal::NoSuchLine { .. } | Refusal::PartTooLarge { .. } => ProblemType::Invalid,
         // Of several reasons the first line's stands for the order; all are in `lines`.
         Refusal::Lines(lines) => {
             lines.first().map_or(ProblemType::SoldOut, |line| problem_type(&line.refusal))
@@ -35,9 +43,17 @@ pub(super) fn field_error(refusal: &Refusal) -> Option<FieldError> {
         Refusal::InvalidTerms { error: TermsError::EmptyWindow } => "/closes_at",
         Refusal::SaleFull { .. } => "/sale_id",
         Refusal::InvalidTerms { .. } | Refusal::OverMaximum { .. } => "",
+        Refusal::NoSuchLine { part } => return Some(part_error(*part, "", refusal)),
+        Refusal::PartTooLarge { part, .. } => {
+            return Some(part_error(*part, "/quantity", refusal));
+        }
         _ => return None,
     };
     Some(FieldError { pointer: pointer.to_owned(), detail: refusal.to_string() })
+}
+
+fn part_error(part: usize, field: &str, refusal: &Refusal) -> FieldError {
+    FieldError { pointer: format!("/lines/{part}{field}"), detail: refusal.to_string() }
 }
 
 /// The figures of a refusal, as fields of its problem.
@@ -59,6 +75,11 @@ pub(super) fn figures(refusal: &Refusal, fields: &mut Fields<'_>) {
             fields.signed("unsold", *unsold);
         }
         Refusal::WouldOversell { shortfall } => fields.number("shortfall", *shortfall),
+        Refusal::HoldsReached { limit } => fields.number("limit", u64::from(*limit)),
+        Refusal::AlreadyCancelled { left, requested } => {
+            fields.number("left", *left);
+            fields.number("requested", *requested);
+        }
         Refusal::PreconditionFailed { terms_version } => {
             fields.number("terms_version", u64::from(*terms_version));
         }
@@ -76,6 +97,11 @@ pub(super) fn figures(refusal: &Refusal, fields: &mut Fields<'_>) {
         | Refusal::InvalidTerms { .. }
         | Refusal::OverMaximum { .. }
         | Refusal::SaleFull { .. }
+        | Refusal::HoldsFull { .. }
+        | Refusal::UnknownHold
+        | Refusal::HoldEnded { .. }
+        | Refusal::NoSuchLine { .. }
+        | Refusal::PartTooLarge { .. }
         | Refusal::UnknownProduct => {}
     }
 }

@@ -78,6 +78,14 @@ pub fn encode(payload: &Payload, out: &mut Vec<u8>) {
                 Decision::StockAdjusted(body) => put(&(envelope, body), out),
                 Decision::OrderPlaced(body) => put(&(envelope, body), out),
                 Decision::RefusalsCounted(body) => put(&(envelope, body), out),
+                Decision::HoldPlaced(body) => put(&(envelope, body), out),
+                Decision::HoldExtended(body) => put(&(envelope, body), out),
+                Decision::HoldConfirmed(body) => put(&(envelope, body), out),
+                Decision::HoldReleased(body) | Decision::HoldExpired(body) => {
+                    put(&(envelope, body), out);
+                }
+                Decision::OrderCancelled(body) => put(&(envelope, body), out),
+                Decision::SellingPaused(body) => put(&(envelope, body), out),
             }
         }
     }
@@ -95,33 +103,31 @@ fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
     let (kind, body) = kind(bytes)?;
-    let record = |(envelope, decision): (Envelope, Decision)| {
-        Payload::Record(Box::new(Record { envelope, decision }))
-    };
     Ok(match kind {
         Kind::Watermark => take::<()>(kind, body).map(|()| Payload::Watermark)?,
         Kind::Started => Payload::Started(take(kind, body)?),
-        Kind::ProductCreated => {
-            let (envelope, body) = take(kind, body)?;
-            record((envelope, Decision::ProductCreated(body)))
-        }
-        Kind::TermsChanged => {
-            let (envelope, body) = take(kind, body)?;
-            record((envelope, Decision::TermsChanged(body)))
-        }
-        Kind::StockAdjusted => {
-            let (envelope, body) = take(kind, body)?;
-            record((envelope, Decision::StockAdjusted(body)))
-        }
-        Kind::OrderPlaced => {
-            let (envelope, body) = take(kind, body)?;
-            record((envelope, Decision::OrderPlaced(body)))
-        }
-        Kind::RefusalsCounted => {
-            let (envelope, body) = take(kind, body)?;
-            record((envelope, Decision::RefusalsCounted(body)))
-        }
+        Kind::ProductCreated => record(kind, body, Decision::ProductCreated)?,
+        Kind::TermsChanged => record(kind, body, Decision::TermsChanged)?,
+        Kind::StockAdjusted => record(kind, body, Decision::StockAdjusted)?,
+        Kind::OrderPlaced => record(kind, body, Decision::OrderPlaced)?,
+        Kind::RefusalsCounted => record(kind, body, Decision::RefusalsCounted)?,
+        Kind::HoldPlaced => record(kind, body, Decision::HoldPlaced)?,
+        Kind::HoldExtended => record(kind, body, Decision::HoldExtended)?,
+        Kind::HoldConfirmed => record(kind, body, Decision::HoldConfirmed)?,
+        Kind::HoldReleased => record(kind, body, Decision::HoldReleased)?,
+        Kind::HoldExpired => record(kind, body, Decision::HoldExpired)?,
+        Kind::OrderCancelled => record(kind, body, Decision::OrderCancelled)?,
+        Kind::SellingPaused => record(kind, body, Decision::SellingPaused)?,
     })
+}
+
+fn record<T: DeserializeOwned>(
+    kind: Kind,
+    body: &[u8],
+    decision: impl FnOnce(T) -> Decision,
+) -> Result<Payload, DecodeError> {
+    let (envelope, body): (Envelope, T) = take(kind, body)?;
+    Ok(Payload::Record(Box::new(Record { envelope, decision: decision(body) })))
 }
 
 /// The kind that bytes say they are, and the rest of them.
@@ -150,15 +156,16 @@ fn take<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, DecodeError> 
 
 /// An upper bound of a payload's bytes before it is decided: what a permit reserves.
 ///
-/// `lines` of an order, `changes` to products, `text_bytes` of names, texts and ids in the body.
+/// `lines` of orders and holds, `changes` to products, `text_bytes` of names, texts and ids in the body.
 #[must_use]
 pub fn payload_bytes_bound(lines: usize, changes: usize, text_bytes: usize) -> usize {
     // Envelope: time 8, principal and reference 8 + 64 each and an option byte, key 25, changes'
     // length 8; body: every fixed field of the largest kind fits in 192.
     const FIXED: usize = PREFIX_BYTES + 8 + 72 + 73 + 25 + 8 + 192;
     const CHANGE: usize = 12;
-    // Handle 4, quantity 4, price option 1, amount 8, currency 3.
-    const LINE: usize = 20;
+    // Handle 4, quantity 4, price option 1, amount 8, currency 3; of a cancelled line also place 4
+    // and a byte.
+    const LINE: usize = 25;
     FIXED + changes * CHANGE + lines * LINE + text_bytes
 }
 

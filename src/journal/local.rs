@@ -85,6 +85,8 @@ struct Pending<E> {
     batch: Batch,
     items: Vec<Queued<E>>,
     next_sequence: u64,
+    /// The next sequence is promised to a record that is being decided.
+    promised: bool,
     /// The writer holds items that are not completed yet.
     writing: bool,
     /// The writer's thread sleeps.
@@ -104,6 +106,7 @@ pub fn local_journal<E: Send, C: Completion<E>>(
         batch: Batch::new(),
         items: Vec::new(),
         next_sequence: log.next_sequence(),
+        promised: false,
         writing: false,
         waiting: false,
         closing: false,
@@ -127,10 +130,17 @@ pub fn local_journal<E: Send, C: Completion<E>>(
 }
 
 impl<E> Journal<E> for LocalJournal<E> {
+    fn next_sequence(&mut self) -> Sequence {
+        let mut pending = self.0.pending.lock();
+        pending.promised = true;
+        Sequence::new(pending.next_sequence)
+    }
+
     fn append(&mut self, payload: &[u8], effect: E) -> Sequence {
         let mut pending = self.0.pending.lock();
         let sequence = pending.next_sequence;
         pending.next_sequence += 1;
+        pending.promised = false;
         if pending.failed {
             return Sequence::new(sequence);
         }
@@ -217,7 +227,8 @@ impl<E, C: Completion<E>> Writer<E, C> {
         let durable = shared.durable_sequence();
         let bytes = Shared::frame_bytes(self.watermark_payload.len());
         let written = durable <= self.watermark;
-        if written || !pending.items.is_empty() || !shared.try_reserve(bytes) {
+        let busy = pending.promised || !pending.items.is_empty();
+        if written || busy || !shared.try_reserve(bytes) {
             return;
         }
         let sequence = pending.next_sequence;

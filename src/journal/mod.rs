@@ -22,7 +22,7 @@ mod scan;
 pub use codec::{DecodeError, PAYLOAD_BYTES_MAX, decode, encode, payload_bytes_bound};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
-pub use position::{OrderId, Position, PositionError};
+pub use position::{HoldId, OrderId, Position, PositionError};
 pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
 pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
 pub use scan::JournalScan;
@@ -38,6 +38,9 @@ use crate::domain::Sequence;
 
 /// Where decided records go. One appender: the partition.
 pub trait Journal<E> {
+    /// The place the next record will have; it is kept for it until [`Self::append`].
+    fn next_sequence(&mut self) -> Sequence;
+
     /// Queues a decided record; `effect` is completed once it is durable.
     ///
     /// Cannot fail: whoever decided holds room for it. After it there is only durable, or the

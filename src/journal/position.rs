@@ -29,6 +29,10 @@ pub struct Position {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub Position);
 
+/// A hold's id: the position of the record that placed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldId(pub Position);
+
 /// The word is no position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a position of this kind")]
@@ -111,6 +115,19 @@ impl std::str::FromStr for OrderId {
     type Err = PositionError;
     fn from_str(text: &str) -> Result<Self, PositionError> {
         Position::read('o', text).map(Self)
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write('h', f)
+    }
+}
+
+impl std::str::FromStr for HoldId {
+    type Err = PositionError;
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        Position::read('h', text).map(Self)
     }
 }
 

@@ -2,12 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Changes, Decision, Principal, Reference};
+use crate::domain::{Changes, Decision, OrderPlaced, Principal, Reference};
 
 /// The kinds of record by their number on disk. Numbers are never reused.
-///
-/// Reserved for what comes: 8 hold placed, 9 hold extended, 10 hold confirmed, 11 hold released,
-/// 12 hold expired, 13 order cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum Kind {
@@ -25,6 +22,20 @@ pub enum Kind {
     OrderPlaced = 6,
     /// See [`Decision::RefusalsCounted`].
     RefusalsCounted = 7,
+    /// See [`Decision::HoldPlaced`].
+    HoldPlaced = 8,
+    /// See [`Decision::HoldExtended`].
+    HoldExtended = 9,
+    /// See [`Decision::HoldConfirmed`].
+    HoldConfirmed = 10,
+    /// See [`Decision::HoldReleased`].
+    HoldReleased = 11,
+    /// See [`Decision::HoldExpired`].
+    HoldExpired = 12,
+    /// See [`Decision::OrderCancelled`].
+    OrderCancelled = 13,
+    /// See [`Decision::SellingPaused`].
+    SellingPaused = 14,
 }
 
 /// What an idempotency key leaves in the record it made: enough to know it again, not to tell it.
@@ -93,11 +104,18 @@ impl Kind {
             Self::StockAdjusted => "stock_adjusted",
             Self::OrderPlaced => "order_placed",
             Self::RefusalsCounted => "refusals_counted",
+            Self::HoldPlaced => "hold_placed",
+            Self::HoldExtended => "hold_extended",
+            Self::HoldConfirmed => "hold_confirmed",
+            Self::HoldReleased => "hold_released",
+            Self::HoldExpired => "hold_expired",
+            Self::OrderCancelled => "order_cancelled",
+            Self::SellingPaused => "selling_paused",
         }
     }
 
     /// All kinds, by number from 1.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::Started,
         Self::Watermark,
         Self::ProductCreated,
@@ -105,6 +123,13 @@ impl Kind {
         Self::StockAdjusted,
         Self::OrderPlaced,
         Self::RefusalsCounted,
+        Self::HoldPlaced,
+        Self::HoldExtended,
+        Self::HoldConfirmed,
+        Self::HoldReleased,
+        Self::HoldExpired,
+        Self::OrderCancelled,
+        Self::SellingPaused,
     ];
 
     /// The kind of a number.
@@ -124,6 +149,23 @@ impl Record {
             Decision::StockAdjusted(_) => Kind::StockAdjusted,
             Decision::OrderPlaced(_) => Kind::OrderPlaced,
             Decision::RefusalsCounted(_) => Kind::RefusalsCounted,
+            Decision::HoldPlaced(_) => Kind::HoldPlaced,
+            Decision::HoldExtended(_) => Kind::HoldExtended,
+            Decision::HoldConfirmed(_) => Kind::HoldConfirmed,
+            Decision::HoldReleased(_) => Kind::HoldReleased,
+            Decision::HoldExpired(_) => Kind::HoldExpired,
+            Decision::OrderCancelled(_) => Kind::OrderCancelled,
+            Decision::SellingPaused(_) => Kind::SellingPaused,
+        }
+    }
+
+    /// The order it placed, directly or by confirming a hold.
+    #[must_use]
+    pub fn order(&self) -> Option<&OrderPlaced> {
+        match &self.decision {
+            Decision::OrderPlaced(order) => Some(order),
+            Decision::HoldConfirmed(confirmed) => Some(&confirmed.order),
+            _ => None,
         }
     }
 }

@@ -101,6 +101,14 @@ impl<'a> Plan<'a> {
             Decision::StockAdjusted(adjusted) => self.adjust(&at, adjusted, changes),
             Decision::OrderPlaced(order) => self.place_order(&at, tailed, order, changes),
             Decision::RefusalsCounted(counted) => self.count_refusals(&at, counted),
+            Decision::HoldPlaced(_)
+            | Decision::HoldExtended(_)
+            | Decision::HoldConfirmed(_)
+            | Decision::HoldReleased(_)
+            | Decision::HoldExpired(_)
+            | Decision::OrderCancelled(_) => Err(Misfit::Body("has no tables yet")),
+            // Concerns every product and moves none: leaves no row.
+            Decision::SellingPaused(_) => Ok(()),
         }
     }
 

@@ -22,6 +22,12 @@ pub(super) fn payload_json(payload: &Payload) -> String {
                 Decision::StockAdjusted(body) => json!(body),
                 Decision::OrderPlaced(body) => json!(body),
                 Decision::RefusalsCounted(body) => json!(body),
+                Decision::HoldPlaced(body) => json!(body),
+                Decision::HoldExtended(body) => json!(body),
+                Decision::HoldConfirmed(body) => json!(body),
+                Decision::HoldReleased(body) | Decision::HoldExpired(body) => json!(body),
+                Decision::OrderCancelled(body) => json!(body),
+                Decision::SellingPaused(body) => json!(body),
             },
         }),
     };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use doorbuster::domain::{
     AdjustReason, AdjustStock, BuyerId, ChangeTerms, CreateProduct, Currency, Decided, Decision,
-    Handle, Inventory, LineWish, Money, Name, PlaceOrder, Principal, ProductId, Quantity,
+    Handle, Inventory, LineWish, Money, Name, PlaceOrder, Principal, ProductId, Quantity, RecordAt,
     Reference, RefusalReason, RefusalRow, RefusalsCounted, SaleId, Sequence, StockChange, Targets,
     Terms, TermsPatch, apply, decide_adjustment, decide_create, decide_order, decide_terms,
 };
@@ -176,7 +176,8 @@ impl TestLog {
 
     fn decided(&mut self, decided: Decided, reference: Option<&str>) -> Sequence {
         let Decided { decision, changes } = decided;
-        apply(&mut self.inventory, &decision, &changes, self.now_ms);
+        let at = RecordAt { sequence: self.journal.next_sequence(), at_ms: self.now_ms };
+        apply(&mut self.inventory, &decision, &changes, at);
         let envelope = Envelope {
             decided_at_ms: self.now_ms,
             principal: Principal::new("shop").unwrap(),

@@ -156,7 +156,15 @@ impl Reader<'_> {
                 }
                 self.enter(position, record, order);
             }
-            Decision::RefusalsCounted(_) => {}
+            // What a play of purchases alone does not make.
+            Decision::HoldPlaced(_)
+            | Decision::HoldExtended(_)
+            | Decision::HoldConfirmed(_)
+            | Decision::HoldReleased(_)
+            | Decision::HoldExpired(_)
+            | Decision::OrderCancelled(_)
+            | Decision::SellingPaused(_)
+            | Decision::RefusalsCounted(_) => {}
         }
         Ok(())
     }

@@ -12,6 +12,9 @@ fn product(sale: Option<&str>, limit: u32) -> ProductCreated {
     ProductCreated { product_id: ProductId::new("p").unwrap(), terms, stock: 10 }
 }
 
+/// Nothing here depends on where and when.
+const AT: RecordAt = RecordAt { sequence: Sequence::new(1), at_ms: 0 };
+
 fn change(handle: u32, version: u64) -> Change {
     Change { handle: Handle::new(handle), version: Version::new(version) }
 }
@@ -21,7 +24,7 @@ fn world() -> Inventory {
     let mut inventory = Inventory::new();
     for handle in 0..2 {
         let created = Decision::ProductCreated(Box::new(product(Some("s"), 2)));
-        apply(&mut inventory, &created, &[change(handle, 1)], 0);
+        apply(&mut inventory, &created, &[change(handle, 1)], AT);
     }
     inventory
 }
@@ -48,10 +51,10 @@ fn changed(sale: Option<&str>, patch: TermsPatch) -> Decision {
 }
 
 fn refused(decision: &Decision, changes: &[Change]) -> String {
-    match check_applicable(&world(), decision, changes) {
+    match check_applicable(&world(), decision, changes, AT) {
         Ok(()) => {
             // What passes the check must not panic.
-            apply(&mut world(), decision, changes, 0);
+            apply(&mut world(), decision, changes, AT);
             "applies".to_owned()
         }
         Err(error) => error.to_string(),
@@ -210,7 +213,7 @@ fn sale_has_as_many_products_as_one_decision_changes() {
         // All but ten in one sale, ten in another.
         let sale = if handle < max - 1 { "full" } else { "small" };
         let created = Decision::ProductCreated(Box::new(product(Some(sale), 0)));
-        apply(&mut inventory, &created, &[change(handle, 1)], 0);
+        apply(&mut inventory, &created, &[change(handle, 1)], AT);
     }
     let wish = || {
         let ProductCreated { product_id, terms, stock } = product(Some("full"), 0);
@@ -228,13 +231,13 @@ fn sale_has_as_many_products_as_one_decision_changes() {
         counting_starts: false,
     }));
     let changes: Changes = (max - 1..max + 10).map(|handle| change(handle, 2)).collect();
-    assert!(check_applicable(&inventory, &record, &changes).is_err());
+    assert!(check_applicable(&inventory, &record, &changes, AT).is_err());
 
     let last = decide_create(&inventory, wish(), false).unwrap();
-    apply(&mut inventory, &last.decision, &last.changes, 0);
+    apply(&mut inventory, &last.decision, &last.changes, AT);
     assert_eq!(decide_create(&inventory, wish(), false).unwrap_err(), full);
     let next: Changes = smallvec![change(max + 11, 1)];
-    assert!(check_applicable(&inventory, &last.decision, &next).is_err());
+    assert!(check_applicable(&inventory, &last.decision, &next, AT).is_err());
     let one = Targets::Product { handle: Handle::new(max), terms_version: None };
     let one = ChangeTerms { targets: one, patch: moved.patch };
     assert_eq!(decide_terms(&inventory, one).unwrap_err(), full);

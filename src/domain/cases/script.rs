@@ -47,7 +47,7 @@ fn matches(expected: &str, actual: &str) -> bool {
 pub(super) struct World {
     pub(super) inventory: Inventory,
     names: Vec<String>,
-    pub(super) journal: Vec<(Decision, Changes, u64)>,
+    pub(super) journal: Vec<(Decision, Changes, RecordAt)>,
     now_ms: u64,
 }
 
@@ -146,11 +146,13 @@ impl World {
     pub(super) fn take(&mut self, decided: Result<Decided, Refusal>) -> String {
         match decided {
             Ok(Decided { decision, changes }) => {
-                let fits = check_applicable(&self.inventory, &decision, &changes);
+                let sequence = Sequence::new(self.journal.len() as u64 + 1);
+                let at = RecordAt { sequence, at_ms: self.now_ms };
+                let fits = check_applicable(&self.inventory, &decision, &changes, at);
                 assert_eq!(fits, Ok(()), "what is decided can be replayed: {decision:?}");
-                apply(&mut self.inventory, &decision, &changes, self.now_ms);
+                apply(&mut self.inventory, &decision, &changes, at);
                 let outcome = decided_in_words(&decision, &changes);
-                self.journal.push((decision, changes, self.now_ms));
+                self.journal.push((decision, changes, at));
                 outcome
             }
             Err(refusal) => refused_in_words(&refusal),
@@ -183,9 +185,13 @@ impl World {
     /// A world that knows only what the journal says.
     pub(super) fn reopened(self) -> Self {
         let mut inventory = Inventory::new();
-        for (decision, changes, at_ms) in &self.journal {
-            assert_eq!(check_applicable(&inventory, decision, changes), Ok(()), "{decision:?}");
-            apply(&mut inventory, decision, changes, *at_ms);
+        for (decision, changes, at) in &self.journal {
+            assert_eq!(
+                check_applicable(&inventory, decision, changes, *at),
+                Ok(()),
+                "{decision:?}"
+            );
+            apply(&mut inventory, decision, changes, *at);
         }
         Self { inventory, ..self }
     }
@@ -193,9 +199,9 @@ impl World {
     /// The journal leads to the same state; with a record missing or twice it leads nowhere.
     pub(super) fn replays(&self) {
         let mut again = Inventory::new();
-        for (decision, changes, at_ms) in &self.journal {
-            assert_eq!(check_applicable(&again, decision, changes), Ok(()), "{decision:?}");
-            apply(&mut again, decision, changes, *at_ms);
+        for (decision, changes, at) in &self.journal {
+            assert_eq!(check_applicable(&again, decision, changes, *at), Ok(()), "{decision:?}");
+            apply(&mut again, decision, changes, *at);
         }
         assert_eq!(dump(&again), dump(&self.inventory), "replay leads elsewhere");
         for place in 0..self.journal.len().min(40) {
@@ -214,13 +220,13 @@ impl World {
     }
 }
 
-fn replay_all<'a>(records: impl Iterator<Item = &'a (Decision, Changes, u64)>) -> bool {
+fn replay_all<'a>(records: impl Iterator<Item = &'a (Decision, Changes, RecordAt)>) -> bool {
     let mut inventory = Inventory::new();
-    for (decision, changes, at_ms) in records {
-        if check_applicable(&inventory, decision, changes).is_err() {
+    for (decision, changes, at) in records {
+        if check_applicable(&inventory, decision, changes, *at).is_err() {
             return false;
         }
-        apply(&mut inventory, decision, changes, *at_ms);
+        apply(&mut inventory, decision, changes, *at);
     }
     true
 }
@@ -303,6 +309,22 @@ fn decided_in_words(decision: &Decision, changes: &Changes) -> String {
             let prices: Vec<String> = order.lines.iter().map(price).collect();
             format!("sold lines={} prices={}", order.lines.len(), prices.join(","))
         }
+        Decision::HoldPlaced(placed) => format!("held expires_at_ms={}", placed.expires_at_ms),
+        Decision::HoldExtended(extended) => {
+            format!("extended expires_at_ms={}", extended.expires_at_ms)
+        }
+        Decision::HoldConfirmed(confirmed) => {
+            let units = |lines: &OrderLines| lines.iter().map(|l| l.quantity.units()).sum::<u64>();
+            let (sold, released) = (units(&confirmed.order.lines), units(&confirmed.released));
+            format!("confirmed sold={sold} released={released}")
+        }
+        Decision::HoldReleased(_) => "released".to_owned(),
+        Decision::HoldExpired(_) => "expired".to_owned(),
+        Decision::OrderCancelled(cancelled) => {
+            let units: u64 = cancelled.lines.iter().map(|line| line.quantity.units()).sum();
+            format!("cancelled units={units} whole={}", cancelled.whole)
+        }
+        Decision::SellingPaused(selling) => format!("selling paused={}", selling.paused),
         Decision::RefusalsCounted(_) => "counted".to_owned(),
     };
     write!(words, " version={}", versions.join(",")).unwrap();
@@ -332,6 +354,17 @@ fn refused_in_words(refusal: &Refusal) -> String {
         Refusal::OverMaximum { max } => format!("over_maximum max={max}"),
         Refusal::SaleFull { max } => format!("sale_full max={max}"),
         Refusal::UnknownProduct => "unknown_product".to_owned(),
+        Refusal::HoldsReached { limit } => format!("holds_reached limit={limit}"),
+        Refusal::HoldsFull { max } => format!("holds_full max={max}"),
+        Refusal::UnknownHold => "unknown_hold".to_owned(),
+        Refusal::HoldEnded { end } => format!("hold_ended end={}", end.as_str()),
+        Refusal::AlreadyCancelled { left, requested } => {
+            format!("already_cancelled left={left} requested={requested}")
+        }
+        Refusal::NoSuchLine { part } => format!("no_such_line part={part}"),
+        Refusal::PartTooLarge { part, units } => {
+            format!("part_too_large part={part} units={units}")
+        }
         Refusal::Lines(lines) => {
             let mut words = "lines".to_owned();
             for line in lines {
