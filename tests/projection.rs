@@ -9,6 +9,8 @@
 mod bench;
 #[path = "projection/cases.rs"]
 mod cases;
+#[path = "projection/damaged.rs"]
+mod damaged;
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/faulty.rs"]
@@ -17,6 +19,8 @@ mod faulty;
 mod log;
 #[path = "support/postgres.rs"]
 mod postgres_server;
+#[path = "projection/priority.rs"]
+mod priority;
 #[path = "support/projecting.rs"]
 mod projecting;
 

@@ -220,7 +220,7 @@ impl Call<'_> {
         }
         let posts = *method == Method::POST;
         let patches = *method == Method::PATCH;
-        match route {
+        let answer = match route {
             Route::Purchases if posts => purchases::create(self).await,
             Route::Order(id) if reads => orders::show(self, id),
             Route::Orders if posts => carts::create(self).await,
@@ -240,7 +240,9 @@ impl Call<'_> {
             Route::Adjustments(id) if posts => adjustments::create(self, id).await,
             Route::Sale(id) if patches => sales::change(self, id).await,
             route => Err(Problem::not_allowed(route.allow())),
-        }
+        };
+        // Only a POST has a key to be the same.
+        answer.map_err(|problem| if posts { problem } else { problem.without_key() })
     }
 
     /// Who asks, once the server has started and if they may.

@@ -29,6 +29,7 @@ mod projector;
 mod record_text;
 mod rows;
 mod sqlite;
+mod sqlite_file;
 mod status;
 mod store;
 mod time;

@@ -18,7 +18,7 @@ use crate::projecting::{
 };
 
 /// A log of two products and `orders` orders of one line.
-fn small_log(orders: u64) -> TestLog {
+pub(crate) fn small_log(orders: u64) -> TestLog {
     let mut log = TestLog::new(1);
     log.create("lamp", 1_000_000, |terms| terms.price = Some(pence(250)));
     log.create("sofa", 1_000_000, |_| ());
@@ -27,7 +27,7 @@ fn small_log(orders: u64) -> TestLog {
     log
 }
 
-fn more_orders(log: &mut TestLog, orders: u64) {
+pub(crate) fn more_orders(log: &mut TestLog, orders: u64) {
     for number in 0..orders {
         log.now_ms += 1;
         let id = if number % 3 == 0 { "sofa" } else { "lamp" };
@@ -37,7 +37,7 @@ fn more_orders(log: &mut TestLog, orders: u64) {
 }
 
 /// Fails unless every record of the log is once in the tables, and nothing else is.
-fn assert_equal(database: &Database, log: &TestLog) {
+pub(crate) fn assert_equal(database: &Database, log: &TestLog) {
     let ledger = read(&database.config());
     let durable = log.reader().durable();
     assert_eq!(ledger.progress.map(|progress| progress.sequence), Some(durable));
