@@ -4,9 +4,9 @@ use std::path::Path;
 
 use doorbuster::projection::StoreConfig;
 
-use crate::cases::{assert_equal, more_orders, small_log};
 use crate::databases::Database;
 use crate::projecting::{begin, finish, project, until, until_report, until_retrying};
+use crate::tables::{assert_equal, more_orders, small_log};
 
 fn file_of(database: &Database) -> std::path::PathBuf {
     match database.config() {

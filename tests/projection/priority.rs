@@ -9,10 +9,10 @@ use thread_priority::unix::{
     NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy,
 };
 
-use crate::cases::{assert_equal, more_orders, small_log};
 use crate::databases::Database;
 use crate::faulty::{Fault, Faulty};
 use crate::projecting::{finish, options, until_report};
+use crate::tables::{assert_equal, more_orders, small_log};
 
 #[test]
 fn drain_does_not_wait_for_an_idle_processor() {
