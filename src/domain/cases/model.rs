@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 
-use super::script::{World, dump};
+use super::dump::dump;
+use super::script::World;
 use crate::domain::*;
 
 const PRODUCTS: u32 = 3;
