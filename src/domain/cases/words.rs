@@ -55,7 +55,8 @@ impl World {
     /// `p1*2@250GBP,p2*1`, or `none`.
     fn lines(&self, lines: &[OrderLine]) -> String {
         let line = |line: &OrderLine| {
-            let (name, units) = (&self.names[line.product.index()], line.quantity.units());
+            let units = line.quantity.units();
+            let name = self.names.get(line.product.index()).map_or("?", String::as_str);
             match line.unit_price {
                 Some(_) => format!("{name}*{units}@{}", price(line)),
                 None => format!("{name}*{units}"),
