@@ -185,6 +185,12 @@ impl Problem {
         Self::unknown(ProblemType::UnknownProduct, "product", product_id)
     }
 
+    /// None of these products exists.
+    pub(super) fn unknown_products(product_ids: &[&str]) -> Self {
+        let names: Vec<String> = product_ids.iter().map(|id| format!("{id:?}")).collect();
+        Self::new(ProblemType::UnknownProduct, format!("no product {}", names.join(", ")))
+    }
+
     /// The key made a record of another kind than this request would.
     pub(super) fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used with another method, path or body";

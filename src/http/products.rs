@@ -14,7 +14,7 @@ use super::{json, query, terms};
 use crate::domain::{
     ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, ProductId, Targets, TermsPatch,
 };
-use crate::engine::{Action, ProductEntry, Request, View};
+use crate::engine::{Action, Board, ProductEntry, Request, View};
 
 const ROWS_DEFAULT: u16 = 50;
 const ROWS_MAX: u16 = 500;
@@ -78,10 +78,15 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let entries = engine.products_from(first, limit + 1);
     let next = entries.get(limit).map(|entry| Cursor { next: entry.handle() });
     let now_ms = engine.now_ms();
+    let all_paused = engine.board().is_some_and(Board::selling_paused);
     let rows = entries.iter().take(limit);
     let body = Json::whole(64 + 176 * limit.min(entries.len()), |fields| {
         fields.array("products", rows, |entry, item| {
-            item.object(|fields| write_row(entry, now_ms, fields));
+            item.object(|fields| {
+                let view = entry.view();
+                let state = if all_paused { "paused" } else { state_of(&view, now_ms) };
+                write_row(entry, &view, state, fields);
+            });
         });
         fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
     });
@@ -105,13 +110,12 @@ fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
     errors.unless_any(first.zip(limit.map(usize::from)))
 }
 
-fn write_row(entry: &ProductEntry, now_ms: u64, fields: &mut Fields<'_>) {
-    let view = entry.view();
+fn write_row(entry: &ProductEntry, view: &View, state: &'static str, fields: &mut Fields<'_>) {
     fields.plain("product_id", entry.id().as_str());
     fields.text("name", view.terms.name.as_str());
     fields.or_null("price", view.terms.price, Fields::money);
     fields.number("available", view.available());
-    fields.plain("state", state_of(&view, now_ms));
+    fields.plain("state", state);
 }
 
 /// What a buyer would hear now; the order is that of the domain's checks.

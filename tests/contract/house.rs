@@ -188,7 +188,12 @@ async fn serve(
     };
     let admission = AdmissionLimits { commands_max: plan.commands_max, queued_bytes_max: 64 << 20 };
     let options = StartOptions {
-        config: EngineConfig { admission, actors: limits, keys_max: 100_000 },
+        config: EngineConfig {
+            admission,
+            actors: limits,
+            keys_max: 100_000,
+            holds: doorbuster::domain::HoldRules::default(),
+        },
         clock: plan.clock,
         accept_clock: None,
         binary: "contract".to_owned(),

@@ -151,6 +151,10 @@ impl Ask {
         Self::new("PATCH", path).with_json(body)
     }
 
+    pub(crate) fn delete(path: &str) -> Self {
+        Self::new("DELETE", path)
+    }
+
     pub(crate) fn with_json(self, body: impl AsRef<[u8]>) -> Self {
         Self { body: Some(body.as_ref().to_vec()), ..self }
             .header("content-type", "application/json")

@@ -176,6 +176,7 @@ pub(crate) fn roomy() -> EngineConfig {
             idle: Duration::from_secs(10),
         },
         keys_max: 1_000_000,
+        holds: HoldRules::default(),
     }
 }
 
