@@ -75,7 +75,7 @@ pub struct SqliteStore {
 }
 
 /// Device and inode of a file.
-type FilePlace = (u64, u64);
+pub(super) type FilePlace = (u64, u64);
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
@@ -129,7 +129,7 @@ impl Store for SqliteStore {
 }
 
 /// Which file stands under a name.
-fn place_of(path: &Path) -> Option<FilePlace> {
+pub(super) fn place_of(path: &Path) -> Option<FilePlace> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
@@ -398,7 +398,7 @@ fn insert_movements(
 }
 
 /// A failure that says nothing about what the records hold.
-fn unavailable(error: rusqlite::Error) -> StoreError {
+pub(super) fn unavailable(error: rusqlite::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
