@@ -192,7 +192,7 @@ impl Projector {
                 records = applied.quarantined,
                 from = first.map_or(0, |record| record.sequence.get()),
                 to = last.map_or(0, |record| record.sequence.get()),
-                "records do not follow the rows of their products; they are in quarantine",
+                "records do not follow the rows they change; they are in quarantine",
             );
         }
         self.status.wrote(applied.progress.sequence, applied.quarantined);
@@ -287,6 +287,8 @@ fn rows_of(payload: &Payload) -> usize {
     let Payload::Record(record) = payload else { return 0 };
     let body = match &record.decision {
         Decision::OrderPlaced(order) => 1 + order.lines.len(),
+        Decision::HoldConfirmed(confirmed) => 2 + confirmed.order.lines.len(),
+        Decision::OrderCancelled(cancelled) => 1 + cancelled.lines.len(),
         Decision::RefusalsCounted(counted) => counted.rows.len(),
         _ => 1,
     };

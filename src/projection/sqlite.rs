@@ -4,6 +4,8 @@
 //! sync. A power loss may take the last transactions, and `progress` with them, so those records
 //! are written again at the next start: still exactly once.
 
+mod orders;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 
 use super::migrations::{InSqlite, SQLITE, runner};
 use super::plan::{plan, touched};
-use super::rows::{ProductRow, Rows};
+use super::rows::{Found, ProductRow, Rows};
 use super::store::{
     Applied, Batch, ContentError, Opened, ProgressColumns, Store, StoreError, journal_id_text,
 };
@@ -53,16 +55,10 @@ const CHANGE_PRODUCT: &str = "UPDATE products SET name = ?3, price_minor = ?4, c
      stock = ?15, held = ?16, sold = ?17, version = ?18, terms_version = ?19, updated_at = ?20 \
      WHERE partition = ?1 AND handle = ?2 AND version = ?21";
 
-const ADD_ORDER: &str = "INSERT INTO orders (partition, order_id, sequence, buyer_id, reference, \
-     principal, status, placed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
-const ADD_LINE: &str = "INSERT INTO order_lines (order_id, line_no, product_id, quantity, \
-     unit_price_minor, currency) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-
 const ADD_MOVEMENT: &str = "INSERT INTO movements (partition, product_id, version, sequence, kind, \
      decided_at, stock_delta, held_delta, sold_delta, stock, held, sold, reason, text, terms, \
-     order_id, reference, principal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-     ?13, ?14, ?15, ?16, ?17, ?18)";
+     order_id, hold_id, reference, principal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 const ADD_REFUSALS: &str = "INSERT INTO refusal_counts (partition, sequence, product_id, reason, \
      minute, refusals) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -79,7 +75,7 @@ pub struct SqliteStore {
 }
 
 /// Device and inode of a file.
-type FilePlace = (u64, u64);
+pub(super) type FilePlace = (u64, u64);
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
@@ -133,7 +129,7 @@ impl Store for SqliteStore {
 }
 
 /// Which file stands under a name.
-fn place_of(path: &Path) -> Option<FilePlace> {
+pub(super) fn place_of(path: &Path) -> Option<FilePlace> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
@@ -153,7 +149,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
@@ -215,8 +211,12 @@ fn write(connection: &mut Connection, batch: &Batch<'_>) -> Result<Applied, Stor
     if guarded != 1 {
         return Err(StoreError::Raced);
     }
-    let products = read_products(&transaction, partition, &touched(batch.records));
-    let rows = plan(batch, products.map_err(unavailable)?);
+    let touched = touched(batch);
+    let products =
+        read_products(&transaction, partition, &touched.products).map_err(unavailable)?;
+    let mut found = Found { products, ..Found::default() };
+    orders::read(&transaction, &touched, &mut found).map_err(unavailable)?;
+    let rows = plan(batch, found);
     if !insert(&transaction, partition, &rows).map_err(of_content)? {
         // Between the reading and the writing of one transaction nobody else can write.
         return Err(StoreError::Raced);
@@ -272,10 +272,10 @@ fn product_row(row: &Row<'_>) -> rusqlite::Result<ProductRow> {
 /// Writes all rows; `false`: a product was not at the version just read.
 fn insert(connection: &Connection, partition: u16, rows: &Rows<'_>) -> rusqlite::Result<bool> {
     insert_products(connection, partition, rows)?;
-    if !change_products(connection, partition, rows)? {
+    if !change_products(connection, partition, rows)? || !orders::change(connection, rows)? {
         return Ok(false);
     }
-    insert_orders(connection, partition, rows)?;
+    orders::insert(connection, partition, rows)?;
     insert_movements(connection, partition, rows)?;
     let mut add = connection.prepare_cached(ADD_REFUSALS)?;
     for row in &rows.refusals {
@@ -365,34 +365,6 @@ fn change_products(
     Ok(true)
 }
 
-fn insert_orders(connection: &Connection, partition: u16, rows: &Rows<'_>) -> rusqlite::Result<()> {
-    let mut add = connection.prepare_cached(ADD_ORDER)?;
-    for row in &rows.orders {
-        let placed_at = rfc3339(row.placed_at_ms);
-        let (order_id, buyer_id) = (&*row.order_id, row.buyer_id);
-        let who = (row.reference, row.principal, row.status);
-        let (reference, principal, status) = who;
-        add.execute(params![
-            partition,
-            order_id,
-            row.sequence,
-            buyer_id,
-            reference,
-            principal,
-            status,
-            placed_at,
-        ])?;
-    }
-    let mut add = connection.prepare_cached(ADD_LINE)?;
-    for row in &rows.lines {
-        let currency = row.currency.as_ref().map(|currency| currency.as_str());
-        let (order_id, product_id) = (&*row.order_id, &*row.product_id);
-        let price = row.unit_price_minor;
-        add.execute(params![order_id, row.line_no, product_id, row.quantity, price, currency])?;
-    }
-    Ok(())
-}
-
 fn insert_movements(
     connection: &Connection,
     partition: u16,
@@ -417,6 +389,7 @@ fn insert_movements(
             row.text,
             row.terms.as_deref(),
             row.order_id.as_deref(),
+            row.hold_id.as_deref(),
             row.reference,
             row.principal,
         ])?;
@@ -425,7 +398,7 @@ fn insert_movements(
 }
 
 /// A failure that says nothing about what the records hold.
-fn unavailable(error: rusqlite::Error) -> StoreError {
+pub(super) fn unavailable(error: rusqlite::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
