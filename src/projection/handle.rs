@@ -14,11 +14,12 @@ use super::control::Control;
 use super::options::{ProjectorOptions, StoreConfig};
 use super::postgres::PostgresStore;
 use super::projector::Projector;
+use super::reader;
 use super::sqlite::SqliteStore;
 use super::status::Status;
 use super::store::Store;
 use crate::domain::Sequence;
-use crate::engine::ports::ProjectionStatus;
+use crate::engine::ports::{OrderReader, ProjectionStatus};
 use crate::journal::JournalReader;
 
 /// A running projection. Dropping it ends the thread without waiting for what is left.
@@ -133,6 +134,16 @@ impl Projection {
     #[must_use]
     pub fn status(&self) -> Arc<dyn ProjectionStatus> {
         Arc::clone(&self.status) as Arc<dyn ProjectionStatus>
+    }
+
+    /// Reads the tables for others, in threads of its own that end with it. `config` is what the
+    /// projection was started with.
+    ///
+    /// # Errors
+    /// The system's; the database's come as answers.
+    pub fn reader(&self, config: &StoreConfig) -> Result<Arc<dyn OrderReader>, StartError> {
+        let reader = reader::start(config, &self.status).map_err(StartError::Thread)?;
+        Ok(Arc::new(reader))
     }
 
     /// Writes everything up to `upto`, the last durable record, then ends. Takes at most about

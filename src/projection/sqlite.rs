@@ -405,7 +405,7 @@ fn insert_movements(
 }
 
 /// A failure that says nothing about what the records hold.
-fn unavailable(error: rusqlite::Error) -> StoreError {
+pub(super) fn unavailable(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(&error),
         _ => StoreError::Unavailable(error.to_string()),

@@ -19,7 +19,13 @@ pub(super) struct OpenFile {
 }
 
 /// Device and inode of a file.
-type FilePlace = (u64, u64);
+pub(super) type FilePlace = (u64, u64);
+
+/// Which file stands under a name.
+pub(super) fn place_of(path: &Path) -> Option<FilePlace> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
 
 /// Why a connection cannot be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,8 +59,7 @@ impl OpenFile {
 
     /// Whether it is what stands under its name, and a database.
     pub(super) fn check(&self, path: &Path) -> Result<(), FileFault> {
-        let place = std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        if place != Some(self.place) {
+        if place_of(path) != Some(self.place) {
             return Err(FileFault::Replaced);
         }
         let mut header = [0; HEADER.len()];
