@@ -26,6 +26,7 @@ mod health;
 #[cfg(test)]
 mod histories;
 mod idempotency;
+mod link;
 mod partition;
 mod partition_actor;
 mod policy;
@@ -37,7 +38,7 @@ mod reply;
 mod router;
 mod start;
 
-pub use admission::{Admission, AdmissionError, AdmissionLimits, Permit};
+pub use admission::{Admission, AdmissionError, AdmissionLimits};
 pub use answer::{Action, Answer, Request};
 pub use client::Client;
 pub use clock::{Clock, ClockError, PartitionClock, SystemClock};

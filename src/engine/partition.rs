@@ -20,7 +20,7 @@ use crate::domain::{
     Change, Decided, Decision, Handle, Inventory, Principal, Refusal, RefusalRow, RefusalsCounted,
     Targets, apply, decide_adjustment, decide_create, decide_order, decide_terms,
 };
-use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
+use crate::journal::{Envelope, Journal, Record, Room, encode_record};
 
 /// Rows of refusals in one record: keeps it under 64 KiB.
 const REFUSAL_ROWS_MAX: usize = 4_000;
@@ -88,24 +88,28 @@ impl<J: Journal<Effect>> Partition<J> {
             return command.turn_away(Answer::NotDecided);
         }
         let now_ms = now_ms.max(self.last_ms);
-        let Undecided { principal, reference, key, action, slot, permit, reply, .. } =
-            *command.take();
+        let Undecided { principal, reference, key, action, record, mut stake, .. } = command.take();
         let about = products_of(&action);
         match self.decide(action, now_ms) {
             Ok(Decided { decision, changes }) => {
                 let envelope =
                     Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
                 let views = self.apply(&envelope, &decision);
-                let record = Some(Box::new(Record { envelope, decision }));
-                let effect = DecidedEffect { record, views, slot, reply: Some(reply), permit };
-                self.append(effect);
+                let record = Box::write(record, Record { envelope, decision });
+                self.payload.clear();
+                encode_record(&record, &mut self.payload);
+                stake.spend(&self.payload);
+                let effect = DecidedEffect { record, views, stake };
+                self.journal.append(&self.payload, Effect::Decided(effect));
             }
             Err(refusal) => {
                 self.count(&about, &refusal);
-                let effect = RefusedEffect { refusal, slot, reply, permit };
-                let unpending = self.journal.barrier(Effect::Refused(Box::new(effect)));
-                if let Some(Effect::Refused(effect)) = unpending {
-                    effect.complete();
+                let effect = RefusedEffect { refusal, stake };
+                // Nothing it rests on is pending: it is told at once.
+                if let Some(Effect::Refused(RefusedEffect { refusal, stake })) =
+                    self.journal.barrier(Effect::Refused(effect))
+                {
+                    stake.answer(Answer::Refused(refusal));
                 }
             }
         }
@@ -141,19 +145,6 @@ impl<J: Journal<Effect>> Partition<J> {
             (change.handle, capture(product))
         };
         envelope.changes.iter().map(captured).collect()
-    }
-
-    fn append(&mut self, mut effect: DecidedEffect) {
-        self.payload.clear();
-        if let Some(record) = effect.record.take() {
-            let payload = Payload::Record(record);
-            encode(&payload, &mut self.payload);
-            if let Payload::Record(record) = payload {
-                effect.record = Some(record);
-            }
-        }
-        effect.permit.spend(&self.payload);
-        self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
     }
 
     fn count(&self, products: &[Handle], refusal: &Refusal) {
@@ -195,9 +186,8 @@ impl<J: Journal<Effect>> Partition<J> {
             changes: smallvec![],
         };
         let decision = Decision::RefusalsCounted(counted);
-        let payload = Payload::Record(Box::new(Record { envelope, decision }));
         self.payload.clear();
-        encode(&payload, &mut self.payload);
+        encode_record(&Record { envelope, decision }, &mut self.payload);
         if self.room.try_reserve(self.payload.len()).is_none() {
             return self.refusals.give_back(rows);
         }
