@@ -11,7 +11,7 @@ use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
-use super::patience::{Elapsed, Patience, now};
+use super::patience::{Elapsed, Patience};
 use super::problem::{Problem, ProblemType};
 
 /// Longest body of one JSON document.
@@ -32,14 +32,14 @@ pub(super) async fn read(
 ) -> Result<Bytes, Problem> {
     let announced = announced(headers);
     if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
-        drop_rest(payload, patience).await;
+        Box::pin(drop_rest(payload, patience)).await;
         return Err(too_large());
     }
-    let read = patience.within(now() + patient_for, read_whole(payload, announced)).await;
+    let read = patience.within(patient_for, read_whole(payload, announced)).await;
     match read {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Broken::TooLarge)) => {
-            drop_rest(payload, patience).await;
+            Box::pin(drop_rest(payload, patience)).await;
             Err(too_large())
         }
         Ok(Err(Broken::Off)) => Err(Problem::malformed("the body ended early")),
@@ -89,7 +89,7 @@ pub(super) async fn drop_rest(payload: &mut Payload, patience: &Patience) {
         }
     };
     // Whether it ended or time did: the answer goes out now.
-    let _ = patience.within(now() + DROPPED_FOR, dropped).await;
+    let _ = patience.within(DROPPED_FOR, dropped).await;
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::metrics::kind_of;
 use super::patience::Elapsed;
 use super::problem::{Problem, ProblemType};
-use super::worker::{Worker, until};
+use super::worker::Worker;
 use crate::domain::{Refusal, Sequence};
 use crate::engine::{Answer, Request};
 use crate::journal::{KeyStamp, ReadError, Record};
@@ -31,10 +31,10 @@ pub(super) struct Decided {
 /// Whatever is not a durable decision.
 pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided, Problem> {
     let kind = kind_of(&request.action);
-    let patient_until = until(request.deadline + GRACE);
+    let patient_for = request.deadline + GRACE;
     let answer = match worker.client.submit(request) {
         Err(answer) => *answer,
-        Ok(reply) => match worker.patience.within(patient_until, reply).await {
+        Ok(reply) => match worker.patience.within(patient_for, reply).await {
             Ok(answer) => answer,
             Err(Elapsed) => Answer::OutcomeUnknown,
         },
