@@ -23,13 +23,13 @@ pub struct Request {
     pub action: Action,
 }
 
-/// What is wanted.
+/// What is wanted. What is large and rare is boxed: every command is moved around with its room.
 #[derive(Debug)]
 pub enum Action {
     /// Put a product in for sale.
-    Create(CreateProduct),
+    Create(Box<CreateProduct>),
     /// Change terms.
-    ChangeTerms(ChangeTerms),
+    ChangeTerms(Box<ChangeTerms>),
     /// Put stock in or write it off.
     Adjust(AdjustStock),
     /// Buy.

@@ -119,9 +119,9 @@ impl<J: Journal<Effect>> Partition<J> {
         match action {
             Action::Create(create) => {
                 let taken = self.directory.entry(create.product_id.as_str()).is_some();
-                decide_create(&self.inventory, create, taken)
+                decide_create(&self.inventory, *create, taken)
             }
-            Action::ChangeTerms(change) => decide_terms(&self.inventory, change),
+            Action::ChangeTerms(change) => decide_terms(&self.inventory, *change),
             Action::Adjust(adjust) => decide_adjustment(&self.inventory, adjust),
             Action::Order(order) => decide_order(&self.inventory, order, now_ms),
         }

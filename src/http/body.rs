@@ -4,6 +4,7 @@
 //! and dropped, up to 1 MiB and one second, so that a client that is still sending hears the
 //! answer instead of a reset; so is one that nobody wants.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -35,7 +36,7 @@ pub(super) async fn read(
         Box::pin(drop_rest(payload, patience)).await;
         return Err(too_large());
     }
-    let read = patience.within(patient_for, read_whole(payload, announced)).await;
+    let read = patience.within(patient_for, pin!(read_whole(payload, announced))).await;
     match read {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Broken::TooLarge)) => {
@@ -89,7 +90,7 @@ pub(super) async fn drop_rest(payload: &mut Payload, patience: &Patience) {
         }
     };
     // Whether it ended or time did: the answer goes out now.
-    let _ = patience.within(DROPPED_FOR, dropped).await;
+    let _ = patience.within(DROPPED_FOR, pin!(dropped)).await;
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -3,10 +3,10 @@
 //! Only the engine says "not decided". A worker whose own patience ends, some time after the
 //! engine's deadline, says "outcome unknown": the same key tells which.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::metrics::kind_of;
-use super::patience::Elapsed;
 use super::problem::{Problem, ProblemType};
 use super::worker::Worker;
 use crate::domain::{Refusal, Sequence};
@@ -29,22 +29,29 @@ pub(super) struct Decided {
 ///
 /// # Errors
 /// Whatever is not a durable decision.
-pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided, Problem> {
+pub(super) fn decide(
+    worker: &Worker,
+    request: Request,
+) -> impl Future<Output = Result<Decided, Problem>> {
     let kind = kind_of(&request.action);
     let patient_for = request.deadline + GRACE;
-    let answer = match worker.client.submit(request) {
-        Err(answer) => *answer,
-        Ok(reply) => match worker.patience.within(patient_for, reply).await {
-            Ok(answer) => answer,
-            Err(Elapsed) => Answer::OutcomeUnknown,
-        },
-    };
-    worker.meters.decided(kind, outcome_of(&answer));
-    match answer {
-        Answer::Decided { sequence, record, replayed } => {
-            Ok(Decided { sequence, record, replayed })
+    // Before the future, which so need not hold the request.
+    let submitted = worker.client.submit(request);
+    async move {
+        let answer = match submitted {
+            Err(answer) => *answer,
+            Ok(mut reply) => {
+                let within = worker.patience.within(patient_for, Pin::new(&mut reply));
+                within.await.unwrap_or(Answer::OutcomeUnknown)
+            }
+        };
+        worker.meters.decided(kind, outcome_of(&answer));
+        match answer {
+            Answer::Decided { sequence, record, replayed } => {
+                Ok(Decided { sequence, record, replayed })
+            }
+            answer => Err(problem(answer)),
         }
-        answer => Err(problem(answer)),
     }
 }
 

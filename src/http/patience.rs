@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -45,9 +45,8 @@ impl Patience {
     pub(super) async fn within<F: Future>(
         &self,
         wait: Duration,
-        future: F,
+        mut future: Pin<&mut F>,
     ) -> Result<F::Output, Elapsed> {
-        let mut future = pin!(future);
         // Read when it has to wait: most do not.
         let mut until = None;
         let mut place = Place { list: &self.list, index: None };
@@ -125,6 +124,8 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     fn on_a_worker<F: Future>(then: impl FnOnce(Patience) -> F) -> F::Output {
@@ -139,7 +140,8 @@ mod tests {
     #[test]
     fn what_never_comes_is_given_up() {
         let waited = on_a_worker(|patience| async move {
-            patience.within(Duration::from_millis(60), std::future::pending::<()>()).await
+            let never = pin!(std::future::pending::<()>());
+            patience.within(Duration::from_millis(60), never).await
         });
         assert_eq!(waited, Err(Elapsed));
     }
@@ -151,7 +153,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 7
             };
-            assert_eq!(patience.within(Duration::from_secs(5), slow).await, Ok(7));
+            assert_eq!(patience.within(Duration::from_secs(5), pin!(slow)).await, Ok(7));
             assert!(patience.list.waiting.borrow().is_empty());
         });
     }

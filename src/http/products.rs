@@ -33,7 +33,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let mut fingerprint = Fingerprint::of_post(&["products"]);
     fingerprint.value(&value);
     let key = Some(fingerprint.stamp(&principal, key));
-    let action = Action::Create(create);
+    let action = Action::Create(Box::new(create));
     let request = Request { principal, reference: None, key, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::ProductCreated(created) = &decided.record.decision else {
@@ -164,7 +164,7 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let entry = engine.product(id).ok_or_else(|| Problem::unknown_product(id))?;
     let terms_version = expected_version(&if_match, entry.view().terms_version);
     let targets = Targets::Product { handle: entry.handle(), terms_version };
-    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let action = Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }));
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::TermsChanged(changed) = &decided.record.decision else {

@@ -24,7 +24,7 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let unknown = || Problem::unknown(ProblemType::UnknownProduct, "product belongs to sale", id);
     let sale_id = SaleId::new(id).map_err(|_| unknown())?;
     let targets = Targets::Sale(sale_id);
-    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let action = Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }));
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await.map_err(|problem| {
         if problem.kind == ProblemType::UnknownProduct { unknown() } else { problem }

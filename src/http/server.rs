@@ -230,10 +230,7 @@ impl Connections {
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
     {
         // Without its `App`: the worker finds the route itself (docs/adr/0004).
-        let answers = fn_service(move |request: Request| {
-            let answer = Rc::clone(&worker).answer(request);
-            async move { Ok::<_, actix_http::Error>(answer.await) }
-        });
+        let answers = fn_service(move |request: Request| Rc::clone(&worker).answer(request));
         let http = HttpService::build()
             .graceful_shutdown_signal(stops)
             .keep_alive(self.keep_alive)

@@ -89,8 +89,11 @@ impl Worker {
         self.client.engine()
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(self: Rc<Self>, mut request: Request) -> Response<Bytes> {
+    /// Answers one request. Always `Ok`, as a service has it: a problem is an answer too.
+    pub(super) async fn answer(
+        self: Rc<Self>,
+        mut request: Request,
+    ) -> Result<Response<Bytes>, actix_http::Error> {
         let started = now();
         let payload = Cell::new(Some(request.take_payload()));
         let route = self.route(&request);
@@ -105,7 +108,7 @@ impl Worker {
         let elapsed = now() - started;
         let method = method_label(request.method());
         self.meters.observe(route.pattern(), method, answer.status(), elapsed);
-        answer
+        Ok(answer)
     }
 
     /// The resource a request names on the listener it came to.
