@@ -25,7 +25,7 @@ const ROWS_MAX: u16 = 500;
 /// Not valid, taken, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
@@ -33,7 +33,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let mut fingerprint = Fingerprint::of_post(&["products"]);
     fingerprint.value(&value);
     let key = Some(fingerprint.stamp(&principal, key));
-    let action = Action::Create(create);
+    let action = Action::Create(Box::new(create));
     let request = Request { principal, reference: None, key, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::ProductCreated(created) = &decided.record.decision else {
@@ -72,7 +72,7 @@ fn read_creation(value: &json::Value<'_>) -> Result<CreateProduct, Problem> {
 /// A parameter that is unknown or wrong.
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     call.admit_started(Scope::Read)?;
-    let (first, limit) = read_page(call.request.query_string())?;
+    let (first, limit) = read_page(call.query())?;
     let engine = call.worker.engine();
     // One more than asked for tells whether there is more.
     let entries = engine.products_from(first, limit + 1);
@@ -142,7 +142,7 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let entry = call.worker.engine().product(id).ok_or_else(|| Problem::unknown_product(id))?;
     let view = entry.view();
     let tag = conditional::terms_tag(view.terms_version);
-    if conditional::is_known(call.request.headers(), &tag) {
+    if conditional::is_known(call.headers(), &tag) {
         return Ok(Reply::not_modified(tag));
     }
     let body = Json::whole(512, |fields| {
@@ -161,7 +161,7 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
 pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
     let deadline = call.time_to_decide()?;
-    let if_match = conditional::if_match(call.request.headers())?;
+    let if_match = conditional::if_match(call.headers())?;
     let body = call.patch_body().await?;
     let patch = read_patch(&json::parse(&body)?)?;
     let engine = call.worker.engine();
@@ -169,7 +169,7 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let before = entry.view().terms_version;
     let expected = expected_version(&if_match, before);
     let targets = Targets::Product { handle: entry.handle(), terms_version: expected };
-    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let action = Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }));
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::TermsChanged(changed) = &decided.record.decision else {

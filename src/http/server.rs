@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::{AppConfig, ServerHandle};
-use actix_web::{App, web};
+use actix_http::{HttpService, Protocol, Request};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
+use actix_web::dev::ServerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpStream;
 
@@ -230,18 +229,15 @@ impl Connections {
         stops: impl Fn() -> F + 'static,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
     {
-        let app = App::new().default_service(web::to(move |request, payload| {
-            Rc::clone(&worker).answer(request, payload)
-        }));
-        let app = map_config(app, |()| AppConfig::default());
-        let app = app.map_err(|error| error.error_response());
+        // Without its `App`: the worker finds the route itself (docs/adr/0004).
+        let answers = fn_service(move |request: Request| Rc::clone(&worker).answer(request));
         let http = HttpService::build()
             .graceful_shutdown_signal(stops)
             .keep_alive(self.keep_alive)
             .client_request_timeout(self.head_timeout)
             .client_disconnect_timeout(DISCONNECT)
             .local_addr(self.address)
-            .finish(app);
+            .finish(answers);
         fn_service(move |socket: TcpStream| async move {
             // Without it answers are only slower.
             let _ = socket.set_nodelay(true);

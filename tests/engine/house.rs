@@ -203,7 +203,7 @@ pub(crate) fn request(action: Action) -> Request {
 pub(crate) fn create(id: &str, stock: u64, terms: TermsPatch) -> Request {
     let terms = Terms::open(Name::new(id).unwrap()).patched(&terms);
     let product_id = ProductId::new(id).unwrap();
-    request(Action::Create(CreateProduct { product_id, terms, stock }))
+    request(Action::Create(Box::new(CreateProduct { product_id, terms, stock })))
 }
 
 pub(crate) fn buy(product: Handle, buyer: &str, quantity: u64) -> Request {
@@ -225,7 +225,7 @@ pub(crate) fn with_key(number: u64, request: Request) -> Request {
 }
 
 pub(crate) fn patch(targets: Targets, patch: TermsPatch) -> Request {
-    request(Action::ChangeTerms(ChangeTerms { targets, patch }))
+    request(Action::ChangeTerms(Box::new(ChangeTerms { targets, patch })))
 }
 
 pub(crate) fn paused() -> TermsPatch {
