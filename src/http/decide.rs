@@ -10,6 +10,7 @@ use super::metrics::kind_of;
 use super::problem::{Problem, ProblemType};
 use super::worker::Worker;
 use crate::domain::{Refusal, Sequence};
+use crate::engine::ports::ProjectionUnavailable;
 use crate::engine::{Answer, Request};
 use crate::journal::{KeyStamp, ReadError, Record};
 
@@ -74,6 +75,11 @@ pub(super) fn unreadable(error: &ReadError) -> Problem {
     tracing::error!(%error, "a durable record cannot be read");
     let detail = "the record that holds the answer cannot be read now; ask again";
     Problem::new(ProblemType::OutcomeUnknown, detail)
+}
+
+/// What only the projection can list cannot be listed now.
+pub(super) fn unavailable(error: &ProjectionUnavailable) -> Problem {
+    Problem::new(ProblemType::DatabaseUnavailable, error.to_string())
 }
 
 fn problem(answer: Answer) -> Problem {

@@ -19,6 +19,7 @@ mod conditional;
 mod cursor;
 mod decide;
 mod fields;
+mod history;
 mod holds;
 mod idempotency;
 mod json;

@@ -2,7 +2,7 @@
 
 use super::auth::Scope;
 use super::conditional::{self, IfMatch};
-use super::cursor::Cursor;
+use super::cursor::List;
 use super::decide::decide;
 use super::fields::{Errors, Members, string, whole};
 use super::idempotency::{self, Fingerprint};
@@ -76,7 +76,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let engine = call.worker.engine();
     // One more than asked for tells whether there is more.
     let entries = engine.products_from(first, limit + 1);
-    let next = entries.get(limit).map(|entry| Cursor { next: entry.handle() });
+    let next = entries.get(limit).map(|entry| List::Products.at(entry.handle().get().into()));
     let now_ms = engine.now_ms();
     let all_paused = engine.board().is_some_and(Board::selling_paused);
     let rows = entries.iter().take(limit);
@@ -96,17 +96,12 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
     let mut errors = Errors::default();
     let [cursor, limit] = query::read(text, ["cursor", "limit"], &mut errors);
-    let first = match cursor.map(str::parse::<Cursor>) {
+    let first = match cursor.map(|word| List::Products.read(word).map(u32::try_from)) {
         None => Some(Handle::new(0)),
-        Some(Ok(cursor)) => Some(cursor.next),
-        Some(Err(_)) => errors.none("?cursor", "must be the next_cursor of an earlier answer"),
+        Some(Some(Ok(next))) => Some(Handle::new(next)),
+        Some(_) => errors.none("?cursor", query::NO_CURSOR),
     };
-    let limit = match limit.map(|text| text.parse::<u16>().map(|limit| (text, limit))) {
-        None => Some(ROWS_DEFAULT),
-        // As a number is written: no sign.
-        Some(Ok((text, limit @ 1..=ROWS_MAX))) if !text.starts_with('+') => Some(limit),
-        Some(_) => errors.none("?limit", format!("must be 1 to {ROWS_MAX}")),
-    };
+    let limit = query::limit(limit, ROWS_DEFAULT, ROWS_MAX, &mut errors);
     errors.unless_any(first.zip(limit.map(usize::from)))
 }
 

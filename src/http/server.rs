@@ -20,7 +20,7 @@ use super::auth::Keys;
 use super::stream::{Progress, Stream};
 use super::worker::{Limits, Listener, Shared, Worker};
 use crate::engine::Engine;
-use crate::engine::ports::ProjectionStatus;
+use crate::engine::ports::Projection;
 
 /// How often measurements are put into buckets, so that they do not pile up unread.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -94,7 +94,7 @@ pub(super) struct Surroundings {
     /// What decides; may not have started yet.
     pub(super) engine: Engine,
     /// How the copy in SQL is.
-    pub(super) projection: Arc<dyn ProjectionStatus>,
+    pub(super) projection: Arc<dyn Projection>,
     /// Bytes free where the data lies.
     pub(super) data_free_bytes: FreeBytes,
     /// Renders `/metrics`.
@@ -120,7 +120,7 @@ impl Server {
     pub fn bind(
         options: HttpOptions,
         engine: Engine,
-        projection: Arc<dyn ProjectionStatus>,
+        projection: Arc<dyn Projection>,
         data_free_bytes: FreeBytes,
         metrics: PrometheusHandle,
     ) -> io::Result<Self> {

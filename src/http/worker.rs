@@ -25,8 +25,8 @@ use super::request_id::RequestIds;
 use super::route::{Route, method_label};
 use super::server::Surroundings;
 use super::{
-    adjustments, body, cancellations, carts, holds, orders, probes, products, purchases, query,
-    sales, stock,
+    adjustments, body, cancellations, carts, history, holds, orders, probes, products, purchases,
+    query, sales, stock,
 };
 use crate::domain::Principal;
 use crate::engine::{Client, Engine};
@@ -217,6 +217,8 @@ impl Call<'_> {
         let answer = match route {
             Route::Purchases if posts => purchases::create(self).await,
             Route::Order(id) if reads => orders::show(self, id),
+            Route::Orders if reads => Box::pin(orders::list(self)).await,
+            Route::History(id) if reads => Box::pin(history::list(self, id)).await,
             Route::Orders if posts => Box::pin(carts::create(self)).await,
             Route::OrderCancel(id) if posts => Box::pin(cancellations::create(self, id)).await,
             Route::Holds if posts => Box::pin(holds::create(self)).await,

@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorbuster::engine::ports::{ProjectionReport, ProjectionStatus};
+use doorbuster::engine::ports::{
+    Asked, HistoryPage, HistoryQuery, OrderPage, OrderQuery, OrderReader, ProjectionReport,
+    ProjectionStatus, ProjectionUnavailable,
+};
 use doorbuster::engine::{
     ActorLimits, AdmissionLimits, Clock, Engine, EngineConfig, StartOptions, SystemClock, start,
 };
@@ -40,6 +43,21 @@ impl ProjectionStatus for Reports {
     fn report(&self) -> ProjectionReport {
         self.0.clone()
     }
+}
+
+impl OrderReader for Reports {
+    fn orders(&self, _: OrderQuery) -> Asked<OrderPage> {
+        away()
+    }
+
+    fn history(&self, _: HistoryQuery) -> Asked<HistoryPage> {
+        away()
+    }
+}
+
+fn away<T: Send + 'static>() -> Asked<T> {
+    let reason = "no database here".to_owned();
+    Box::pin(std::future::ready(Err(ProjectionUnavailable { reason })))
 }
 
 impl Default for Plan {

@@ -129,3 +129,27 @@ fn pause_of_everything_stops_every_product_and_confirms_holds() {
     Ask::patch("/v1/sales", r#"{"paused":false}"#).to(house.address).ok(200);
     Ask::post("/v1/purchases", "k", one).to(house.address).ok(201);
 }
+
+#[test]
+fn lists_are_not_there_without_the_database_and_say_what_they_need() {
+    let house = shop();
+    for path in ["/v1/orders?buyer_id=b", "/v1/orders?reference=r", "/v1/products/p/history"] {
+        let away = Ask::get(path).to(house.address);
+        assert_eq!(away.problem(), P::DatabaseUnavailable, "{path}");
+        assert_eq!(away.header("retry-after"), Some("5"));
+    }
+    for path in [
+        "/v1/orders",
+        "/v1/orders?buyer_id=a%20b",
+        "/v1/orders?buyer_id=b&limit=0",
+        "/v1/orders?buyer_id=b&limit=101",
+        "/v1/orders?buyer_id=b&cursor=x",
+        "/v1/orders?buyer_id=b&buyer_id=c",
+        "/v1/orders?buyer=b",
+        "/v1/products/p/history?cursor=c0",
+        "/v1/products/p/history?limit=501",
+    ] {
+        assert_eq!(Ask::get(path).to(house.address).problem(), P::Invalid, "{path}");
+    }
+    assert_eq!(Ask::get("/v1/products/x/history").to(house.address).problem(), P::UnknownProduct);
+}
