@@ -17,13 +17,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpStream;
 
 use super::auth::Keys;
+use super::metrics::Tallies;
 use super::stream::{Progress, Stream};
 use super::worker::{Limits, Listener, Shared, Worker};
 use crate::engine::Engine;
 use crate::engine::ports::Projection;
 
 /// How often measurements are put into buckets, so that they do not pile up unread.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(2);
 
 /// How long a closed connection may take to end.
 const DISCONNECT: Duration = Duration::from_secs(1);
@@ -99,6 +100,8 @@ pub(super) struct Surroundings {
     pub(super) data_free_bytes: FreeBytes,
     /// Renders `/metrics`.
     pub(super) metrics: PrometheusHandle,
+    /// What workers measured.
+    pub(super) tallies: Tallies,
     /// `/readyz` says `disk-low` with less than this free.
     pub(super) disk_reserve_bytes: u64,
 }
@@ -107,7 +110,7 @@ pub(super) struct Surroundings {
 pub struct Server {
     server: actix_web::dev::Server,
     addresses: Vec<SocketAddr>,
-    metrics: PrometheusHandle,
+    shared: Arc<Shared>,
 }
 
 impl Server {
@@ -128,7 +131,8 @@ impl Server {
             engine,
             projection,
             data_free_bytes,
-            metrics: metrics.clone(),
+            metrics,
+            tallies: Tallies::default(),
             disk_reserve_bytes: options.disk_reserve_bytes,
         };
         let shared = Arc::new(Shared {
@@ -168,7 +172,7 @@ impl Server {
                 connections.serve(Worker::start(Arc::clone(&shared), listener), stops)
             })?;
         }
-        Ok(Self { server: builder.run(), addresses, metrics })
+        Ok(Self { server: builder.run(), addresses, shared })
     }
 
     /// Where it listens: the main address, then that of metrics.
@@ -189,11 +193,12 @@ impl Server {
     /// # Errors
     /// A worker cannot be started.
     pub async fn run(self) -> io::Result<()> {
-        let metrics = self.metrics;
+        let shared = self.shared;
         let upkeep = actix_rt::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
-                metrics.run_upkeep();
+                shared.surroundings.tallies.collect();
+                shared.surroundings.metrics.run_upkeep();
             }
         });
         let served = self.server.await;

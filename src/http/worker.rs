@@ -84,7 +84,7 @@ impl Worker {
         actix_rt::spawn(client.replies().deliver());
         actix_rt::spawn(patience.keep());
         let doorkeeper = Doorkeeper::new(shared.keys.clone());
-        let (meters, ids) = (Meters::default(), RequestIds::new());
+        let (meters, ids) = (shared.surroundings.tallies.meters(), RequestIds::new());
         Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids })
     }
 
