@@ -5,12 +5,16 @@
 
 #[path = "contract/bad_requests.rs"]
 mod bad_requests;
-#[path = "contract/disk.rs"]
-mod disk;
+#[path = "support/gated.rs"]
+mod gated;
+#[path = "contract/holds.rs"]
+mod holds;
 #[path = "contract/house.rs"]
 mod house;
 #[path = "contract/keys.rs"]
 mod keys;
+#[path = "contract/orders.rs"]
+mod orders;
 #[path = "contract/patience.rs"]
 mod patience;
 #[path = "contract/probes.rs"]

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::exit::{exit_of, failure};
 use crate::config::Config;
+use crate::domain::HoldRules;
 use crate::engine::{
     ActorLimits, AdmissionLimits, ClockError, Engine, EngineConfig, Running, StartError,
     StartOptions, SystemClock, start,
@@ -110,6 +111,11 @@ fn engine_config(config: &Config) -> EngineConfig {
             idle: config.product_idle,
         },
         keys_max: config.idempotency_keys_max,
+        holds: HoldRules {
+            ttl_max_ms: u64::try_from(config.hold_ttl_max.as_millis()).unwrap_or(u64::MAX),
+            live_per_buyer_max: config.holds_per_buyer_max,
+            live_lines_max: config.hold_lines_max,
+        },
     }
 }
 

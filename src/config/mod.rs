@@ -68,6 +68,12 @@ pub struct Config {
     pub product_idle: Duration,
     /// Idempotency keys at most.
     pub idempotency_keys_max: usize,
+    /// Longest a hold lives.
+    pub hold_ttl_max: Duration,
+    /// Live holds of one buyer at most.
+    pub holds_per_buyer_max: u32,
+    /// Lines in live holds at most.
+    pub hold_lines_max: usize,
     /// Which messages are logged.
     pub log: String,
     /// How they are written.
@@ -136,6 +142,9 @@ impl Config {
             partition_queue_max: taker.take("partition_queue_max", count).unwrap_or_default(),
             product_idle: taker.take("product_idle_ms", duration).unwrap_or_default(),
             idempotency_keys_max: taker.take("idempotency_keys_max", count).unwrap_or_default(),
+            hold_ttl_max: taker.take("hold_ttl_max_ms", value::hold_ttl).unwrap_or_default(),
+            holds_per_buyer_max: taker.take("holds_per_buyer_max", count).unwrap_or_default(),
+            hold_lines_max: taker.take("hold_lines_max", count).unwrap_or_default(),
             log: taker.take("log", parse).unwrap_or_default(),
             log_format: taker.take("log_format", parse).unwrap_or_default(),
         };

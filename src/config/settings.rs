@@ -116,6 +116,19 @@ pub const SETTINGS: &[Setting] = &[
         "Idempotency keys kept at most, up to 64 bytes each; a full table gets 503 overloaded",
     ),
     setting(
+        "hold_ttl_max_ms",
+        "MS",
+        Some("14400000"),
+        "Longest a hold lives, from its placing on; 4 hours as it comes, at most 31 days",
+    ),
+    setting("holds_per_buyer_max", "N", Some("100"), "Live holds of one buyer at most"),
+    setting(
+        "hold_lines_max",
+        "N",
+        Some("2000000"),
+        "Lines in live holds at most, about 300 bytes each; more get 503 overloaded",
+    ),
+    setting(
         "log",
         "FILTER",
         Some("info,actix_server=warn,actix_http=off"),

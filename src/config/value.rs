@@ -69,6 +69,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
     }
 }
 
+/// Milliseconds of a hold, from 1 to 31 days.
+pub(super) fn hold_ttl(text: &str) -> Result<Duration, ValueError> {
+    match count::<u64>(text)? {
+        ms @ ..=2_678_400_000 => Ok(Duration::from_millis(ms)),
+        ms => Err(wrong(format!("must be at most 2678400000 ms (31 days), is {ms}"))),
+    }
+}
+
 /// Bytes, bare or in KiB, MiB, GiB.
 pub(super) fn bytes(text: &str) -> Result<u64, ValueError> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];

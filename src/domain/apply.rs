@@ -38,11 +38,11 @@ pub fn apply(inventory: &mut Inventory, decision: &Decision, changes: &[Change],
         }
         Decision::HoldConfirmed(confirmed) => confirm_hold(inventory, confirmed, changes, at),
         Decision::HoldReleased(ended) => {
-            let end = End { hold: ended.hold, end: HoldEnd::Released, at_ms: at.at_ms };
+            let end = End { hold: ended.hold, end: HoldEnd::Released, by: at };
             end_hold(inventory, end, &ended.lines, &[], changes);
         }
         Decision::HoldExpired(ended) => {
-            let end = End { hold: ended.hold, end: HoldEnd::Expired, at_ms: at.at_ms };
+            let end = End { hold: ended.hold, end: HoldEnd::Expired, by: at };
             end_hold(inventory, end, &ended.lines, &[], changes);
         }
         Decision::OrderCancelled(cancelled) => cancel_order(inventory, cancelled, changes),
@@ -144,15 +144,15 @@ fn confirm_hold(
     changes: &[Change],
     at: RecordAt,
 ) {
-    let end = End { hold: confirmed.hold, end: HoldEnd::Confirmed, at_ms: at.at_ms };
+    let end = End { hold: confirmed.hold, end: HoldEnd::Confirmed, by: at };
     end_hold(inventory, end, &confirmed.released, &confirmed.order.lines, changes);
 }
 
-/// Which hold ends, how and when.
+/// Which hold ends, how and by which record.
 struct End {
     hold: Sequence,
     end: HoldEnd,
-    at_ms: u64,
+    by: RecordAt,
 }
 
 /// Gives `released` back and sells `sold`: together all that was held.
@@ -163,7 +163,7 @@ fn end_hold(
     sold: &[OrderLine],
     changes: &[Change],
 ) {
-    let hold = inventory.holds.end(end.hold, end.end, end.at_ms);
+    let hold = inventory.holds.end(end.hold, end.end, end.by);
     let (released, sold) = (Sums::of(released), Sums::of(sold));
     for change in changes {
         let (product, buyers) =

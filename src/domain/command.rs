@@ -182,6 +182,13 @@ pub struct HoldRules {
     pub live_lines_max: usize,
 }
 
+impl Default for HoldRules {
+    /// Four hours, 100 holds a buyer, 2,000,000 lines: as the settings come.
+    fn default() -> Self {
+        Self { ttl_max_ms: 4 * 3_600_000, live_per_buyer_max: 100, live_lines_max: 2_000_000 }
+    }
+}
+
 impl ChangeTerms {
     /// Most products it changes.
     #[must_use]

@@ -43,6 +43,26 @@ pub enum Decision {
     SellingPaused(SellingPaused),
 }
 
+impl Decision {
+    /// Whether it sets terms of the products it changes.
+    #[must_use]
+    pub fn sets_terms(&self) -> bool {
+        match self {
+            Self::ProductCreated(_) | Self::TermsChanged(_) => true,
+            Self::StockAdjusted(_)
+            | Self::OrderPlaced(_)
+            | Self::RefusalsCounted(_)
+            | Self::HoldPlaced(_)
+            | Self::HoldExtended(_)
+            | Self::HoldConfirmed(_)
+            | Self::HoldReleased(_)
+            | Self::HoldExpired(_)
+            | Self::OrderCancelled(_)
+            | Self::SellingPaused(_) => false,
+        }
+    }
+}
+
 /// A product was put in for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductCreated {

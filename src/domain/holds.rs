@@ -12,7 +12,7 @@ use hashbrown::hash_map::Entry;
 
 use super::decision::OrderLines;
 use super::ids::BuyerId;
-use super::place::{Changes, Handle, Sequence, Version};
+use super::place::{Changes, Handle, RecordAt, Sequence, Version};
 
 /// How long it is known how a hold ended, by record time.
 pub const HOLD_KNOWN_MS: u64 = 24 * 3_600_000;
@@ -56,10 +56,13 @@ pub struct Holds {
     ended_in_order: VecDeque<Sequence>,
 }
 
+/// The end of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ended {
-    end: HoldEnd,
-    at_ms: u64,
+pub struct Ended {
+    /// How.
+    pub end: HoldEnd,
+    /// The record that ended it; of a confirmed hold, its order's too.
+    pub by: RecordAt,
 }
 
 impl HoldEnd {
@@ -125,10 +128,11 @@ impl Holds {
         (!ended.aged(now_ms)).then_some(ended.end)
     }
 
-    /// Every hold that is known to have ended by `now_ms`, in no order.
-    pub fn ends(&self, now_ms: u64) -> impl Iterator<Item = (Sequence, HoldEnd)> {
-        let known = self.ended.iter().filter(move |(_, ended)| !ended.aged(now_ms));
-        known.map(|(sequence, ended)| (*sequence, ended.end))
+    /// Every hold that is known to have ended by `now_ms`, in the order they ended.
+    pub fn ends(&self, now_ms: u64) -> impl Iterator<Item = (Sequence, Ended)> {
+        let ended =
+            self.ended_in_order.iter().filter_map(|hold| Some((*hold, *self.ended.get(hold)?)));
+        ended.filter(move |(_, ended)| !ended.aged(now_ms))
     }
 
     /// The hold that is over first, and when.
@@ -160,7 +164,7 @@ impl Holds {
     }
 
     /// Takes a live hold away and remembers how it ended.
-    pub(super) fn end(&mut self, sequence: Sequence, end: HoldEnd, at_ms: u64) -> Hold {
+    pub(super) fn end(&mut self, sequence: Sequence, end: HoldEnd, by: RecordAt) -> Hold {
         let hold = self.live.remove(&sequence).expect("a decided end names a live hold");
         self.unmark(sequence, &hold);
         self.lines -= hold.lines.len();
@@ -170,8 +174,8 @@ impl Holds {
                 entry.remove();
             }
         }
-        self.forget(at_ms);
-        self.ended.insert(sequence, Ended { end, at_ms });
+        self.forget(by.at_ms);
+        self.ended.insert(sequence, Ended { end, by });
         self.ended_in_order.push_back(sequence);
         hold
     }
@@ -208,7 +212,9 @@ impl Holds {
 }
 
 impl Ended {
-    fn aged(&self, now_ms: u64) -> bool {
-        self.at_ms.saturating_add(HOLD_KNOWN_MS) <= now_ms
+    /// Whether it is forgotten by `now_ms`.
+    #[must_use]
+    pub fn aged(&self, now_ms: u64) -> bool {
+        self.by.at_ms.saturating_add(HOLD_KNOWN_MS) <= now_ms
     }
 }

@@ -53,7 +53,7 @@ pub use decision::{
     OrderCancelled, OrderLine, OrderLines, OrderPlaced, ProductCreated, RefusalRow,
     RefusalsCounted, SellingPaused, StockAdjusted, TermsChanged,
 };
-pub use holds::{HOLD_KNOWN_MS, Hold, HoldEnd, Holds};
+pub use holds::{Ended, HOLD_KNOWN_MS, Hold, HoldEnd, Holds};
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
 pub(crate) use lists::one_by_one;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    AdjustStock, ChangeTerms, CreateProduct, ORDER_LINES_MAX, PlaceOrder, Principal, Reference,
-    Refusal, Sequence,
+    AdjustStock, CancelOrder, ChangeTerms, ConfirmHold, CreateProduct, ExtendHold, ORDER_LINES_MAX,
+    PlaceHold, PlaceOrder, Principal, Reference, Refusal, ReleaseHold, Sequence,
 };
 use crate::journal::{KeyStamp, ReadError, Record};
 
@@ -34,6 +34,28 @@ pub enum Action {
     Adjust(AdjustStock),
     /// Buy.
     Order(PlaceOrder),
+    /// Set aside.
+    PlaceHold(PlaceHold),
+    /// Keep a hold longer.
+    ExtendHold(ExtendHold),
+    /// Make an order of a hold.
+    ConfirmHold {
+        /// Of which, and of what in it.
+        confirm: ConfirmHold,
+        /// Lines the board says it has: room for its record.
+        lines: u16,
+    },
+    /// Give a hold back.
+    ReleaseHold {
+        /// Which.
+        release: ReleaseHold,
+        /// As above.
+        lines: u16,
+    },
+    /// Take units of an order back.
+    Cancel(CancelOrder),
+    /// Pause or resume selling for every product.
+    PauseSelling(bool),
 }
 
 /// What became of a command.
@@ -88,11 +110,19 @@ impl Action {
             Self::ChangeTerms(change) => bound(0, change.changes_max(), 1_024),
             // A text of 200 characters takes up to 800 bytes.
             Self::Adjust(_) => bound(0, 1, 800),
-            Self::Order(order) => {
-                let lines = order.lines.len();
+            Self::Order(PlaceOrder { lines, .. }) | Self::PlaceHold(PlaceHold { lines, .. }) => {
+                let lines = lines.len();
                 // Here a caller's mistake costs one request; in a turn it would end the process.
                 assert!((1..=ORDER_LINES_MAX).contains(&lines), "an order of {lines} lines");
                 bound(lines, lines, 64)
+            }
+            Self::ExtendHold(_) | Self::PauseSelling(_) => bound(0, 0, 0),
+            // A part of a line may be confirmed, the rest of it released.
+            Self::ConfirmHold { lines, .. } => bound(2 * usize::from(*lines), (*lines).into(), 64),
+            Self::ReleaseHold { lines, .. } => bound((*lines).into(), (*lines).into(), 64),
+            Self::Cancel(cancel) => {
+                let lines = cancel.order.lines.len();
+                bound(lines, lines, 64 + 800)
             }
         }
     }

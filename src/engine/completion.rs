@@ -10,11 +10,12 @@ use smallvec::SmallVec;
 
 use super::admission::Permit;
 use super::answer::Answer;
-use super::directory::{ProductEntry, Published};
+use super::board::Board;
+use super::directory::{Directory, ViewChange};
 use super::health::Health;
 use super::idempotency::Slot;
 use super::reply::{ReplyHandle, ReplyQueue};
-use crate::domain::{Refusal, Sequence};
+use crate::domain::{Handle, Refusal, Sequence};
 use crate::journal::{Completion, JournalError, Queued, Record};
 
 /// What is left to do once a record, or what a refusal rests on, is durable.
@@ -32,11 +33,11 @@ pub struct DecidedEffect {
     /// What happened; taken by the reply.
     pub(super) record: Option<Box<Record>>,
     /// The views it leaves, captured as it was applied.
-    pub(super) views: SmallVec<[(Arc<ProductEntry>, Published); 1]>,
+    pub(super) views: SmallVec<[(Handle, ViewChange); 1]>,
     pub(super) slot: Option<Slot>,
     pub(super) reply: Option<ReplyHandle>,
-    /// Held until it is answered.
-    pub(super) permit: Permit,
+    /// Held until it is answered; `None`: the engine decided by itself.
+    pub(super) permit: Option<Permit>,
 }
 
 /// A refusal's effects.
@@ -50,13 +51,15 @@ pub struct RefusedEffect {
 /// Completes batches on the journal's thread.
 pub struct AfterSync {
     health: Arc<Health>,
+    directory: Arc<Directory>,
+    board: Arc<Board>,
     /// Workers to wake when the batch is done.
     touched: Vec<Arc<ReplyQueue>>,
 }
 
 impl AfterSync {
-    pub(super) fn new(health: Arc<Health>) -> Self {
-        Self { health, touched: Vec::new() }
+    pub(super) fn new(health: Arc<Health>, directory: Arc<Directory>, board: Arc<Board>) -> Self {
+        Self { health, directory, board, touched: Vec::new() }
     }
 
     fn touch(&mut self, queue: Arc<ReplyQueue>) {
@@ -99,9 +102,13 @@ impl RefusedEffect {
 impl Completion<Effect> for AfterSync {
     fn complete(&mut self, _durable: Sequence, items: &mut Vec<Queued<Effect>>) {
         for item in items.iter_mut() {
-            if let Queued::Record(_, Effect::Decided(effect)) = item {
-                for (entry, view) in effect.views.drain(..) {
-                    entry.publish(view);
+            if let Queued::Record(sequence, Effect::Decided(effect)) = item {
+                for (handle, change) in effect.views.drain(..) {
+                    let entry = self.directory.entry_by_handle(handle);
+                    entry.expect("it was entered before it was changed").publish(change);
+                }
+                if let Some(record) = &effect.record {
+                    self.board.publish(*sequence, record);
                 }
             }
         }

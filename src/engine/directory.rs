@@ -4,17 +4,25 @@
 //! durable. A view holds what is durable, never the actor's present figures, so reads never visit
 //! an actor: at worst a view lags by the batch that is being written.
 //!
-//! Memory: an idle product costs its [`ProductEntry`], a pointer and a slot of a table here; no
-//! actor, no queue (`tests/memory.rs`).
+//! Products are never removed, so that whoever finds one borrows it: no lock, no count that all
+//! threads share.
+//!
+//! Memory: an idle product costs its [`ProductEntry`] and a slot of a table here; no actor, no queue
+//! (`tests/memory.rs`).
 
+use std::cell::Cell;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Addr;
+use actix::dev::SendError;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
+use super::append_only::AppendOnly;
+use super::command::Command;
 use super::product_actor::ProductActor;
 use crate::domain::{
     Figures, Handle, Product, ProductId, Refusal, StandingTerms, Version, refusal_in_view,
@@ -22,7 +30,8 @@ use crate::domain::{
 
 /// `Default` is derived for arrays of at most 32.
 const SHARDS: usize = 32;
-const BLOCK_ENTRIES: usize = 1024;
+/// Handles a worker keeps at hand: a sale has few hot products.
+const FOUND: usize = 256;
 
 /// What is durable of one product.
 #[derive(Debug, Clone)]
@@ -39,18 +48,32 @@ pub struct View {
     pub counted_since_ms: Option<u64>,
 }
 
-/// What a view is made of, and what a record leaves behind to be published.
+/// What a view is made of.
 #[derive(Debug, Clone)]
-pub(super) struct Published {
+struct Published {
     terms: Arc<StandingTerms>,
     figures: Figures,
     version: Version,
+    /// When the first of its holds is over; `u64::MAX` without one. Early after an extension.
+    next_expiry_ms: u64,
+}
+
+/// What a record leaves behind to be published.
+#[derive(Debug)]
+pub(super) struct ViewChange {
+    /// `None`: the record leaves them as they were.
+    terms: Option<Arc<StandingTerms>>,
+    figures: Figures,
+    version: Version,
+    next_expiry_ms: u64,
 }
 
 /// One product, as all threads know it.
 pub struct ProductEntry {
     id: ProductId,
     handle: Handle,
+    /// Never taken back, so that looking at it costs no lock.
+    is_published: AtomicBool,
     shown: RwLock<Shown>,
 }
 
@@ -58,19 +81,26 @@ pub struct ProductEntry {
 struct Shown {
     published: Option<Published>,
     /// Its actor while it has traffic. Set and taken by the partition's thread alone.
-    actor: Option<Arc<Addr<ProductActor>>>,
+    actor: Option<Box<Addr<ProductActor>>>,
 }
 
-/// Behind the two counts of its `Arc`; a million idle products each have one.
-const _: () = assert!(size_of::<ProductEntry>() == 80);
+/// A million idle products each have one.
+const _: () = assert!(size_of::<ProductEntry>() == 88);
 
 /// All products of a partition.
 #[derive(Default)]
 pub struct Directory {
     /// Handles by id.
     shards: [RwLock<HashTable<u32>>; SHARDS],
-    blocks: RwLock<Vec<Vec<Arc<ProductEntry>>>>,
+    /// By handle.
+    entries: AppendOnly<ProductEntry>,
     hasher: RandomState,
+}
+
+/// Handles that a worker has found by id: a product keeps its id, so that another look costs
+/// neither a lock nor a write.
+pub(super) struct Found {
+    handles: [Cell<Option<Handle>>; FOUND],
 }
 
 impl View {
@@ -81,17 +111,23 @@ impl View {
     }
 }
 
-impl Published {
-    /// The product as it stands.
-    pub(super) fn of(product: &Product) -> Self {
-        let Product { terms, figures, version, .. } = product;
-        Self { terms: Arc::clone(terms), figures: *figures, version: *version }
+impl ViewChange {
+    /// The product as it stands, terms too, with when the first of its holds is over.
+    pub(super) fn whole(product: &Product, next_expiry_ms: u64) -> Self {
+        let terms = Some(Arc::clone(&product.terms));
+        Self { terms, ..Self::figures(product, next_expiry_ms) }
+    }
+
+    /// The product as it stands, its terms as they were.
+    pub(super) fn figures(product: &Product, next_expiry_ms: u64) -> Self {
+        let Product { figures, version, .. } = product;
+        Self { terms: None, figures: *figures, version: *version, next_expiry_ms }
     }
 }
 
 impl From<Published> for View {
     fn from(published: Published) -> Self {
-        let Published { terms, figures, version } = published;
+        let Published { terms, figures, version, .. } = published;
         let (terms_version, counted_since_ms) = (terms.version(), terms.counted_since_ms());
         Self { terms, figures, version, terms_version, counted_since_ms }
     }
@@ -99,7 +135,7 @@ impl From<Published> for View {
 
 impl ProductEntry {
     fn new(id: ProductId, handle: Handle) -> Self {
-        Self { id, handle, shown: RwLock::default() }
+        Self { id, handle, is_published: AtomicBool::new(false), shown: RwLock::default() }
     }
 
     /// The shop's id.
@@ -127,65 +163,106 @@ impl ProductEntry {
     /// Whether the view alone refuses `units`: no clone, no allocation.
     pub(super) fn refusal(&self, units: u64, now_ms: u64) -> Result<(), Refusal> {
         match &self.shown.read().published {
-            Some(view) => refusal_in_view(&view.terms, &view.figures, units, now_ms),
+            Some(view) => match refusal_in_view(&view.terms, &view.figures, units, now_ms) {
+                // What a hold gives back is not in the view yet: the actor knows.
+                Err(Refusal::SoldOut { .. }) if view.next_expiry_ms <= now_ms => Ok(()),
+                refused => refused,
+            },
             None => Ok(()),
         }
     }
 
     fn is_published(&self) -> bool {
-        self.shown.read().published.is_some()
+        self.is_published.load(Ordering::Acquire)
     }
 
     /// Shows what has become durable. Versions only move on.
-    pub(super) fn publish(&self, published: Published) {
+    pub(super) fn publish(&self, change: ViewChange) {
+        let ViewChange { terms, figures, version, next_expiry_ms } = change;
         let mut shown = self.shown.write();
-        let before = shown.published.as_ref().map_or(Version::NONE, |shown| shown.version);
-        let version = published.version;
-        assert!(before < version, "views follow the log: {before} then {version}");
-        let replaced = shown.published.replace(published);
+        let replaced = if let Some(shown) = &mut shown.published {
+            let before = shown.version;
+            assert!(before < version, "views follow the log: {before} then {version}");
+            (shown.figures, shown.version) = (figures, version);
+            shown.next_expiry_ms = next_expiry_ms;
+            terms.map(|terms| std::mem::replace(&mut shown.terms, terms))
+        } else {
+            let terms = terms.expect("the first change of a product, its creation, sets terms");
+            shown.published = Some(Published { terms, figures, version, next_expiry_ms });
+            self.is_published.store(true, Ordering::Release);
+            None
+        };
         drop(shown);
         // Freeing terms may take a while; nobody waits for it.
         drop(replaced);
     }
 
-    /// Its actor, if it has one. It may stop at any time: what it has not decided comes back.
-    pub(super) fn actor(&self) -> Option<Arc<Addr<ProductActor>>> {
-        self.shown.read().actor.clone()
+    /// Sends to its actor; [`SendError::Closed`] when it has none. An actor may stop at any time:
+    /// what it has not decided comes back.
+    pub(super) fn try_send(&self, command: Command) -> Result<(), SendError<Command>> {
+        // Under the lock, since a clone of the address would be counted where all workers count.
+        match &self.shown.read().actor {
+            Some(actor) => actor.try_send(command),
+            None => Err(SendError::Closed(command)),
+        }
+    }
+
+    /// Whether it has an actor that runs.
+    pub(super) fn has_actor(&self) -> bool {
+        self.shown.read().actor.as_ref().is_some_and(|actor| actor.connected())
     }
 
     /// For the partition's thread.
     pub(super) fn set_actor(&self, actor: Option<Addr<ProductActor>>) {
-        self.shown.write().actor = actor.map(Arc::new);
+        let replaced = std::mem::replace(&mut self.shown.write().actor, actor.map(Box::new));
+        // Outside the lock: the last address of a mailbox may take what lies in it along.
+        drop(replaced);
+    }
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { handles: [const { Cell::new(None) }; FOUND] }
     }
 }
 
 impl Directory {
     /// The durable product of this id.
     #[must_use]
-    pub fn product(&self, id: &str) -> Option<Arc<ProductEntry>> {
+    pub fn product(&self, id: &str) -> Option<&ProductEntry> {
         self.entry(id).filter(|entry| entry.is_published())
+    }
+
+    /// As [`Self::product`], looking first among what was found before.
+    pub(super) fn product_again(&self, id: &str, found: &Found) -> Option<&ProductEntry> {
+        let hash = self.hasher.hash_one(id);
+        let place = found.handles.get(hash as usize % FOUND)?;
+        let known = place.get().and_then(|handle| self.product_by_handle(handle));
+        if let Some(entry) = known.filter(|entry| entry.id.as_str() == id) {
+            return Some(entry);
+        }
+        let entry = self.entry_hashed(id, hash).filter(|entry| entry.is_published())?;
+        place.set(Some(entry.handle));
+        Some(entry)
     }
 
     /// The durable product of this handle.
     #[must_use]
-    pub fn product_by_handle(&self, handle: Handle) -> Option<Arc<ProductEntry>> {
+    pub fn product_by_handle(&self, handle: Handle) -> Option<&ProductEntry> {
         self.entry_by_handle(handle).filter(|entry| entry.is_published())
     }
 
     /// Up to `limit` durable products from `first` on, by handle.
     #[must_use]
-    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<Arc<ProductEntry>> {
-        let blocks = self.blocks.read();
-        let from = first.index();
-        let entries = blocks.iter().skip(from / BLOCK_ENTRIES).flatten().skip(from % BLOCK_ENTRIES);
-        entries.filter(|entry| entry.is_published()).take(limit).cloned().collect()
+    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<&ProductEntry> {
+        let entries = (first.index()..self.len()).filter_map(|number| self.entries.get(number));
+        entries.filter(|entry| entry.is_published()).take(limit).collect()
     }
 
     /// How many products there are, durable or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        let blocks = self.blocks.read();
-        blocks.last().map_or(0, |last| (blocks.len() - 1) * BLOCK_ENTRIES + last.len())
+        self.entries.len()
     }
 
     /// Whether there is none.
@@ -195,39 +272,30 @@ impl Directory {
     }
 
     /// The product of this id, durable or not: for the partition, which decided it.
-    pub(super) fn entry(&self, id: &str) -> Option<Arc<ProductEntry>> {
-        let hash = self.hasher.hash_one(id);
-        let shard = self.shard(hash).read();
-        let blocks = self.blocks.read();
-        let of = |number: &u32| entry_of(&blocks, *number as usize);
-        let same = |number: &u32| of(number).is_some_and(|entry| entry.id.as_str() == id);
-        shard.find(hash, same).and_then(of).cloned()
+    pub(super) fn entry(&self, id: &str) -> Option<&ProductEntry> {
+        self.entry_hashed(id, self.hasher.hash_one(id))
     }
 
-    pub(super) fn entry_by_handle(&self, handle: Handle) -> Option<Arc<ProductEntry>> {
-        entry_of(&self.blocks.read(), handle.index()).cloned()
+    fn entry_hashed(&self, id: &str, hash: u64) -> Option<&ProductEntry> {
+        let of = |number: &u32| self.entries.get(*number as usize);
+        let same = |number: &u32| of(number).is_some_and(|entry| entry.id.as_str() == id);
+        self.shard(hash).read().find(hash, same).and_then(of)
+    }
+
+    pub(super) fn entry_by_handle(&self, handle: Handle) -> Option<&ProductEntry> {
+        self.entries.get(handle.index())
     }
 
     /// Enters a product that is decided; nobody else sees it until it is published.
-    pub(super) fn enter(&self, id: ProductId, handle: Handle) -> Arc<ProductEntry> {
+    pub(super) fn enter(&self, id: ProductId, handle: Handle) {
         assert_eq!(handle.index(), self.len(), "handles have no gaps");
         let hash = self.hasher.hash_one(id.as_str());
-        let entry = Arc::new(ProductEntry::new(id, handle));
-        let mut shard = self.shard(hash).write();
-        {
-            let mut blocks = self.blocks.write();
-            match blocks.last_mut() {
-                Some(block) if block.len() < BLOCK_ENTRIES => block.push(Arc::clone(&entry)),
-                _ => blocks.push(vec![Arc::clone(&entry)]),
-            }
-        }
-        let blocks = self.blocks.read();
+        self.entries.push(ProductEntry::new(id, handle));
         let rehash = |number: &u32| {
-            let entry = entry_of(&blocks, *number as usize);
+            let entry = self.entries.get(*number as usize);
             entry.map_or(0, |entry| self.hasher.hash_one(entry.id.as_str()))
         };
-        shard.insert_unique(hash, handle.get(), rehash);
-        entry
+        self.shard(hash).write().insert_unique(hash, handle.get(), rehash);
     }
 
     fn shard(&self, hash: u64) -> &RwLock<HashTable<u32>> {
@@ -235,8 +303,4 @@ impl Directory {
         let shard = (hash >> 32) as usize % SHARDS;
         self.shards.get(shard).expect("a remainder is in range")
     }
-}
-
-fn entry_of(blocks: &[Vec<Arc<ProductEntry>>], number: usize) -> Option<&Arc<ProductEntry>> {
-    blocks.get(number / BLOCK_ENTRIES)?.get(number % BLOCK_ENTRIES)
 }

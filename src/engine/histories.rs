@@ -111,7 +111,11 @@ impl Life {
         recovered.publish();
         clock.decided(started_at_ms);
         let engine = Engine::new();
-        let (journal, writer) = local_journal(log, AfterSync::new(Arc::clone(engine.health())));
+        let board = Arc::new(Board::default());
+        board.publish_all(&recovered.inventory, started_at_ms);
+        let (health, directory) = (Arc::clone(engine.health()), Arc::clone(&recovered.directory));
+        let completion = AfterSync::new(health, directory, Arc::clone(&board));
+        let (journal, writer) = local_journal(log, completion);
         let reader = writer.reader();
         let partition = Partition::new(PartitionParts {
             inventory: recovered.inventory,
@@ -120,11 +124,14 @@ impl Life {
             clock: Arc::clone(&clock),
             room: reader.room(),
             refusals: Arc::clone(engine.refusals()),
+            hold_rules: HoldRules::default(),
             last_ms: started_at_ms,
         });
         let limits = AdmissionLimits { commands_max: 20, queued_bytes_max: 1 << 20 };
         let core = Core {
             directory: recovered.directory,
+            board,
+            hold_rules: HoldRules::default(),
             idempotency: recovered.idempotency,
             admission: Arc::new(Admission::new(limits, reader.room())),
             router: Arc::new(Router::new(Arc::clone(&clock))),

@@ -14,11 +14,14 @@
 
 mod admission;
 mod answer;
+mod append_only;
+mod board;
 mod client;
 mod clock;
 mod command;
 mod completion;
 mod directory;
+mod expiry;
 mod fatal;
 mod fifo;
 mod health;
@@ -38,13 +41,14 @@ mod start;
 
 pub use admission::{Admission, AdmissionError, AdmissionLimits, Permit};
 pub use answer::{Action, Answer, Request};
+pub use board::{Board, HoldEntry, HoldState};
 pub use client::Client;
 pub use clock::{Clock, ClockError, PartitionClock, SystemClock};
 pub use completion::{AfterSync, Effect};
 pub use directory::{Directory, ProductEntry, View};
 pub use health::{Degraded, Health, Readiness};
 pub use idempotency::{Idempotency, KEY_AGE_MS, Lookup};
-pub use partition::Partition;
+pub use partition::{Expired, Partition};
 pub use partition_actor::ActorLimits;
 pub use recovery::Recovered;
 pub use refusal_counts::RefusalCounts;
@@ -54,8 +58,8 @@ pub use start::{EngineConfig, Running, StartError, StartOptions, StartSummary, s
 use std::sync::{Arc, OnceLock};
 
 use self::router::Router;
-use crate::domain::{Decision, Handle, Sequence};
-use crate::journal::{JournalReader, OrderId, Payload, Position, ReadError, Record};
+use crate::domain::{Decision, Handle, HoldRules, Sequence};
+use crate::journal::{HoldId, JournalReader, OrderId, Payload, Position, ReadError, Record};
 
 /// What all threads hold of the engine; there before recovery has ended.
 #[derive(Clone, Default)]
@@ -68,6 +72,8 @@ pub struct Engine {
 /// What exists once recovery has ended.
 struct Core {
     directory: Arc<Directory>,
+    board: Arc<Board>,
+    hold_rules: HoldRules,
     idempotency: Arc<Idempotency>,
     admission: Arc<Admission>,
     clock: Arc<PartitionClock>,
@@ -75,9 +81,9 @@ struct Core {
     reader: JournalReader,
 }
 
-/// An order as its record says it.
+/// An order or a hold as its record says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredOrder {
+pub struct Stored {
     /// Place of its record.
     pub sequence: Sequence,
     /// The record that placed it.
@@ -119,19 +125,19 @@ impl Engine {
 
     /// The durable product of this id.
     #[must_use]
-    pub fn product(&self, id: &str) -> Option<Arc<ProductEntry>> {
+    pub fn product(&self, id: &str) -> Option<&ProductEntry> {
         self.core()?.directory.product(id)
     }
 
     /// The durable product of this handle.
     #[must_use]
-    pub fn product_by_handle(&self, handle: Handle) -> Option<Arc<ProductEntry>> {
+    pub fn product_by_handle(&self, handle: Handle) -> Option<&ProductEntry> {
         self.core()?.directory.product_by_handle(handle)
     }
 
     /// Up to `limit` durable products from `first` on, by handle.
     #[must_use]
-    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<Arc<ProductEntry>> {
+    pub fn products_from(&self, first: Handle, limit: usize) -> Vec<&ProductEntry> {
         self.core().map_or_else(Vec::new, |core| core.directory.products_from(first, limit))
     }
 
@@ -139,17 +145,46 @@ impl Engine {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, ReadError> {
+    pub fn order(&self, id: OrderId) -> Result<Option<Stored>, ReadError> {
+        let stored = self.record_at(id.0)?;
+        Ok(stored.filter(|stored| stored.record.order().is_some()))
+    }
+
+    /// The record that placed a hold, whatever became of it since.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn placed_hold(&self, id: HoldId) -> Result<Option<Stored>, ReadError> {
+        let stored = self.record_at(id.0)?;
+        Ok(stored.filter(|stored| matches!(stored.record.decision, Decision::HoldPlaced(_))))
+    }
+
+    fn record_at(&self, position: Position) -> Result<Option<Stored>, ReadError> {
         let Some(core) = self.core() else { return Ok(None) };
-        let sequence = id.0.sequence;
-        Ok(match core.reader.read_at(id.0)? {
-            Some(Payload::Record(record))
-                if matches!(record.decision, Decision::OrderPlaced(_)) =>
-            {
-                Some(StoredOrder { sequence, record: *record })
+        Ok(match core.reader.read_at(position)? {
+            Some(Payload::Record(record)) => {
+                Some(Stored { sequence: position.sequence, record: *record })
             }
             _ => None,
         })
+    }
+
+    /// What is durable of holds and orders beyond their records, once started.
+    #[must_use]
+    pub fn board(&self) -> Option<&Board> {
+        self.core().map(|core| &*core.board)
+    }
+
+    /// Bounds of holds, once started.
+    #[must_use]
+    pub fn hold_rules(&self) -> Option<HoldRules> {
+        self.core().map(|core| core.hold_rules)
+    }
+
+    /// Whether the journal an id speaks of is this one.
+    #[must_use]
+    pub fn is_here(&self, position: Position) -> bool {
+        self.core().is_some_and(|core| core.reader.position(position.sequence) == position)
     }
 
     /// The place of a record, as the world outside sees it.
@@ -177,6 +212,7 @@ impl Engine {
             commands: core.admission.commands(),
             idempotency_keys: core.idempotency.len(),
             products: core.directory.len(),
+            live_holds: core.board.live_holds(),
         })
     }
 }
@@ -194,4 +230,6 @@ pub struct Gauges {
     pub idempotency_keys: usize,
     /// Products, durable or not.
     pub products: usize,
+    /// Live holds.
+    pub live_holds: usize,
 }

@@ -14,11 +14,13 @@ use super::answer::{Action, Answer};
 use super::clock::PartitionClock;
 use super::command::{Command, Undecided};
 use super::completion::{DecidedEffect, Effect, RefusedEffect};
-use super::directory::{Directory, ProductEntry, Published};
+use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
-    Change, Decided, Decision, Handle, Inventory, Principal, RecordAt, Refusal, RefusalRow,
-    RefusalsCounted, Targets, apply, decide_adjustment, decide_create, decide_order, decide_terms,
+    Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, PlaceHold, PlaceOrder,
+    Principal, RecordAt, Refusal, RefusalRow, RefusalsCounted, Targets, apply, decide_adjustment,
+    decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold,
+    decide_order, decide_release, decide_selling, decide_terms,
 };
 use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
 
@@ -35,6 +37,7 @@ pub struct Partition<J> {
     room: Room,
     refusals: Arc<RefusalCounts>,
     refused: Arc<RefusalShard>,
+    hold_rules: HoldRules,
     /// Name under which the engine itself writes records.
     itself: Principal,
     /// Time of the last record.
@@ -50,15 +53,27 @@ pub struct PartitionParts<J> {
     pub(super) clock: Arc<PartitionClock>,
     pub(super) room: Room,
     pub(super) refusals: Arc<RefusalCounts>,
+    pub(super) hold_rules: HoldRules,
     pub(super) last_ms: u64,
+}
+
+/// What expiring holds came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing is due any more.
+    All,
+    /// As many as asked for; there are more.
+    Some,
+    /// There is no room for the next record: nothing may be decided.
+    WithoutRoom,
 }
 
 impl<J: Journal<Effect>> Partition<J> {
     /// A partition that goes on where recovery ended.
     #[must_use]
     pub fn new(parts: PartitionParts<J>) -> Self {
-        let PartitionParts { inventory, directory, journal, clock, room, refusals, last_ms } =
-            parts;
+        let PartitionParts { inventory, directory, journal, clock, room, .. } = parts;
+        let PartitionParts { refusals, hold_rules, last_ms, .. } = parts;
         let refused = refusals.shard();
         let itself = Principal::new("doorbuster").expect("a constant that is a name");
         let payload = Vec::new();
@@ -70,6 +85,7 @@ impl<J: Journal<Effect>> Partition<J> {
             room,
             refusals,
             refused,
+            hold_rules,
             itself,
             last_ms,
             payload,
@@ -88,6 +104,10 @@ impl<J: Journal<Effect>> Partition<J> {
             return command.turn_away(Answer::NotDecided);
         }
         let now_ms = now_ms.max(self.last_ms);
+        if self.expire(now_ms, usize::MAX) == Expired::WithoutRoom {
+            let detail = "the journal has no room for the end of a hold that is over".to_owned();
+            return command.turn_away(Answer::DiskLow { detail });
+        }
         let Undecided { principal, reference, key, action, slot, permit, reply, .. } =
             *command.take();
         let about = products_of(&action);
@@ -97,8 +117,8 @@ impl<J: Journal<Effect>> Partition<J> {
                     Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
                 let views = self.apply(&envelope, &decision);
                 let record = Some(Box::new(Record { envelope, decision }));
-                let effect = DecidedEffect { record, views, slot, reply: Some(reply), permit };
-                self.append(effect);
+                let (reply, permit) = (Some(reply), Some(permit));
+                self.append(DecidedEffect { record, views, slot, reply, permit });
             }
             Err(refusal) => {
                 self.count(&about, &refusal);
@@ -120,14 +140,55 @@ impl<J: Journal<Effect>> Partition<J> {
             Action::ChangeTerms(change) => decide_terms(&self.inventory, change),
             Action::Adjust(adjust) => decide_adjustment(&self.inventory, adjust),
             Action::Order(order) => decide_order(&self.inventory, order, now_ms),
+            Action::PlaceHold(hold) => decide_hold(&self.inventory, hold, &self.hold_rules, now_ms),
+            Action::ExtendHold(extend) => {
+                decide_extend(&self.inventory, extend, &self.hold_rules, now_ms)
+            }
+            Action::ConfirmHold { confirm, .. } => decide_confirm(&self.inventory, confirm, now_ms),
+            Action::ReleaseHold { release, .. } => decide_release(&self.inventory, release, now_ms),
+            Action::Cancel(cancel) => decide_cancel(&self.inventory, cancel),
+            Action::PauseSelling(paused) => Ok(decide_selling(paused)),
         }
+    }
+
+    /// When the first hold is over.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.inventory.holds().next_due().map(|(expires_at_ms, _)| expires_at_ms)
+    }
+
+    /// Journals the end of holds that are over by `now_ms`, up to `count` of them. It needs no
+    /// permit, only room.
+    pub fn expire(&mut self, now_ms: u64, count: usize) -> Expired {
+        let now_ms = now_ms.max(self.last_ms);
+        for _ in 0..count {
+            let Some(Decided { decision, changes }) = decide_expiry(&self.inventory, now_ms) else {
+                return Expired::All;
+            };
+            let envelope = self.own_envelope(changes, now_ms);
+            let record = self.encode(Box::new(Record { envelope, decision }));
+            if self.room.try_reserve(self.payload.len()).is_none() {
+                return Expired::WithoutRoom;
+            }
+            let views = self.apply(&record.envelope, &record.decision);
+            let record = Some(record);
+            let effect = DecidedEffect { record, views, slot: None, reply: None, permit: None };
+            self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
+        }
+        Expired::Some
+    }
+
+    /// The envelope of what the engine decides by itself.
+    fn own_envelope(&self, changes: Changes, decided_at_ms: u64) -> Envelope {
+        let principal = self.itself.clone();
+        Envelope { decided_at_ms, principal, reference: None, key: None, changes }
     }
 
     fn apply(
         &mut self,
         envelope: &Envelope,
         decision: &Decision,
-    ) -> SmallVec<[(Arc<ProductEntry>, Published); 1]> {
+    ) -> SmallVec<[(Handle, ViewChange); 1]> {
         let at_ms = envelope.decided_at_ms;
         let at = RecordAt { sequence: self.journal.next_sequence(), at_ms };
         apply(&mut self.inventory, decision, &envelope.changes, at);
@@ -136,26 +197,30 @@ impl<J: Journal<Effect>> Partition<J> {
         if let (Decision::ProductCreated(created), [change]) = (decision, &*envelope.changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
-        envelope.changes.iter().map(|change| self.capture(*change)).collect()
-    }
-
-    fn capture(&self, change: Change) -> (Arc<ProductEntry>, Published) {
-        let product = self.inventory.product(change.handle).expect("it was just changed");
-        let entry = self.directory.entry_by_handle(change.handle).expect("it was entered");
-        (entry, Published::of(product))
+        let capture = if decision.sets_terms() { ViewChange::whole } else { ViewChange::figures };
+        let captured = |change: &Change| {
+            let product = self.inventory.product(change.handle).expect("it was just changed");
+            let next_expiry_ms = self.inventory.holds().next_expiry_ms(change.handle);
+            (change.handle, capture(product, next_expiry_ms))
+        };
+        envelope.changes.iter().map(captured).collect()
     }
 
     fn append(&mut self, mut effect: DecidedEffect) {
-        self.payload.clear();
-        if let Some(record) = effect.record.take() {
-            let payload = Payload::Record(record);
-            encode(&payload, &mut self.payload);
-            if let Payload::Record(record) = payload {
-                effect.record = Some(record);
-            }
+        effect.record = effect.record.map(|record| self.encode(record));
+        if let Some(permit) = &mut effect.permit {
+            permit.spend(&self.payload);
         }
-        effect.permit.spend(&self.payload);
         self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
+    }
+
+    /// Leaves the record's bytes in `payload`.
+    fn encode(&mut self, record: Box<Record>) -> Box<Record> {
+        self.payload.clear();
+        let payload = Payload::Record(record);
+        encode(&payload, &mut self.payload);
+        let Payload::Record(record) = payload else { unreachable!("it was one a moment ago") };
+        record
     }
 
     fn count(&self, products: &[Handle], refusal: &Refusal) {
@@ -189,17 +254,9 @@ impl<J: Journal<Effect>> Partition<J> {
 
     fn append_refusals(&mut self, rows: &[RefusalRow], minute_ms: u64, now_ms: u64) {
         let counted = RefusalsCounted { minute_ms, rows: rows.to_vec() };
-        let envelope = Envelope {
-            decided_at_ms: now_ms,
-            principal: self.itself.clone(),
-            reference: None,
-            key: None,
-            changes: smallvec![],
-        };
+        let envelope = self.own_envelope(Changes::new(), now_ms);
         let decision = Decision::RefusalsCounted(counted);
-        let payload = Payload::Record(Box::new(Record { envelope, decision }));
-        self.payload.clear();
-        encode(&payload, &mut self.payload);
+        self.encode(Box::new(Record { envelope, decision }));
         if self.room.try_reserve(self.payload.len()).is_none() {
             return self.refusals.give_back(rows);
         }
@@ -218,6 +275,14 @@ fn products_of(action: &Action) -> SmallVec<[Handle; 1]> {
             Targets::Sale(_) => SmallVec::new(),
         },
         Action::Adjust(adjust) => smallvec![adjust.product],
-        Action::Order(order) => order.lines.iter().map(|line| line.product).collect(),
+        Action::Order(PlaceOrder { lines, .. }) | Action::PlaceHold(PlaceHold { lines, .. }) => {
+            lines.iter().map(|line| line.product).collect()
+        }
+        Action::Cancel(cancel) => cancel.order.lines.iter().map(|line| line.product).collect(),
+        // What it is refused for is the hold's state, no product's.
+        Action::ExtendHold(_)
+        | Action::ConfirmHold { .. }
+        | Action::ReleaseHold { .. }
+        | Action::PauseSelling(_) => SmallVec::new(),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use tokio::sync::Notify;
 
 use super::answer::Action;
 use super::clock::{PartitionClock, Slewed};
@@ -23,7 +24,11 @@ type LocalPartition = Partition<LocalJournal<Effect>>;
 
 /// The partition as its actors share it: all on one thread.
 #[derive(Clone)]
-pub(super) struct SharedPartition(Rc<RefCell<LocalPartition>>);
+pub(super) struct SharedPartition {
+    partition: Rc<RefCell<LocalPartition>>,
+    /// A hold is over before the one the timer waits for.
+    due_sooner: Rc<Notify>,
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Turns an actor takes before others on the thread get theirs.
@@ -69,13 +74,29 @@ impl Actor for PartitionActor {
 
 impl SharedPartition {
     pub(super) fn new(partition: LocalPartition) -> Self {
-        Self(Rc::new(RefCell::new(partition)))
+        Self { partition: Rc::new(RefCell::new(partition)), due_sooner: Rc::default() }
+    }
+
+    /// When the first hold is over.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.partition.borrow().next_due_ms()
+    }
+
+    /// Waits until a turn leaves a hold that is over before all others.
+    pub(super) async fn due_sooner(&self) {
+        self.due_sooner.notified().await;
     }
 
     /// One turn. A panic in it ends the process: the state is half changed.
     pub(super) fn turn(&self, then: impl FnOnce(&mut LocalPartition)) {
         let _fatal = FatalPanic;
-        then(&mut self.0.borrow_mut());
+        let mut partition = self.partition.borrow_mut();
+        let before = partition.next_due_ms();
+        then(&mut partition);
+        let after = partition.next_due_ms();
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.due_sooner.notify_one();
+        }
     }
 }
 
@@ -113,13 +134,14 @@ impl PartitionActor {
     }
 
     /// Makes sure that the product has an actor: its next commands go there.
-    fn awaken(&self, entry: &Arc<ProductEntry>) {
-        if entry.actor().is_some_and(|actor| actor.connected()) {
+    fn awaken(&self, entry: &ProductEntry) {
+        if entry.has_actor() {
             return;
         }
         let actor = || {
             let (partition, clock) = (self.partition.clone(), Arc::clone(&self.clock));
-            ProductActor::new(partition, Arc::clone(entry), clock, self.limits)
+            let directory = Arc::clone(&self.directory);
+            ProductActor::new(partition, directory, entry.handle(), clock, self.limits)
         };
         entry.set_actor(Some(start_with_mailbox(self.limits.product_mailbox, actor)));
     }
@@ -131,7 +153,7 @@ impl Handler<Command> for PartitionActor {
     fn handle(&mut self, command: Command, context: &mut Self::Context) {
         let product = command.action().and_then(single_product);
         if let Some(entry) = product.and_then(|handle| self.directory.entry_by_handle(handle)) {
-            self.awaken(&entry);
+            self.awaken(entry);
         }
         self.partition.turn(|partition| partition.turn(command, self.clock.now_ms()));
         self.decided += 1;
@@ -162,5 +184,15 @@ pub(super) fn single_product(action: &Action) -> Option<Handle> {
             [line] => Some(line.product),
             _ => None,
         },
+        Action::PlaceHold(hold) => match hold.lines.as_slice() {
+            [line] => Some(line.product),
+            _ => None,
+        },
+        // Of holds and orders; which products those are, the partition knows.
+        Action::ExtendHold(_)
+        | Action::ConfirmHold { .. }
+        | Action::ReleaseHold { .. }
+        | Action::Cancel(_)
+        | Action::PauseSelling(_) => None,
     }
 }

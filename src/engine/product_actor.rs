@@ -11,8 +11,9 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use super::clock::PartitionClock;
 use super::command::Command;
-use super::directory::ProductEntry;
+use super::directory::Directory;
 use super::partition_actor::{ActorLimits, SharedPartition, yield_after};
+use crate::domain::Handle;
 
 /// A shorter look for idleness would be all the thread does.
 const IDLE_MIN: Duration = Duration::from_millis(1);
@@ -20,7 +21,8 @@ const IDLE_MIN: Duration = Duration::from_millis(1);
 /// Shell of one product.
 pub(super) struct ProductActor {
     partition: SharedPartition,
-    entry: Arc<ProductEntry>,
+    directory: Arc<Directory>,
+    product: Handle,
     clock: Arc<PartitionClock>,
     limits: ActorLimits,
     /// Commands decided since the last look.
@@ -30,11 +32,12 @@ pub(super) struct ProductActor {
 impl ProductActor {
     pub(super) fn new(
         partition: SharedPartition,
-        entry: Arc<ProductEntry>,
+        directory: Arc<Directory>,
+        product: Handle,
         clock: Arc<PartitionClock>,
         limits: ActorLimits,
     ) -> Self {
-        Self { partition, entry, clock, limits, decided: 0 }
+        Self { partition, directory, product, clock, limits, decided: 0 }
     }
 }
 
@@ -45,7 +48,9 @@ impl Actor for ProductActor {
         context.run_interval(self.limits.idle.max(IDLE_MIN), |actor, context| {
             if std::mem::take(&mut actor.decided) == 0 {
                 // From here on commands go to the partition's actor, which starts another.
-                actor.entry.set_actor(None);
+                if let Some(entry) = actor.directory.entry_by_handle(actor.product) {
+                    entry.set_actor(None);
+                }
                 context.stop();
             }
         });

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::directory::{Directory, Published};
+use super::directory::{Directory, ViewChange};
 use super::idempotency::Idempotency;
 use crate::domain::{
     Decision, Inventory, RecordAt, Sequence, TIME_MS_MAX, apply, check_applicable,
@@ -87,7 +87,8 @@ impl Recovered {
     pub fn publish(&self) {
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
-                entry.publish(Published::of(product));
+                let next_expiry_ms = self.inventory.holds().next_expiry_ms(handle);
+                entry.publish(ViewChange::whole(product, next_expiry_ms));
             }
         }
     }

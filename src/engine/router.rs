@@ -33,11 +33,7 @@ impl Router {
     /// Sends a command to the product's actor, or to the partition's when it has none.
     pub(super) fn dispatch(&self, command: Command, entry: Option<&ProductEntry>) {
         let Some(entry) = entry else { return self.dispatch_to_partition(command) };
-        let sent = match entry.actor() {
-            Some(actor) => actor.try_send(command),
-            None => Err(SendError::Closed(command)),
-        };
-        match sent {
+        match entry.try_send(command) {
             Ok(()) => {}
             Err(SendError::Closed(command)) => self.dispatch_to_partition(command),
             Err(SendError::Full(command)) => {

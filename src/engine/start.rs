@@ -10,8 +10,10 @@ use std::sync::mpsc;
 use actix::Arbiter;
 
 use super::admission::{Admission, AdmissionLimits};
+use super::board::Board;
 use super::clock::{Clock, ClockError, PartitionClock};
 use super::completion::{AfterSync, Effect};
+use super::expiry::expire_in_time;
 use super::fatal::FatalPanic;
 use super::idempotency::KEY_AGE_MS;
 use super::partition::{MINUTE_MS, Partition, PartitionParts};
@@ -22,7 +24,7 @@ use super::policy::decide_in_batches;
 use super::recovery::Recovered;
 use super::router::Router;
 use super::{Core, Engine};
-use crate::domain::Sequence;
+use crate::domain::{HoldRules, Sequence};
 use crate::journal::{
     JournalError, JournalIdentity, LocalJournal, Opening, Payload, Preallocator, Started,
     WriterThread, local_journal,
@@ -37,6 +39,8 @@ pub struct EngineConfig {
     pub actors: ActorLimits,
     /// Idempotency keys at most.
     pub keys_max: usize,
+    /// Bounds of holds.
+    pub holds: HoldRules,
 }
 
 /// What a start needs beside the engine.
@@ -119,8 +123,11 @@ pub fn start(
     let preallocator = log.preallocate().map_err(StartError::Thread)?;
     recovered.publish();
     clock.decided(started_at_ms);
+    let board = Arc::new(Board::default());
+    board.publish_all(&recovered.inventory, started_at_ms);
 
-    let completion = AfterSync::new(Arc::clone(&health));
+    let directory = Arc::clone(&recovered.directory);
+    let completion = AfterSync::new(Arc::clone(&health), directory, Arc::clone(&board));
     let (journal, writer) = local_journal(log, completion);
     let reader = writer.reader();
     // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
@@ -145,12 +152,15 @@ pub fn start(
         clock: Arc::clone(&clock),
         room: room.clone(),
         refusals: Arc::clone(engine.refusals()),
+        hold_rules: config.holds,
         last_ms: started_at_ms,
     };
     let (arbiter, partition) = start_actors(parts, config.actors);
     router.set_partition(partition.clone());
     let core = Core {
         directory: recovered.directory,
+        board,
+        hold_rules: config.holds,
         idempotency: recovered.idempotency,
         admission: Arc::new(Admission::new(config.admission, room)),
         clock,
@@ -201,6 +211,7 @@ fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<Part
         let clock = Arc::clone(&parts.clock);
         let minute_ms = clock.now_ms() / MINUTE_MS * MINUTE_MS;
         let partition = SharedPartition::new(Partition::new(parts));
+        actix_rt::spawn(expire_in_time(partition.clone(), Arc::clone(&clock)));
         let decided = 0;
         let actor = || PartitionActor { partition, directory, clock, limits, minute_ms, decided };
         // The other end waits right below.

@@ -16,11 +16,20 @@ use super::problem::{Problem, ProblemType};
 
 /// Longest body of one JSON document.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
+/// Longest body with lines of an order or a hold.
+pub(super) const CART_BYTES_MAX: usize = 256 << 10;
 
 const DROPPED_BYTES_MAX: usize = 1 << 20;
 const DROPPED_FOR: Duration = Duration::from_secs(1);
 
-/// Reads a body whole, within `patient_for`.
+/// How long a body may be, and take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes_max: usize,
+    pub(super) patient_for: Duration,
+}
+
+/// Reads a body whole, within its bounds.
 ///
 /// # Errors
 /// Too large, too slow, or broken off.
@@ -28,19 +37,21 @@ pub(super) async fn read(
     payload: &mut Payload,
     headers: &HeaderMap,
     patience: &Patience,
-    patient_for: Duration,
+    bounds: Bounds,
 ) -> Result<Bytes, Problem> {
+    let Bounds { bytes_max, patient_for } = bounds;
     let announced = announced(headers);
-    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
         drop_rest(payload, patience).await;
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
-    let read = patience.within(now() + patient_for, read_whole(payload, announced)).await;
+    let whole = read_whole(payload, announced, bytes_max);
+    let read = patience.within(now() + patient_for, whole).await;
     match read {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Broken::TooLarge)) => {
             drop_rest(payload, patience).await;
-            Err(too_large())
+            Err(too_large(bytes_max))
         }
         Ok(Err(Broken::Off)) => Err(Problem::malformed("the body ended early")),
         Err(Elapsed) => Err(Problem::new(
@@ -55,7 +66,11 @@ enum Broken {
     Off,
 }
 
-async fn read_whole(payload: &mut Payload, announced: Option<usize>) -> Result<Bytes, Broken> {
+async fn read_whole(
+    payload: &mut Payload,
+    announced: Option<usize>,
+    bytes_max: usize,
+) -> Result<Bytes, Broken> {
     let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
     let first = first.map_err(|_| Broken::Off)?;
     if announced == Some(first.len()) {
@@ -64,7 +79,7 @@ async fn read_whole(payload: &mut Payload, announced: Option<usize>) -> Result<B
     let mut body = BytesMut::with_capacity(announced.unwrap_or(2 * first.len()));
     let mut chunk = first;
     loop {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
+        if body.len() + chunk.len() > bytes_max {
             return Err(Broken::TooLarge);
         }
         body.extend_from_slice(&chunk);
@@ -96,7 +111,7 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large() -> Problem {
-    let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
+fn too_large(bytes_max: usize) -> Problem {
+    let detail = format!("a body has at most {bytes_max} bytes");
     Problem::new(ProblemType::TooLarge, detail)
 }

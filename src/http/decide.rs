@@ -1,7 +1,7 @@
 //! Asking the engine, and what its answers become.
 //!
 //! Only the engine says "not decided". A worker whose own patience ends, some time after the
-//! engine's deadline, says "outcome unknown": the same key tells which.
+//! engine's deadline, says "outcome unknown": the same key tells which, where there is one.
 
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub(super) struct Decided {
 /// Whatever is not a durable decision.
 pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided, Problem> {
     let kind = kind_of(&request.action);
+    let has_key = request.key.is_some();
     let patient_until = until(request.deadline + GRACE);
     let answer = match worker.client.submit(request) {
         Err(answer) => *answer,
@@ -44,6 +45,11 @@ pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided,
         Answer::Decided { sequence, record, replayed } => {
             Ok(Decided { sequence, record, replayed })
         }
+        // Only a key tells afterwards; without one, the state does.
+        Answer::OutcomeUnknown if !has_key => Err(Problem::new(
+            ProblemType::OutcomeUnknown,
+            "it happened once or not at all: read what it changes, then decide",
+        )),
         answer => Err(problem(answer)),
     }
 }

@@ -62,6 +62,12 @@ pub(super) fn kind_of(action: &Action) -> &'static str {
         Action::ChangeTerms(_) => "terms_changed",
         Action::Adjust(_) => "stock_adjusted",
         Action::Order(_) => "order_placed",
+        Action::PlaceHold(_) => "hold_placed",
+        Action::ExtendHold(_) => "hold_extended",
+        Action::ConfirmHold { .. } => "hold_confirmed",
+        Action::ReleaseHold { .. } => "hold_released",
+        Action::Cancel(_) => "order_cancelled",
+        Action::PauseSelling(_) => "selling_paused",
     }
 }
 
@@ -78,10 +84,10 @@ fn refresh(surroundings: &Surroundings) {
     let Surroundings { engine, projection, data_free_bytes, .. } = surroundings;
     let progress = if engine.has_started() { 1.0 } else { engine.health().progress() };
     metrics::gauge!(names::RECOVERY_PROGRESS).set(progress);
-    metrics::gauge!(names::LIVE_HOLDS).set(0.0);
     if let Some(gauges) = engine.gauges() {
         metrics::gauge!(names::DURABLE_SEQUENCE).set(gauges.durable_sequence as f64);
         metrics::gauge!(names::IDEMPOTENCY_KEYS).set(gauges.idempotency_keys as f64);
+        metrics::gauge!(names::LIVE_HOLDS).set(gauges.live_holds as f64);
         metrics::gauge!(names::QUEUE_DEPTH, "queue" => "commands").set(gauges.commands as f64);
     }
     if let Some(bytes) = data_free_bytes() {

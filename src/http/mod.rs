@@ -13,12 +13,16 @@
 mod adjustments;
 pub mod auth;
 mod body;
+mod cancellations;
+mod carts;
 mod conditional;
 mod cursor;
 mod decide;
 mod fields;
+mod holds;
 mod idempotency;
 mod json;
+mod lines;
 mod metrics;
 mod orders;
 mod patience;

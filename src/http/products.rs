@@ -14,7 +14,7 @@ use super::{json, query, terms};
 use crate::domain::{
     ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, ProductId, Targets, TermsPatch,
 };
-use crate::engine::{Action, ProductEntry, Request, View};
+use crate::engine::{Action, Board, ProductEntry, Request, View};
 
 const ROWS_DEFAULT: u16 = 50;
 const ROWS_MAX: u16 = 500;
@@ -78,10 +78,15 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let entries = engine.products_from(first, limit + 1);
     let next = entries.get(limit).map(|entry| Cursor { next: entry.handle() });
     let now_ms = engine.now_ms();
+    let all_paused = engine.board().is_some_and(Board::selling_paused);
     let rows = entries.iter().take(limit);
     let body = Json::whole(64 + 176 * limit.min(entries.len()), |fields| {
         fields.array("products", rows, |entry, item| {
-            item.object(|fields| write_row(entry, now_ms, fields));
+            item.object(|fields| {
+                let view = entry.view();
+                let state = if all_paused { "paused" } else { state_of(&view, now_ms) };
+                write_row(entry, &view, state, fields);
+            });
         });
         fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
     });
@@ -105,13 +110,12 @@ fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
     errors.unless_any(first.zip(limit.map(usize::from)))
 }
 
-fn write_row(entry: &ProductEntry, now_ms: u64, fields: &mut Fields<'_>) {
-    let view = entry.view();
+fn write_row(entry: &ProductEntry, view: &View, state: &'static str, fields: &mut Fields<'_>) {
     fields.plain("product_id", entry.id().as_str());
     fields.text("name", view.terms.name.as_str());
     fields.or_null("price", view.terms.price, Fields::money);
     fields.number("available", view.available());
-    fields.plain("state", state_of(&view, now_ms));
+    fields.plain("state", state);
 }
 
 /// What a buyer would hear now; the order is that of the domain's checks.
@@ -162,14 +166,16 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let patch = read_patch(&json::parse(&body)?)?;
     let engine = call.worker.engine();
     let entry = engine.product(id).ok_or_else(|| Problem::unknown_product(id))?;
-    let terms_version = expected_version(&if_match, entry.view().terms_version);
-    let targets = Targets::Product { handle: entry.handle(), terms_version };
+    let before = entry.view().terms_version;
+    let expected = expected_version(&if_match, before);
+    let targets = Targets::Product { handle: entry.handle(), terms_version: expected };
     let action = Action::ChangeTerms(ChangeTerms { targets, patch });
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::TermsChanged(changed) = &decided.record.decision else {
         unreachable!("a change of terms makes a change of terms")
     };
+    let made = version_made(expected, before, entry.view().terms_version);
     let envelope = &decided.record.envelope;
     let body = Json::whole(384, |fields| {
         fields.plain("product_id", entry.id().as_str());
@@ -177,13 +183,19 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
         if changed.counting_starts {
             fields.time("counted_since", envelope.decided_at_ms);
         }
+        fields
+            .or_null("terms_version", made, |fields, name, made| fields.number(name, made.into()));
         if let [change] = envelope.changes.as_slice() {
             fields.number("version", change.version.get());
         }
         fields.time("changed_at", envelope.decided_at_ms);
         fields.display("position", engine.position(decided.sequence));
     });
-    Ok(Reply::ok(body))
+    let reply = Reply::ok(body);
+    Ok(match made {
+        Some(made) => reply.with_etag(conditional::terms_tag(made)),
+        None => reply,
+    })
 }
 
 fn read_patch(value: &json::Value<'_>) -> Result<TermsPatch, Problem> {
@@ -215,5 +227,32 @@ fn expected_version(if_match: &IfMatch, current: u32) -> Option<u32> {
             // Terms are never at version 0.
             Some(found.or(versions.first()).copied().unwrap_or(0))
         }
+    }
+}
+
+/// The version a change made, if that is certain; its record does not say.
+///
+/// Each change adds one. What the partition compared with stood right before; without that, the
+/// published versions `before` asking and `after` hearing enclose it, and tell when they are
+/// neighbours. Otherwise other changes came in between, and the tag of one of those would let the
+/// client undo what it has never seen.
+fn version_made(expected: Option<u32>, before: u32, after: u32) -> Option<u32> {
+    match expected {
+        Some(expected) => expected.checked_add(1),
+        None => before.checked_add(1).filter(|made| *made == after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_a_change_made_is_told_only_when_it_is_certain() {
+        assert_eq!(version_made(Some(3), 3, 4), Some(4));
+        assert_eq!(version_made(Some(3), 3, 9), Some(4), "others came after it");
+        assert_eq!(version_made(Some(4), 3, 9), Some(5), "one came before it");
+        assert_eq!(version_made(None, 3, 4), Some(4));
+        assert_eq!(version_made(None, 3, 5), None, "another came, before it or after it");
     }
 }

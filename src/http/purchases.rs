@@ -50,7 +50,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let purchase = Purchase::parse(&body)?;
     let stamp = purchase.fingerprint().stamp(&principal, key);
     let worker = call.worker;
-    let Some(entry) = worker.engine().product(&purchase.product_id) else {
+    let Some(entry) = worker.client.product(&purchase.product_id) else {
         return Err(purchase.of_nothing(worker, &stamp));
     };
     let Purchase { buyer_id, quantity, unit_price, reference, .. } = purchase;
@@ -58,7 +58,8 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let action = Action::Order(PlaceOrder { buyer_id, lines: smallvec![line] });
     let request = Request { principal, reference, key: Some(stamp), deadline, action };
     let decided = decide(worker, request).await?;
-    let body = orders::render(worker.engine(), decided.sequence, &decided.record, Some(&entry));
+    let body =
+        orders::render_placed(worker.engine(), decided.sequence, &decided.record, Some(entry));
     let body = body.ok_or_else(Problem::key_reused)?;
     Ok(Reply::created(body, decided.replayed))
 }

@@ -14,9 +14,16 @@ pub(super) enum Route<'a> {
     Product(Cow<'a, str>),
     Stock(Cow<'a, str>),
     Adjustments(Cow<'a, str>),
+    Sales,
     Sale(Cow<'a, str>),
     Purchases,
+    Orders,
     Order(Cow<'a, str>),
+    OrderCancel(Cow<'a, str>),
+    Holds,
+    Hold(Cow<'a, str>),
+    HoldExtend(Cow<'a, str>),
+    HoldConfirm(Cow<'a, str>),
     Livez,
     Readyz,
     Metrics,
@@ -32,6 +39,9 @@ impl<'a> Route<'a> {
         }
         match path {
             "/v1/products" => return Self::Products,
+            "/v1/orders" => return Self::Orders,
+            "/v1/holds" => return Self::Holds,
+            "/v1/sales" => return Self::Sales,
             "/livez" | "/health" => return Self::Livez,
             "/readyz" | "/ready" => return Self::Readyz,
             "/metrics" => return Self::Metrics,
@@ -47,6 +57,10 @@ impl<'a> Route<'a> {
             (Some("products"), Some(id), Some("adjustments"), None) => Self::Adjustments(id),
             (Some("sales"), Some(id), None, None) => Self::Sale(id),
             (Some("orders"), Some(id), None, None) => Self::Order(id),
+            (Some("orders"), Some(id), Some("cancel"), None) => Self::OrderCancel(id),
+            (Some("holds"), Some(id), None, None) => Self::Hold(id),
+            (Some("holds"), Some(id), Some("extend"), None) => Self::HoldExtend(id),
+            (Some("holds"), Some(id), Some("confirm"), None) => Self::HoldConfirm(id),
             _ => Self::Unknown,
         }
     }
@@ -58,9 +72,16 @@ impl<'a> Route<'a> {
             Self::Product(_) => "/v1/products/{id}",
             Self::Stock(_) => "/v1/products/{id}/stock",
             Self::Adjustments(_) => "/v1/products/{id}/adjustments",
+            Self::Sales => "/v1/sales",
             Self::Sale(_) => "/v1/sales/{id}",
             Self::Purchases => "/v1/purchases",
+            Self::Orders => "/v1/orders",
             Self::Order(_) => "/v1/orders/{id}",
+            Self::OrderCancel(_) => "/v1/orders/{id}/cancel",
+            Self::Holds => "/v1/holds",
+            Self::Hold(_) => "/v1/holds/{id}",
+            Self::HoldExtend(_) => "/v1/holds/{id}/extend",
+            Self::HoldConfirm(_) => "/v1/holds/{id}/confirm",
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
@@ -73,8 +94,16 @@ impl<'a> Route<'a> {
         match self {
             Self::Products => "GET, HEAD, POST",
             Self::Product(_) => "GET, HEAD, PATCH",
+            Self::Sales => "GET, HEAD, PATCH",
             Self::Sale(_) => "PATCH",
-            Self::Adjustments(_) | Self::Purchases => "POST",
+            Self::Hold(_) => "GET, HEAD, DELETE",
+            Self::Orders
+            | Self::OrderCancel(_)
+            | Self::Holds
+            | Self::HoldExtend(_)
+            | Self::HoldConfirm(_)
+            | Self::Adjustments(_)
+            | Self::Purchases => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -129,7 +158,15 @@ mod tests {
             ("/v1/products/a/stock", Route::Stock("a".into())),
             ("/v1/products/a/adjustments", Route::Adjustments("a".into())),
             ("/v1/sales/s", Route::Sale("s".into())),
+            ("/v1/sales", Route::Sales),
+            ("/v1/orders", Route::Orders),
             ("/v1/orders/o1", Route::Order("o1".into())),
+            ("/v1/orders/o1/cancel", Route::OrderCancel("o1".into())),
+            ("/v1/holds", Route::Holds),
+            ("/v1/holds/h1", Route::Hold("h1".into())),
+            ("/v1/holds/h1/extend", Route::HoldExtend("h1".into())),
+            ("/v1/holds/h1/confirm", Route::HoldConfirm("h1".into())),
+            ("/v1/holds/h1/release", Route::Unknown),
             ("/health", Route::Livez),
             ("/ready", Route::Readyz),
             ("/v1/purchases/", Route::Unknown),

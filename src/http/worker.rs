@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
@@ -25,7 +25,10 @@ use super::reply::Reply;
 use super::request_id::RequestIds;
 use super::route::{Route, method_label};
 use super::server::Surroundings;
-use super::{adjustments, body, orders, probes, products, purchases, query, sales, stock};
+use super::{
+    adjustments, body, cancellations, carts, holds, orders, probes, products, purchases, query,
+    sales, stock,
+};
 use crate::domain::Principal;
 use crate::engine::{Client, Engine};
 
@@ -217,9 +220,18 @@ impl Call<'_> {
         }
         let posts = *method == Method::POST;
         let patches = *method == Method::PATCH;
-        match route {
+        let answer = match route {
             Route::Purchases if posts => purchases::create(self).await,
             Route::Order(id) if reads => orders::show(self, id),
+            Route::Orders if posts => carts::create(self).await,
+            Route::OrderCancel(id) if posts => cancellations::create(self, id).await,
+            Route::Holds if posts => holds::create(self).await,
+            Route::Hold(id) if reads => holds::show(self, id),
+            Route::Hold(id) if *method == Method::DELETE => holds::release(self, id).await,
+            Route::HoldExtend(id) if posts => holds::extend(self, id).await,
+            Route::HoldConfirm(id) if posts => holds::confirm(self, id).await,
+            Route::Sales if reads => sales::show_all(self),
+            Route::Sales if patches => sales::change_all(self).await,
             Route::Stock(id) if reads => stock::show(self, id),
             Route::Products if reads => products::list(self),
             Route::Products if posts => products::create(self).await,
@@ -228,7 +240,9 @@ impl Call<'_> {
             Route::Adjustments(id) if posts => adjustments::create(self, id).await,
             Route::Sale(id) if patches => sales::change(self, id).await,
             route => Err(Problem::not_allowed(route.allow())),
-        }
+        };
+        // Only a POST has a key to be the same.
+        answer.map_err(|problem| if posts { problem } else { problem.without_key() })
     }
 
     /// Who asks, once the server has started and if they may.
@@ -262,7 +276,29 @@ impl Call<'_> {
     /// # Errors
     /// Another media type, too large, too slow, or broken off.
     pub(super) async fn json_body(&self) -> Result<Bytes, Problem> {
-        self.body(Media::Json).await
+        self.body(Media::Json, body::BODY_BYTES_MAX).await
+    }
+
+    /// The body of a request with lines.
+    ///
+    /// # Errors
+    /// As [`Self::json_body`].
+    pub(super) async fn cart_body(&self) -> Result<Bytes, Problem> {
+        self.body(Media::Json, body::CART_BYTES_MAX).await
+    }
+
+    /// As [`Self::cart_body`], where no body at all means an empty object.
+    ///
+    /// # Errors
+    /// As [`Self::json_body`].
+    pub(super) async fn cart_body_or_none(&self) -> Result<Bytes, Problem> {
+        const NOTHING: Bytes = Bytes::from_static(b"{}");
+        let headers = self.request.headers();
+        let none = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+        if none && !headers.contains_key(TRANSFER_ENCODING) {
+            return Ok(NOTHING);
+        }
+        self.cart_body().await
     }
 
     /// The body of a merge-patch.
@@ -270,10 +306,10 @@ impl Call<'_> {
     /// # Errors
     /// As [`Self::json_body`].
     pub(super) async fn patch_body(&self) -> Result<Bytes, Problem> {
-        self.body(Media::JsonOrMergePatch).await
+        self.body(Media::JsonOrMergePatch, body::BODY_BYTES_MAX).await
     }
 
-    async fn body(&self, media: Media) -> Result<Bytes, Problem> {
+    async fn body(&self, media: Media, bytes_max: usize) -> Result<Bytes, Problem> {
         let headers = self.request.headers();
         if !is_json(headers.get(CONTENT_TYPE), media) {
             let detail = "send Content-Type: application/json";
@@ -284,8 +320,8 @@ impl Call<'_> {
             return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
         }
         let Some(mut payload) = self.payload.take() else { return Ok(Bytes::new()) };
-        let patient_for = self.worker.shared.limits.body;
-        body::read(&mut payload, headers, &self.worker.patience, patient_for).await
+        let bounds = body::Bounds { bytes_max, patient_for: self.worker.shared.limits.body };
+        body::read(&mut payload, headers, &self.worker.patience, bounds).await
     }
 
     /// How long the engine may take, by `Request-Timeout-Ms`.

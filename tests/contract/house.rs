@@ -17,7 +17,7 @@ use doorbuster_wal::{MemStorage, Options};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::disk::{Gate, GatedStorage};
+use crate::gated::{Gate, GatedStorage};
 use crate::wire::Ask;
 
 /// What a test may want otherwise.
@@ -62,7 +62,8 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) engine: Engine,
-    pub(crate) gate: Gate,
+    /// Closed, no sync of the log returns.
+    pub(crate) gate: Arc<Gate>,
     pub(crate) storage: MemStorage,
     recover: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
@@ -80,9 +81,9 @@ impl House {
         let (tell, hear) = mpsc::channel();
         let (recover, may_recover) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let (gate, storage) = (Gate::default(), MemStorage::new());
+        let (gate, storage) = (Arc::<Gate>::default(), MemStorage::new());
         let waits = plan.waits_for_recovery;
-        let inside = GatedStorage { storage: storage.clone(), gate: gate.clone() };
+        let inside = GatedStorage { files: storage.clone(), syncs: Arc::clone(&gate) };
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(serve(plan, inside, tell, may_recover, stopped));
         });
@@ -188,7 +189,12 @@ async fn serve(
     };
     let admission = AdmissionLimits { commands_max: plan.commands_max, queued_bytes_max: 64 << 20 };
     let options = StartOptions {
-        config: EngineConfig { admission, actors: limits, keys_max: 100_000 },
+        config: EngineConfig {
+            admission,
+            actors: limits,
+            keys_max: 100_000,
+            holds: doorbuster::domain::HoldRules::default(),
+        },
         clock: plan.clock,
         accept_clock: None,
         binary: "contract".to_owned(),

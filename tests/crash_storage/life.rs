@@ -37,6 +37,7 @@ fn config() -> EngineConfig {
             idle: Duration::from_millis(5),
         },
         keys_max: 100_000,
+        holds: doorbuster::domain::HoldRules::default(),
     }
 }
 
