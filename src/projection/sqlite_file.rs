@@ -21,6 +21,12 @@ pub(super) struct OpenFile {
 /// Device and inode of a file.
 pub(super) type FilePlace = (u64, u64);
 
+/// Which file stands under a name.
+pub(super) fn place_of(path: &Path) -> Option<FilePlace> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 /// Why a connection cannot be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FileFault {
@@ -28,11 +34,6 @@ pub(super) enum FileFault {
     Replaced,
     #[error("its first bytes are not those of a SQLite database")]
     Overwritten,
-}
-
-/// Which file stands under a name, without opening it.
-pub(super) fn place_of(path: &Path) -> Option<FilePlace> {
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 impl OpenFile {
