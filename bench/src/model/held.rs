@@ -107,7 +107,7 @@ impl Holds {
                 None
             }
             Decision::HoldExtended { hold, expires_at_ms } => {
-                let Some(held) = live(&mut self.all, *hold, &mut broken) else { return None };
+                let held = live(&mut self.all, *hold, &mut broken)?;
                 if *expires_at_ms < held.expires_at_ms {
                     let before = held.expires_at_ms;
                     broken(format!("hold {hold} until {before} is over at {expires_at_ms}"));
