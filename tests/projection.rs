@@ -9,6 +9,8 @@
 mod bench;
 #[path = "projection/cases.rs"]
 mod cases;
+#[path = "projection/damaged.rs"]
+mod damaged;
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/faulty.rs"]
@@ -21,6 +23,8 @@ mod log;
 mod mix;
 #[path = "support/postgres.rs"]
 mod postgres_server;
+#[path = "projection/priority.rs"]
+mod priority;
 #[path = "support/projecting.rs"]
 mod projecting;
 #[path = "projection/queries.rs"]

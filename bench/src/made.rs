@@ -20,12 +20,22 @@ pub(crate) struct About<'a> {
 
 /// The header of segment `segment`, beginning at `first_sequence`.
 pub(crate) fn header(segment: u64, first_sequence: u64, chain: [u8; 32]) -> Vec<u8> {
+    header_after(segment, first_sequence, first_sequence - 1, chain)
+}
+
+/// As [`header`], of a file that got its name with `durable_upto` on stable storage.
+pub(crate) fn header_after(
+    segment: u64,
+    first_sequence: u64,
+    durable_upto: u64,
+    chain: [u8; 32],
+) -> Vec<u8> {
     let mut bytes =
         Bytes(MAGIC.to_vec()).u32(FORMAT).raw(&[0; 4]).raw(&[7; 16]).u16(0).u16(0).u32(1);
-    for number in [segment, first_sequence, 1 << 20, 99 + segment] {
+    for number in [segment, first_sequence, 1 << 20, 99 + segment, durable_upto] {
         bytes = bytes.u64(number);
     }
-    let Bytes(mut bytes) = bytes.raw(&[0; 24]).raw(&chain);
+    let Bytes(mut bytes) = bytes.raw(&[0; 16]).raw(&chain);
     bytes.resize(HEADER_BYTES, 0);
     let crc = crc32c::crc32c(&bytes).to_le_bytes();
     bytes.splice(HEADER_CRC, crc);

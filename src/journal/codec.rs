@@ -63,34 +63,45 @@ pub enum DecodeError {
 /// Appends the bytes of `payload` to `out`.
 ///
 /// # Panics
-/// When they pass [`PAYLOAD_BYTES_MAX`]: whoever decided checks the bounds first.
+/// When a record passes [`PAYLOAD_BYTES_MAX`]: whoever decided checks the bounds first.
 pub fn encode(payload: &Payload, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&(payload.kind() as u16).to_le_bytes());
-    out.extend_from_slice(&VERSION.to_le_bytes());
     match payload {
-        Payload::Watermark => {}
-        Payload::Started(started) => put(started, out),
-        Payload::Record(record) => {
-            let envelope = &record.envelope;
-            match &record.decision {
-                Decision::ProductCreated(body) => put(&(envelope, body), out),
-                Decision::TermsChanged(body) => put(&(envelope, body), out),
-                Decision::StockAdjusted(body) => put(&(envelope, body), out),
-                Decision::OrderPlaced(body) => put(&(envelope, body), out),
-                Decision::RefusalsCounted(body) => put(&(envelope, body), out),
-                Decision::HoldPlaced(body) => put(&(envelope, body), out),
-                Decision::HoldExtended(body) => put(&(envelope, body), out),
-                Decision::HoldConfirmed(body) => put(&(envelope, body), out),
-                Decision::HoldReleased(body) | Decision::HoldExpired(body) => {
-                    put(&(envelope, body), out);
-                }
-                Decision::OrderCancelled(body) => put(&(envelope, body), out),
-                Decision::SellingPaused(body) => put(&(envelope, body), out),
-            }
+        Payload::Watermark => head(payload.kind(), out),
+        Payload::Started(started) => {
+            head(payload.kind(), out);
+            put(started, out);
         }
+        Payload::Record(record) => encode_record(record, out),
+    }
+}
+
+/// Appends the bytes of a payload that is `record` to `out`.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
+    let start = out.len();
+    head(record.kind(), out);
+    let envelope = &record.envelope;
+    match &record.decision {
+        Decision::ProductCreated(body) => put(&(envelope, body), out),
+        Decision::TermsChanged(body) => put(&(envelope, body), out),
+        Decision::StockAdjusted(body) => put(&(envelope, body), out),
+        Decision::OrderPlaced(body) => put(&(envelope, body), out),
+        Decision::RefusalsCounted(body) => put(&(envelope, body), out),
+        Decision::HoldPlaced(body) => put(&(envelope, body), out),
+        Decision::HoldExtended(body) => put(&(envelope, body), out),
+        Decision::HoldConfirmed(body) => put(&(envelope, body), out),
+        Decision::HoldReleased(body) | Decision::HoldExpired(body) => put(&(envelope, body), out),
+        Decision::OrderCancelled(body) => put(&(envelope, body), out),
+        Decision::SellingPaused(body) => put(&(envelope, body), out),
     }
     assert!(out.len() - start <= PAYLOAD_BYTES_MAX, "a payload of {} bytes", out.len() - start);
+}
+
+fn head(kind: Kind, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(kind as u16).to_le_bytes());
+    out.extend_from_slice(&VERSION.to_le_bytes());
 }
 
 fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {

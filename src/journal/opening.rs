@@ -66,7 +66,13 @@ impl OpenLog {
     /// # Errors
     /// The system has no thread left.
     pub fn preallocate(&self) -> std::io::Result<Preallocator> {
-        Preallocator::start(self.log.shared())
+        Preallocator::start(self.log.shared(), |error| {
+            tracing::warn!(
+                %error,
+                "no segment can be zeroed ahead: sales go on to the end of those there are, and \
+                 this is tried again every second",
+            );
+        })
     }
 
     /// Zeroes one segment ahead in this thread: for simulation, and for a first sale right after

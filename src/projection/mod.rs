@@ -30,6 +30,7 @@ mod reader;
 mod record_text;
 mod rows;
 mod sqlite;
+mod sqlite_file;
 mod status;
 mod store;
 mod time;

@@ -7,9 +7,8 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql, Transaction};
 use super::pages::{HISTORY, OrdersSql, RawMovement, history_bounds};
 use super::{READ_LIMIT, Rows, Tables};
 use crate::engine::ports::{HistoryQuery, OrderQuery};
-use crate::projection::sqlite::{
-    FilePlace, READ_PROGRESS, place_of, progress_columns, unavailable,
-};
+use crate::projection::sqlite::{READ_PROGRESS, progress_columns, unavailable};
+use crate::projection::sqlite_file::{FilePlace, place_of};
 use crate::projection::store::StoreError;
 use crate::projection::time::ms_of_rfc3339;
 
