@@ -26,6 +26,20 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
+/// A PATCH of `path` by `body`, or its DELETE; neither has a key.
+#[must_use]
+pub fn change(path: &str, body: Option<&str>) -> Vec<u8> {
+    let Some(body) = body else {
+        return format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes();
+    };
+    let length = body.len();
+    format!(
+        "PATCH {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// The bytes of a POST of JSON under an idempotency key.
 #[must_use]
 pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
