@@ -16,7 +16,7 @@ fn shop() -> House {
 }
 
 fn hold(house: &House, key: &str, body: &Value) -> Value {
-    Ask::post("/v1/holds", key, &body.to_string()).to(house.address).ok(201)
+    Ask::post("/v1/holds", key, body.to_string()).to(house.address).ok(201)
 }
 
 fn two_lines(ttl_ms: u64) -> Value {
@@ -26,7 +26,7 @@ fn two_lines(ttl_ms: u64) -> Value {
 }
 
 fn path(hold: &Value, of: &str) -> String {
-    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().unwrap())
+    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().expect("a hold"))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn held_units_are_not_for_sale_until_they_are_released() {
     );
     let eight = r#"{"product_id":"p","buyer_id":"c","quantity":8}"#;
     assert_eq!(Ask::post("/v1/purchases", "k", eight).to(house.address).problem(), P::SoldOut);
-    let again = Ask::post("/v1/holds", "h1", &two_lines(60_000).to_string()).to(house.address);
+    let again = Ask::post("/v1/holds", "h1", two_lines(60_000).to_string()).to(house.address);
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.ok(201), placed);
 
@@ -94,7 +94,7 @@ fn part_of_a_hold_is_confirmed_and_the_rest_released() {
     for nothing in
         [json!([{"product_id": "x", "quantity": 1}]), json!([{"line_no": 3, "quantity": 1}])]
     {
-        let refused = Ask::post(&path(&placed, "/confirm"), "c", &body(nothing)).to(house.address);
+        let refused = Ask::post(&path(&placed, "/confirm"), "c", body(nothing)).to(house.address);
         assert_eq!(refused.problem(), P::Invalid);
     }
     let part = body(json!([{"product_id": "p", "quantity": 2}, {"line_no": 2, "quantity": 2}]));

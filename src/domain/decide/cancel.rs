@@ -25,12 +25,10 @@ pub fn decide_cancel(inventory: &Inventory, cancel: CancelOrder) -> Result<Decid
     let CancelOrder { order, parts, reason, restock } = cancel;
     let available = left_of(inventory, &order);
     let left: u64 = available.iter().map(|line| line.left).sum();
-    if left == 0 {
-        return Err(Refusal::AlreadyCancelled { left, requested: left });
-    }
     let taken = match parts {
-        None => available.iter().map(|line| line.left).collect(),
         Some(parts) => part::take(&available, &parts)?,
+        None if left == 0 => return Err(Refusal::AlreadyCancelled { left, requested: left }),
+        None => available.iter().map(|line| line.left).collect(),
     };
     let lines = cancelled_lines(inventory, &order, &taken);
     if !restock {
