@@ -5,6 +5,8 @@
 
 #[path = "contract/bad_carts.rs"]
 mod bad_carts;
+#[path = "contract/bad_parts.rs"]
+mod bad_parts;
 #[path = "contract/bad_requests.rs"]
 mod bad_requests;
 #[path = "contract/disk.rs"]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use doorbuster::http::ProblemType;
 use doorbuster::http::ProblemType as P;
-use serde_json::json;
+use doorbuster::http::{PROBLEM_PREFIX, ProblemType};
+use serde_json::{Value, json};
 
 use crate::house::{House, Plan};
 use crate::wire::{Ask, Wire};
@@ -479,9 +479,18 @@ fn problem_list_and_its_page_say_the_same() {
     let known: BTreeMap<&str, (&str, &str)> =
         known.iter().map(|(name, (status, retry))| (*name, (&**status, *retry))).collect();
     assert_eq!(told, known);
+    let examples = page.lines().filter(|line| line.starts_with('{'));
+    let examples: BTreeMap<String, Value> = examples
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .map(|example: Value| (example["type"].as_str().expect("a type").to_owned(), example))
+        .collect();
+    assert_eq!(examples.len(), ProblemType::ALL.len());
     for kind in ProblemType::ALL {
-        let urn = format!("urn:doorbuster:problem:{}", kind.name());
-        assert!(page.contains(&urn), "no example of {urn}");
+        let urn = format!("{PROBLEM_PREFIX}{}", kind.name());
+        let example = examples.get(&urn).unwrap_or_else(|| panic!("no example of {urn}"));
+        let said = [&example["title"], &example["status"], &example["retry"]];
+        let known = [json!(kind.title()), json!(kind.status()), json!(kind.retry().as_str())];
+        assert_eq!(said, known.each_ref(), "the example of {urn}");
     }
 }
 
