@@ -18,9 +18,9 @@ use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
     Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, Principal, RecordAt, Refusal,
-    RefusalRow, RefusalsCounted, Targets, apply, decide_adjustment, decide_cancel, decide_confirm,
-    decide_create, decide_expiry, decide_extend, decide_hold, decide_order, decide_release,
-    decide_selling, decide_terms,
+    RefusalRow, RefusalsCounted, Sequence, Targets, apply, decide_adjustment, decide_cancel,
+    decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold, decide_order,
+    decide_release, decide_selling, decide_terms,
 };
 use crate::journal::{Envelope, Journal, Record, Room, encode_record};
 
@@ -150,10 +150,26 @@ impl<J: Journal<Effect>> Partition<J> {
             Action::ExtendHold(extend) => {
                 decide_extend(&self.inventory, extend, &self.hold_rules, now_ms)
             }
-            Action::ConfirmHold { confirm, .. } => decide_confirm(&self.inventory, confirm, now_ms),
-            Action::ReleaseHold { release, .. } => decide_release(&self.inventory, release, now_ms),
+            Action::ConfirmHold { confirm, lines } => {
+                self.has_room_to_end(confirm.hold, lines)?;
+                decide_confirm(&self.inventory, confirm, now_ms)
+            }
+            Action::ReleaseHold { release, lines } => {
+                self.has_room_to_end(release.hold, lines)?;
+                decide_release(&self.inventory, release, now_ms)
+            }
             Action::Cancel(cancel) => decide_cancel(&self.inventory, *cancel),
             Action::PauseSelling(paused) => Ok(decide_selling(paused)),
+        }
+    }
+
+    /// Room was reserved for the lines that the board showed. A hold with more is not durable yet:
+    /// nobody has heard of it, and whoever names it has guessed.
+    fn has_room_to_end(&self, hold: Sequence, lines: u16) -> Result<(), Refusal> {
+        let live = self.inventory.holds().live(hold);
+        match live.is_some_and(|live| live.lines.len() > usize::from(lines)) {
+            true => Err(Refusal::UnknownHold),
+            false => Ok(()),
         }
     }
 
