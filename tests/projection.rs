@@ -9,6 +9,8 @@
 mod bench;
 #[path = "projection/cases.rs"]
 mod cases;
+#[path = "projection/damaged.rs"]
+mod damaged;
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/faulty.rs"]
@@ -21,8 +23,12 @@ mod log;
 mod mix;
 #[path = "support/postgres.rs"]
 mod postgres_server;
+#[path = "projection/priority.rs"]
+mod priority;
 #[path = "support/projecting.rs"]
 mod projecting;
+#[path = "projection/queries.rs"]
+mod queries;
 #[path = "projection/tables.rs"]
 mod tables;
 
@@ -65,9 +71,21 @@ on_both_databases!(
     holds::what_a_batch_makes_it_may_end,
     holds::many_holds_that_are_over_at_once_end_together,
     holds::a_record_whose_hold_or_order_is_not_as_it_was_goes_to_quarantine,
+    queries::orders_are_found_by_buyer_and_reference,
+    queries::a_history_tells_each_change_of_a_product,
+    queries::what_is_read_is_whole_while_records_are_written,
+    queries::nothing_is_read_of_tables_that_are_not_a_copy_of_the_log,
+    queries::the_manuals_queries_run,
 );
 
 #[test]
 fn sqlite_waits_while_the_disk_is_at_its_reserve() {
     cases::it_waits_while_the_disk_is_at_its_reserve(&databases::Database::sqlite());
+}
+
+#[test]
+fn postgres_connections_cut_again_and_again_lose_and_double_nothing() {
+    if let Some(server) = postgres_server::shared() {
+        cases::connections_cut_lose_and_double_nothing(&databases::Database::postgres(server));
+    }
 }

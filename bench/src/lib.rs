@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod bare;
+pub mod carts;
 pub mod checker;
 pub mod cli;
 pub mod client;
@@ -24,6 +25,7 @@ pub mod crash;
 pub mod crowd;
 pub mod cursor;
 pub mod database;
+pub mod expiry;
 pub mod faults;
 pub mod load;
 pub mod log;
@@ -34,6 +36,7 @@ pub mod model;
 pub mod moment;
 pub mod notes;
 pub mod outage;
+pub mod parts;
 pub mod payload;
 pub mod place;
 pub mod postgres;

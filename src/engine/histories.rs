@@ -251,7 +251,8 @@ impl History {
             Wish::Create { product, stock, oversell, limit } => {
                 let mut terms = Terms::open(Name::new("a").unwrap());
                 (terms.oversell_limit, terms.per_buyer_limit) = (oversell, limit);
-                Action::Create(CreateProduct { product_id: id(product), terms, stock })
+                let create = CreateProduct { product_id: id(product), terms, stock };
+                Action::Create(Box::new(create))
             }
             Wish::Buy { buyer, lines } => {
                 let line = |(product, quantity): (u64, u64)| {
@@ -270,7 +271,7 @@ impl History {
             Wish::Pause { product, paused } => {
                 let targets = Targets::Product { handle: handle(product)?, terms_version: None };
                 let patch = TermsPatch { paused: Patch::Set(paused), ..TermsPatch::default() };
-                Action::ChangeTerms(ChangeTerms { targets, patch })
+                Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }))
             }
         })
     }

@@ -159,6 +159,11 @@ pub trait OrderReader: Send + Sync {
     fn history(&self, query: HistoryQuery) -> Asked<HistoryPage>;
 }
 
+/// All that is asked of a projection.
+pub trait Projection: ProjectionStatus + OrderReader {}
+
+impl<T: ProjectionStatus + OrderReader> Projection for T {}
+
 /// A projection that starts once the engine has recovered; before, it reports nothing and reads
 /// nothing.
 #[derive(Default)]

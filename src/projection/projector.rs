@@ -72,11 +72,11 @@ impl Projector {
         Self { store, reader, options, status, control, backoff, raced: 0, batch_records }
     }
 
-    /// Copies until told to end, or until a person has to act.
-    pub(super) fn run(mut self) {
+    /// Copies until told to end, and can then go on from there; `None`: a person has to act.
+    pub(super) fn run(mut self) -> Option<Self> {
         loop {
             let pause = match self.follow() {
-                Ok(()) => return,
+                Ok(()) => return Some(self),
                 Err(Halt::Raced) if self.raced < RACED_MAX => {
                     self.raced += 1;
                     self.backoff.part(RACED_PAUSE)
@@ -95,10 +95,13 @@ impl Projector {
                     self.batch_records = (self.batch_records / 2).max(1);
                     self.backoff.wait()
                 }
-                Err(Halt::Stop(problem)) => return self.status.stopped(problem),
+                Err(Halt::Stop(problem)) => {
+                    self.status.stopped(problem);
+                    return None;
+                }
             };
             if self.control.sleep(pause) {
-                return;
+                return Some(self);
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Holds over HTTP: placed, read, extended, confirmed, released, expired.
 
+use doorbuster::domain::Sequence;
 use doorbuster::http::ProblemType as P;
+use doorbuster::journal::HoldId;
 use serde_json::{Value, json};
 
 use crate::house::{House, Plan, wait_until};
-use crate::wire::Ask;
+use crate::wire::{Ask, Wire};
 
 fn shop() -> House {
     let house = House::open(Plan::default());
@@ -14,7 +16,7 @@ fn shop() -> House {
 }
 
 fn hold(house: &House, key: &str, body: &Value) -> Value {
-    Ask::post("/v1/holds", key, &body.to_string()).to(house.address).ok(201)
+    Ask::post("/v1/holds", key, body.to_string()).to(house.address).ok(201)
 }
 
 fn two_lines(ttl_ms: u64) -> Value {
@@ -24,7 +26,7 @@ fn two_lines(ttl_ms: u64) -> Value {
 }
 
 fn path(hold: &Value, of: &str) -> String {
-    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().unwrap())
+    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().expect("a hold"))
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn held_units_are_not_for_sale_until_they_are_released() {
     );
     let eight = r#"{"product_id":"p","buyer_id":"c","quantity":8}"#;
     assert_eq!(Ask::post("/v1/purchases", "k", eight).to(house.address).problem(), P::SoldOut);
-    let again = Ask::post("/v1/holds", "h1", &two_lines(60_000).to_string()).to(house.address);
+    let again = Ask::post("/v1/holds", "h1", two_lines(60_000).to_string()).to(house.address);
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.ok(201), placed);
 
@@ -67,7 +69,7 @@ fn confirmed_hold_is_an_order_at_the_price_it_was_placed_at() {
     let order = confirm.to(house.address).ok(201);
     assert_eq!((&order["status"], &order["hold_id"]), (&json!("placed"), &placed["hold_id"]));
     assert_eq!((&order["lines"], &order["reference"]), (&placed["lines"], &json!("order-9")));
-    let id = order["order_id"].as_str().unwrap();
+    let id = order["order_id"].as_str().expect("text");
     assert_eq!(house.get(&format!("/v1/orders/{id}")), order);
     let shown = house.get(&path(&placed, ""));
     assert_eq!((&shown["status"], &shown["order_id"]), (&json!("confirmed"), &order["order_id"]));
@@ -92,7 +94,7 @@ fn part_of_a_hold_is_confirmed_and_the_rest_released() {
     for nothing in
         [json!([{"product_id": "x", "quantity": 1}]), json!([{"line_no": 3, "quantity": 1}])]
     {
-        let refused = Ask::post(&path(&placed, "/confirm"), "c", &body(nothing)).to(house.address);
+        let refused = Ask::post(&path(&placed, "/confirm"), "c", body(nothing)).to(house.address);
         assert_eq!(refused.problem(), P::Invalid);
     }
     let part = body(json!([{"product_id": "p", "quantity": 2}, {"line_no": 2, "quantity": 2}]));
@@ -146,8 +148,8 @@ fn what_is_no_hold_is_unknown() {
     let house = shop();
     let order = r#"{"product_id":"p","buyer_id":"b","quantity":1}"#;
     let order = Ask::post("/v1/purchases", "k", order).to(house.address).ok(201);
-    let order_as_hold = order["order_id"].as_str().unwrap().replacen('o', "h", 1);
-    for id in ["h", "nonsense", order["order_id"].as_str().unwrap(), &order_as_hold] {
+    let order_as_hold = order["order_id"].as_str().expect("text").replacen('o', "h", 1);
+    for id in ["h", "nonsense", order["order_id"].as_str().expect("text"), &order_as_hold] {
         for ask in [
             Ask::get(&format!("/v1/holds/{id}")),
             Ask::delete(&format!("/v1/holds/{id}")),
@@ -157,4 +159,41 @@ fn what_is_no_hold_is_unknown() {
             assert_eq!(ask.to(house.address).problem(), P::UnknownHold, "{id}");
         }
     }
+}
+
+#[test]
+fn hold_whose_placing_is_not_durable_yet_is_nobodys_to_end() {
+    let house = shop();
+    let pair =
+        [json!({"product_id": "p", "quantity": 1}), json!({"product_id": "q", "quantity": 1})];
+    let lines: Vec<&Value> = pair.iter().cycle().take(400).collect();
+    for product in ["p", "q"] {
+        let terms = r#"{"oversell_limit":1000}"#;
+        Ask::patch(&format!("/v1/products/{product}"), terms).to(house.address).ok(200);
+    }
+    house.gate.shut();
+    let mut placing = Wire::open(house.address);
+    let body = json!({"buyer_id": "b", "ttl_ms": 60_000, "lines": lines});
+    placing.send(&Ask::post("/v1/holds", "h", body.to_string()).bytes());
+    wait_until(|| house.engine.gauges().is_some_and(|gauges| gauges.commands == 1));
+    // Ids are no secrets: whoever guesses the next one asks before it is anybody's.
+    let durable = house.engine.gauges().unwrap().durable_sequence;
+    let mut guessing = Vec::new();
+    for guess in 1..=3 {
+        let id = HoldId(house.engine.position(Sequence::new(durable + guess)));
+        let confirm = Ask::post(&format!("/v1/holds/{id}/confirm"), &format!("c{guess}"), "{}");
+        for ask in [confirm, Ask::delete(&format!("/v1/holds/{id}"))] {
+            let mut wire = Wire::open(house.address);
+            wire.send(&ask.bytes());
+            guessing.push(wire);
+        }
+    }
+    wait_until(|| house.engine.gauges().is_some_and(|gauges| gauges.commands == 7));
+    house.gate.open();
+    for mut wire in guessing {
+        assert_eq!(wire.receive().expect("an answer").problem(), P::UnknownHold);
+    }
+    let placed = placing.receive().expect("an answer").ok(201);
+    assert_eq!(house.get(&path(&placed, ""))["status"], "held");
+    Ask::post(&path(&placed, "/confirm"), "c", "{}").to(house.address).ok(201);
 }

@@ -208,6 +208,25 @@ pub(crate) fn a_store_that_fails_anywhere_loses_and_doubles_nothing(database: &D
     assert_equal(database, &log);
 }
 
+pub(crate) fn connections_cut_lose_and_double_nothing(database: &Database) {
+    let mut log = TestLog::new(1);
+    let mut mix = Mix::new(&mut log);
+    log.sync();
+    let projection = begin(&database.config(), log.reader());
+    let mut cut = 0;
+    while cut < 20 {
+        mix.more(&mut log, 100);
+        log.sync();
+        // The driver's name is its schema's: only this projector's connections.
+        cut += database.number(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE application_name = current_schema()",
+        );
+    }
+    finish(projection, log.reader().durable());
+    assert_equal(database, &log);
+}
+
 pub(crate) fn a_database_too_slow_for_large_batches_gets_smaller_ones(database: &Database) {
     let log = mixed_log(1_000);
     let plan = |_, records| if records > 10 { Fault::TooSlow } else { Fault::None };

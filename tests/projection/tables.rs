@@ -1,6 +1,6 @@
 //! What every case needs: small logs, and whether the tables are what a log makes of them.
 
-use doorbuster::domain::Sequence;
+use doorbuster::domain::{HoldEnd, Sequence};
 use doorbuster::journal::{HoldId, JournalIdentity, OrderId, Position};
 use doorbuster::projection::{Ledger, StoreConfig};
 
@@ -80,12 +80,21 @@ fn assert_holds(database: &Database, log: &TestLog) {
         database.time("expires_at")
     );
     assert_eq!(sorted(database, &rows), expected);
-    let ends = holds.ends(log.now_ms);
-    let mut expected: Vec<_> =
-        ends.map(|(hold, end)| format!("{}|{}", hold_id(hold), end.as_str())).collect();
+    let ends = holds.ends(log.now_ms).map(|(hold, ended)| {
+        let (status, at) = (ended.end.as_str(), doorbuster::domain::rfc3339(ended.by.at_ms));
+        let order = match ended.end {
+            HoldEnd::Confirmed => order_id(ended.by.sequence),
+            HoldEnd::Released | HoldEnd::Expired => "-".to_owned(),
+        };
+        format!("{}|{status}|{at}|{order}", hold_id(hold))
+    });
+    let mut expected: Vec<_> = ends.collect();
     expected.sort_unstable();
-    let rows = "SELECT hold_id, status FROM holds WHERE status <> 'held'";
-    assert_eq!(sorted(database, rows), expected);
+    let rows = format!(
+        "SELECT hold_id, status, {}, order_id FROM holds WHERE status <> 'held'",
+        database.time("resolved_at")
+    );
+    assert_eq!(sorted(database, &rows), expected);
     let linked = "SELECT count(*) FROM holds h JOIN orders o ON o.order_id = h.order_id AND \
         o.hold_id = h.hold_id WHERE h.status = 'confirmed'";
     let confirmed = "SELECT count(*) FROM holds WHERE status = 'confirmed'";

@@ -25,8 +25,8 @@ const STEPS: [i64; 16] = [
     182 * DAY,
     365 * DAY,
 ];
-/// Most moments that are named.
-const NAMED_MAX: i64 = 9;
+/// Room a name takes, in pixels.
+const NAME_WIDTH: i32 = 95;
 
 /// A stretch of time, drawn between two places.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +54,9 @@ impl Axis {
 
     /// The moments to name, with their names.
     pub(super) fn named(&self) -> Vec<(DateTime, String)> {
-        let step = STEPS.into_iter().find(|step| self.seconds / step < NAMED_MAX);
-        let step = step.unwrap_or(self.seconds / NAMED_MAX);
+        let most = i64::from((self.right - self.left) / NAME_WIDTH).max(2);
+        let step = STEPS.into_iter().find(|step| self.seconds / step < most);
+        let step = step.unwrap_or(self.seconds / most);
         let format = if step >= DAY { "%d %b" } else { "%d %b %H:%M" };
         let midnight = self.first.date().to_datetime(Time::midnight());
         let since = self.first.duration_since(midnight).as_secs();
@@ -76,7 +77,7 @@ mod tests {
     fn named(hours: i64) -> Vec<String> {
         let first = DateTime::constant(2010, 12, 1, 8, 26, 0, 0);
         let last = first.checked_add(SignedDuration::from_hours(hours)).unwrap();
-        Axis::new(first, last, 0, 100).named().into_iter().map(|(_, name)| name).collect()
+        Axis::new(first, last, 0, 900).named().into_iter().map(|(_, name)| name).collect()
     }
 
     #[test]

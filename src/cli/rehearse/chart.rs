@@ -23,7 +23,7 @@ const ROW: i32 = 22;
 const SHOWN: usize = 20;
 const LABEL_CHARS: usize = 36;
 /// Percent beyond which nothing is drawn: what is wanted may be a hundred times the stock.
-const PERCENT_MAX: u64 = 160;
+const PERCENT_MAX: u64 = 200;
 
 const INK: RGBColor = RGBColor(40, 44, 52);
 const FAINT: RGBColor = RGBColor(222, 225, 230);
