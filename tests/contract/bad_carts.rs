@@ -163,7 +163,7 @@ fn line_rows(path: &str, more: &str) -> Vec<Row> {
         row("timeout", P::Malformed, good().header("request-timeout-ms", "0")),
         row("large", P::TooLarge, ask(" ".repeat((256 << 10) + 1))),
         row("very large", P::TooLarge, ask(" ".repeat(900 << 10))),
-        row("GET", P::MethodNotAllowed, Ask::get(path)),
+        row("PATCH", P::MethodNotAllowed, Ask::patch(path, "{}")),
         row("PUT", P::MethodNotAllowed, Ask::new("PUT", path).with_json("{}")),
         row("DELETE", P::MethodNotAllowed, Ask::delete(path)),
         invalid(

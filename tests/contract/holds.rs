@@ -171,7 +171,7 @@ fn hold_whose_placing_is_not_durable_yet_is_nobodys_to_end() {
         let terms = r#"{"oversell_limit":1000}"#;
         Ask::patch(&format!("/v1/products/{product}"), terms).to(house.address).ok(200);
     }
-    house.gate.shut();
+    house.gate.close();
     let mut placing = Wire::open(house.address);
     let body = json!({"buyer_id": "b", "ttl_ms": 60_000, "lines": lines});
     placing.send(&Ask::post("/v1/holds", "h", body.to_string()).bytes());

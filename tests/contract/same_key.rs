@@ -73,7 +73,7 @@ fn key_tells_what_its_caller_did_not_wait_for() {
     let (house, mut race) = shop();
     for batch in 0..ROUNDS / CALLERS {
         let asks: Vec<Ask> = (0..CALLERS).map(|caller| impatient(batch, caller)).collect();
-        house.gate.shut();
+        house.gate.close();
         let mut wires: Vec<Wire> = asks.iter().map(|_| Wire::open(house.address)).collect();
         asks.iter().zip(&mut wires).for_each(|(ask, wire)| wire.send(&ask.bytes()));
         let mut heard = Vec::new();
