@@ -41,7 +41,7 @@ pub(super) struct PauseArgs {
         env = "DOORBUSTER_URL"
     )]
     url: String,
-    /// File with an API key that has the scope manage [default: DOORBUSTER_API_KEY]
+    /// File with an API key that has the scope manage [default: the key in DOORBUSTER_API_KEY]
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     #[command(flatten)]

@@ -51,7 +51,7 @@ pub(crate) struct RehearseArgs {
     /// A server that runs already, such as http://127.0.0.1:7373 [default: one of its own]
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
-    /// File with the API key of the running server [default: DOORBUSTER_API_KEY]
+    /// File with the API key of the running server [default: the key in DOORBUSTER_API_KEY]
     #[arg(long, value_name = "FILE", requires = "url")]
     api_key_file: Option<PathBuf>,
     /// Data directory: of the running server, to check its log; or for a server of its own, and
