@@ -60,10 +60,13 @@ struct Shard {
 }
 
 impl Board {
-    /// A hold; `None`: there is none, or it ended more than 24 hours ago.
+    /// A hold; `None`: there is none, or it ended 24 hours before `now_ms` or earlier.
     #[must_use]
-    pub fn hold(&self, hold: Sequence) -> Option<HoldEntry> {
-        self.shard(hold).read().holds.get(&hold).copied()
+    pub fn hold(&self, hold: Sequence, now_ms: u64) -> Option<HoldEntry> {
+        let entry = self.shard(hold).read().holds.get(&hold).copied()?;
+        // What has aged out leaves the memory with the next end of a hold, and is forgotten before.
+        let aged = matches!(entry.state, HoldState::Ended(ended) if ended.aged(now_ms));
+        (!aged).then_some(entry)
     }
 
     /// What came back of an order; `None`: nothing.
