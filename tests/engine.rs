@@ -5,6 +5,8 @@
 mod actors;
 #[path = "engine/durability.rs"]
 mod durability;
+#[path = "engine/holds.rs"]
+mod holds;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/keys.rs"]

@@ -18,9 +18,9 @@ use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
     Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, PlaceHold, PlaceOrder,
-    Principal, RecordAt, Refusal, RefusalRow, RefusalsCounted, Targets, apply, decide_adjustment,
-    decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold,
-    decide_order, decide_release, decide_selling, decide_terms,
+    Principal, RecordAt, Refusal, RefusalRow, RefusalsCounted, Sequence, Targets, apply,
+    decide_adjustment, decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend,
+    decide_hold, decide_order, decide_release, decide_selling, decide_terms,
 };
 use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
 
@@ -144,10 +144,26 @@ impl<J: Journal<Effect>> Partition<J> {
             Action::ExtendHold(extend) => {
                 decide_extend(&self.inventory, extend, &self.hold_rules, now_ms)
             }
-            Action::ConfirmHold { confirm, .. } => decide_confirm(&self.inventory, confirm, now_ms),
-            Action::ReleaseHold { release, .. } => decide_release(&self.inventory, release, now_ms),
+            Action::ConfirmHold { confirm, lines } => {
+                self.check_lines(confirm.hold, lines)?;
+                decide_confirm(&self.inventory, confirm, now_ms)
+            }
+            Action::ReleaseHold { release, lines } => {
+                self.check_lines(release.hold, lines)?;
+                decide_release(&self.inventory, release, now_ms)
+            }
             Action::Cancel(cancel) => decide_cancel(&self.inventory, cancel),
             Action::PauseSelling(paused) => Ok(decide_selling(paused)),
+        }
+    }
+
+    /// Room was taken for the end of a hold as the board shows it. Who took less asked for a hold
+    /// that is not durable yet: a guessed id, of which nobody has been told.
+    fn check_lines(&self, hold: Sequence, lines: u16) -> Result<(), Refusal> {
+        let placed = self.inventory.holds().live(hold).map_or(0, |hold| hold.lines.len());
+        match placed <= usize::from(lines) {
+            true => Ok(()),
+            false => Err(Refusal::UnknownHold),
         }
     }
 

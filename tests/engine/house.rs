@@ -333,6 +333,25 @@ pub(crate) fn order(buyer: &str, lines: &[(Handle, u64)]) -> Request {
     request(Action::Order(PlaceOrder { buyer_id: BuyerId::new(buyer).unwrap(), lines }))
 }
 
+pub(crate) fn hold(buyer: &str, lines: &[(Handle, u64)], ttl_ms: u64) -> Request {
+    let Action::Order(PlaceOrder { buyer_id, lines }) = order(buyer, lines).action else {
+        unreachable!()
+    };
+    request(Action::PlaceHold(PlaceHold { buyer_id, lines, ttl_ms }))
+}
+
+pub(crate) fn confirm(hold: Sequence, lines: u16) -> Request {
+    request(Action::ConfirmHold { confirm: ConfirmHold { hold, parts: None }, lines })
+}
+
+pub(crate) fn release(hold: Sequence, lines: u16) -> Request {
+    request(Action::ReleaseHold { release: ReleaseHold { hold }, lines })
+}
+
+pub(crate) fn extend(hold: Sequence, ttl_ms: u64) -> Request {
+    request(Action::ExtendHold(ExtendHold { hold, ttl_ms }))
+}
+
 pub(crate) fn with_key(number: u64, request: Request) -> Request {
     Request { key: Some(key(number)), ..request }
 }

@@ -54,8 +54,12 @@ impl Naive {
             }
             Action::PlaceHold(place) => self.hold(place, rules, now_ms),
             Action::ExtendHold(extend) => self.extension(*extend, rules, now_ms),
-            Action::ConfirmHold { confirm, .. } => self.confirmation(confirm, now_ms),
-            Action::ReleaseHold { release, .. } => {
+            Action::ConfirmHold { confirm, lines } => {
+                self.hold_was_shown(confirm.hold, *lines)?;
+                self.confirmation(confirm, now_ms)
+            }
+            Action::ReleaseHold { release, lines } => {
+                self.hold_was_shown(release.hold, *lines)?;
                 let hold = self.live_hold(release.hold, now_ms)?;
                 Ok((Decision::HoldReleased(ended(release.hold, hold)), products_of(&hold.lines)))
             }
@@ -217,6 +221,15 @@ impl Naive {
         let expires_at_ms = now_ms + ttl_ms;
         let placed = HoldPlaced { buyer_id: buyer_id.clone(), lines, expires_at_ms };
         Ok((Decision::HoldPlaced(placed), products))
+    }
+
+    /// Who takes room for fewer lines than a hold has was not told of it.
+    fn hold_was_shown(&self, hold: Sequence, lines: u16) -> Result<(), Refusal> {
+        let held = self.holds.get(&hold.get()).filter(|held| held.end.is_none());
+        match held.is_some_and(|held| held.lines.len() > usize::from(lines)) {
+            true => Err(Refusal::UnknownHold),
+            false => Ok(()),
+        }
     }
 
     fn live_hold(&self, sequence: Sequence, now_ms: u64) -> Result<&Held, Refusal> {

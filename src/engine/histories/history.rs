@@ -123,7 +123,7 @@ impl History {
 
     pub(super) fn run(&mut self, steps: u64) {
         for _ in 0..steps {
-            match self.dice.roll(200) {
+            match self.dice.roll(201) {
                 0..70 => self.ask(),
                 70..130 => self.turn(),
                 130..155 => self.sync(),
@@ -148,7 +148,7 @@ impl History {
         let fresh = self.asked.is_empty() || self.dice.roll(4) > 0;
         let now_ms = self.life.engine.now_ms();
         if fresh {
-            let wish = Wish::new(&mut self.dice, &self.shown, now_ms);
+            let wish = Wish::new(&mut self.dice, &self.shown, &self.live, now_ms);
             let has_key = wish.needs_key() || self.dice.roll(2) == 0;
             self.asked.push(Asked { wish, has_key });
         }

@@ -13,7 +13,7 @@ use crate::journal::*;
 
 /// Small enough to be reached.
 pub(super) const RULES: HoldRules =
-    HoldRules { ttl_max_ms: 500, live_per_buyer_max: 4, live_lines_max: 24 };
+    HoldRules { ttl_max_ms: 500, live_per_buyer_max: 4, live_lines_max: 80 };
 /// A change of a sale's terms takes room for ten thousand products.
 const SEGMENT_BYTES: u64 = 256 << 10;
 

@@ -73,11 +73,15 @@ fn buyer_id(buyer: u64) -> BuyerId {
 }
 
 impl Wish {
-    /// Something new; of what `shown` shows, now and then of what it does not.
-    pub(super) fn new(dice: &mut Dice, shown: &Naive, now_ms: u64) -> Self {
+    /// Something new; of what `shown` shows, now and then of what only `live` knows yet.
+    pub(super) fn new(dice: &mut Dice, shown: &Naive, live: &Naive, now_ms: u64) -> Self {
+        let missing = (shown.items.len() as u64..PRODUCTS).next().filter(|_| !dice.one_in(3));
+        if let Some(product) = missing {
+            return Self::create(dice, product, now_ms);
+        }
         let product = dice.roll(PRODUCTS);
-        let next = shown.holds.keys().chain(shown.orders.keys()).max().map_or(1, |last| last + 1);
-        let guess = next + dice.roll(4);
+        let guess = live.holds.keys().chain(live.orders.keys()).max().copied().unwrap_or(1);
+        let guess = (guess + 1).saturating_sub(dice.roll(4));
         let hold = |dice: &mut Dice, live: bool| {
             let live = |hold: &&u64| !live || shown.holds[hold].end.is_none();
             let holds: Vec<u64> = shown.holds.keys().filter(live).copied().collect();
@@ -85,8 +89,9 @@ impl Wish {
             known.unwrap_or(guess)
         };
         match dice.roll(100) {
-            0..8 => Self::Create { product, stock: dice.roll(30), terms: patch(dice, now_ms, 4) },
-            8..14 => Self::adjust(dice, product),
+            0..2 => Self::create(dice, product, now_ms),
+            2..5 => Self::PauseAll(dice.one_in(3)),
+            5..14 => Self::adjust(dice, product),
             14..20 => Self::Terms {
                 product,
                 version: dice.one_in(4).then(|| 1 + dice.roll(4) as u32),
@@ -98,8 +103,7 @@ impl Wish {
                 (patch.per_buyer_limit, patch.oversell_limit) = (Patch::Keep, Patch::Keep);
                 Self::Sale(patch)
             }
-            23..26 => Self::PauseAll(dice.one_in(3)),
-            26..50 => Self::Buy { buyer: dice.roll(BUYERS), lines: lines(dice) },
+            23..50 => Self::Buy { buyer: dice.roll(BUYERS), lines: lines(dice) },
             50..68 => {
                 Self::Hold { buyer: dice.roll(BUYERS), lines: lines(dice), ttl_ms: ttl_ms(dice) }
             }
@@ -115,13 +119,18 @@ impl Wish {
         }
     }
 
+    fn create(dice: &mut Dice, product: u64, now_ms: u64) -> Self {
+        let stock = if dice.one_in(3) { 100 } else { dice.roll(40) };
+        Self::Create { product, stock, terms: patch(dice, now_ms, 4) }
+    }
+
     fn adjust(dice: &mut Dice, product: u64) -> Self {
         let change = match dice.roll(3) {
             0 => {
                 let expected = (!dice.one_in(3)).then(|| dice.roll(20) as i64);
                 StockChange::SetUnsold { unsold: dice.roll(20), expected }
             }
-            _ => StockChange::Delta(dice.roll(20) as i64 - 8),
+            _ => StockChange::Delta(dice.roll(30) as i64 - 10),
         };
         Self::Adjust { product, change }
     }
@@ -229,7 +238,7 @@ fn lines(dice: &mut Dice) -> Vec<Line> {
     let count = match dice.roll(20) {
         0..13 => 1,
         13..19 => 2 + dice.roll(3),
-        _ => 12,
+        _ => 60,
     };
     let most = if count > 4 { 1 } else { 3 };
     let line = |_| {
@@ -263,16 +272,16 @@ fn patch(dice: &mut Dice, now_ms: u64, many: u64) -> TermsPatch {
     }
     TermsPatch {
         price: some(dice, many, |dice| (!dice.one_in(3)).then(|| money(dice.roll(1_000)))),
-        opens_at_ms: some(dice, 2 * many, |dice| {
-            (!dice.one_in(3)).then(|| now_ms + dice.roll(60) - 30)
+        opens_at_ms: some(dice, 3 * many, |dice| {
+            (!dice.one_in(3)).then(|| now_ms + dice.roll(60) - 40)
         }),
-        closes_at_ms: some(dice, 2 * many, |dice| dice.one_in(2).then(|| now_ms + dice.roll(400))),
+        closes_at_ms: some(dice, 3 * many, |dice| dice.one_in(2).then(|| now_ms + dice.roll(800))),
         oversell_limit: some(dice, many, |dice| dice.roll(4) as u32),
         safety_stock: some(dice, many, |dice| dice.roll(4) as u32),
         per_buyer_limit: some(dice, many, |dice| {
             (!dice.one_in(3)).then(|| 2 + dice.roll(9) as u32)
         }),
-        paused: some(dice, many, |dice| dice.one_in(3)),
+        paused: some(dice, many, |dice| dice.one_in(4)),
         returns_free_limit: some(dice, many, |dice| dice.one_in(2)),
         sale_id: some(dice, many, |dice| (!dice.one_in(4)).then(sale)),
         ..TermsPatch::default()
