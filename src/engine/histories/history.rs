@@ -336,7 +336,7 @@ impl History {
         match expired {
             Expired::All => assert!(appended < count && self.live.due(now_ms).is_none()),
             Expired::Some => assert_eq!(appended, count),
-            Expired::WithoutRoom => self.assert_little_room(),
+            Expired::WithoutRoom => self.assert_little_room(0),
         }
     }
 
