@@ -547,6 +547,10 @@ impl History {
             self.live.follow(*sequence, record);
             self.keys.made(*sequence, record);
         }
+        // A start shows every product anew, longer holds too.
+        for product in 0..self.live.items.len() {
+            self.live.items[product].shown_expiry_ms = self.live.first_expiry_ms(product as u32);
+        }
         (self.shown, self.durable, self.log) = (self.live.clone(), log.len(), log);
         compare_shown(&self.life, &self.shown, &self.live);
         compare_inventory(&self.life, &self.live);
