@@ -5,8 +5,8 @@
 
 #[path = "contract/bad_requests.rs"]
 mod bad_requests;
-#[path = "contract/disk.rs"]
-mod disk;
+#[path = "support/gated.rs"]
+mod gated;
 #[path = "contract/holds.rs"]
 mod holds;
 #[path = "contract/house.rs"]

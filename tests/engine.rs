@@ -5,6 +5,8 @@
 mod actors;
 #[path = "engine/durability.rs"]
 mod durability;
+#[path = "support/gated.rs"]
+mod gated;
 #[path = "engine/holds.rs"]
 mod holds;
 #[path = "engine/house.rs"]

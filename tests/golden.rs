@@ -8,6 +8,8 @@
 
 #[path = "golden/allocations.rs"]
 mod allocations;
+#[path = "golden/holds.rs"]
+mod holds;
 #[path = "golden/records.rs"]
 mod records;
 #[path = "golden/segments.rs"]
@@ -151,7 +153,7 @@ proptest! {
 
     #[test]
     fn bytes_that_may_be_anything_never_panic(
-        kind in 0u16..9,
+        kind in 0..=Kind::ALL.len() as u16 + 1,
         bytes in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
         let payload = [&kind.to_le_bytes()[..], &[1, 0], &bytes].concat();

@@ -9,27 +9,39 @@
 mod bench;
 #[path = "projection/cases.rs"]
 mod cases;
+#[path = "projection/damaged.rs"]
+mod damaged;
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/faulty.rs"]
 mod faulty;
+#[path = "projection/holds.rs"]
+mod holds;
 #[path = "support/log.rs"]
 mod log;
+#[path = "projection/mix.rs"]
+mod mix;
 #[path = "support/postgres.rs"]
 mod postgres_server;
+#[path = "projection/priority.rs"]
+mod priority;
 #[path = "support/projecting.rs"]
 mod projecting;
+#[path = "projection/queries.rs"]
+mod queries;
+#[path = "projection/tables.rs"]
+mod tables;
 
 /// Each case as a test of either database.
 macro_rules! on_both_databases {
-    ($($case:ident),* $(,)?) => {
+    ($($module:ident::$case:ident),* $(,)?) => {
         mod sqlite {
-            $(#[test] fn $case() { crate::cases::$case(&crate::databases::Database::sqlite()); })*
+            $(#[test] fn $case() { crate::$module::$case(&crate::databases::Database::sqlite()); })*
         }
         mod postgres {
             $(#[test] fn $case() {
                 if let Some(server) = crate::postgres_server::shared() {
-                    crate::cases::$case(&crate::databases::Database::postgres(server));
+                    crate::$module::$case(&crate::databases::Database::postgres(server));
                 }
             })*
         }
@@ -37,26 +49,43 @@ macro_rules! on_both_databases {
 }
 
 on_both_databases!(
-    every_kind_of_record_leaves_its_rows,
-    tables_equal_the_engines_state_after_many_records,
-    a_restart_goes_on_where_the_last_one_ended,
-    a_commit_whose_answer_is_lost_is_not_written_again,
-    a_store_that_fails_anywhere_loses_and_doubles_nothing,
-    a_database_too_slow_for_large_batches_gets_smaller_ones,
-    two_projectors_write_each_record_once,
-    the_database_of_another_journal_stops_it,
-    a_database_ahead_of_the_log_stops_it,
-    a_database_that_ends_with_another_record_stops_it,
-    a_record_the_database_refuses_goes_to_quarantine_alone,
-    a_change_whose_row_is_missing_goes_to_quarantine,
-    a_row_that_someone_else_wrote_stops_it,
-    progress_that_cannot_be_updated_is_reported,
-    lag_is_counted_and_ends,
-    a_drain_that_cannot_end_says_what_is_left,
-    an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit,
+    cases::every_kind_of_record_leaves_its_rows,
+    cases::tables_equal_the_engines_state_after_many_records,
+    cases::a_restart_goes_on_where_the_last_one_ended,
+    cases::a_commit_whose_answer_is_lost_is_not_written_again,
+    cases::a_store_that_fails_anywhere_loses_and_doubles_nothing,
+    cases::a_database_too_slow_for_large_batches_gets_smaller_ones,
+    cases::two_projectors_write_each_record_once,
+    cases::the_database_of_another_journal_stops_it,
+    cases::a_database_ahead_of_the_log_stops_it,
+    cases::a_database_that_ends_with_another_record_stops_it,
+    cases::a_record_the_database_refuses_goes_to_quarantine_alone,
+    cases::a_change_whose_row_is_missing_goes_to_quarantine,
+    cases::a_row_that_someone_else_wrote_stops_it,
+    cases::progress_that_cannot_be_updated_is_reported,
+    cases::lag_is_counted_and_ends,
+    cases::a_drain_that_cannot_end_says_what_is_left,
+    cases::an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit,
+    holds::every_end_of_a_hold_leaves_its_rows,
+    holds::what_comes_back_of_an_order_leaves_its_rows,
+    holds::what_a_batch_makes_it_may_end,
+    holds::many_holds_that_are_over_at_once_end_together,
+    holds::a_record_whose_hold_or_order_is_not_as_it_was_goes_to_quarantine,
+    queries::orders_are_found_by_buyer_and_reference,
+    queries::a_history_tells_each_change_of_a_product,
+    queries::what_is_read_is_whole_while_records_are_written,
+    queries::nothing_is_read_of_tables_that_are_not_a_copy_of_the_log,
+    queries::the_manuals_queries_run,
 );
 
 #[test]
 fn sqlite_waits_while_the_disk_is_at_its_reserve() {
     cases::it_waits_while_the_disk_is_at_its_reserve(&databases::Database::sqlite());
+}
+
+#[test]
+fn postgres_connections_cut_again_and_again_lose_and_double_nothing() {
+    if let Some(server) = postgres_server::shared() {
+        cases::connections_cut_lose_and_double_nothing(&databases::Database::postgres(server));
+    }
 }

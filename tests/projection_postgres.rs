@@ -16,7 +16,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use doorbuster::domain::{Patch, TermsPatch};
+use doorbuster::domain::{BuyerId, Patch, TermsPatch};
+use doorbuster::engine::ports::{OrderPage, OrderQuery, OrderReader, OrdersOf};
 use doorbuster::projection::{Ledger, SchemaName, StoreConfig, start};
 
 use crate::log::TestLog;
@@ -191,6 +192,67 @@ fn nothing_is_left_in_the_session_or_outside_the_schema() {
     assert_eq!(server.rows(history), ["1"]);
 }
 
+/// The newest of a buyer's orders, or why they cannot be read.
+fn newest(reader: &dyn OrderReader) -> Result<OrderPage, String> {
+    let of = OrdersOf::Buyer(BuyerId::new("b1").unwrap());
+    let asked = reader.orders(OrderQuery { of, before: None, limit: 1 });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(asked).map_err(|error| error.reason)
+}
+
+#[test]
+fn orders_are_read_again_once_the_server_is_back() {
+    let Some(mut server) = postgres_server::start() else { return };
+    let config = config(&server, "reader");
+    let mut log = new_log();
+    sell(&mut log, 10);
+    let projection = begin(&config, log.reader());
+    let durable = log.reader().durable();
+    until_report(&projection, "all", |report| report.applied == Some(durable));
+    let reader = projection.reader(&config).unwrap();
+    // Twice, so that both connections are kept ones when the server dies.
+    let both = [newest(&*reader), newest(&*reader)];
+    assert!(both.iter().all(|page| page.as_ref().is_ok_and(|page| page.orders.len() == 1)));
+    server.kill();
+    let reason = newest(&*reader).unwrap_err();
+    assert!(reason.contains("connect"), "{reason}");
+    server.start();
+    for _ in 0..4 {
+        assert_eq!(newest(&*reader).unwrap().orders.len(), 1);
+    }
+    let elsewhere = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE application_name = 'reader'";
+    server.rows(elsewhere);
+    assert_eq!(newest(&*reader).unwrap().orders.len(), 1, "a cut connection is opened again");
+    finish(projection, durable);
+}
+
+#[test]
+fn reading_a_locked_table_ends_in_time() {
+    let Some(server) = postgres_server::start() else { return };
+    let config = config(&server, "waiting");
+    let mut log = new_log();
+    sell(&mut log, 10);
+    let projection = begin(&config, log.reader());
+    let durable = log.reader().durable();
+    until_report(&projection, "all", |report| report.applied == Some(durable));
+    let reader = projection.reader(&config).unwrap();
+    let lock = "BEGIN; LOCK TABLE doorbuster.orders; SELECT pg_sleep(600); COMMIT";
+    let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+         AND relation = 'doorbuster.orders'::regclass";
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(server.try_sql(lock)));
+        until("a lock", || server.rows(locked) == ["1"]);
+        let reason = newest(&*reader).unwrap_err();
+        let said = ["no answer within", "lock timeout", "statement timeout"];
+        assert!(said.iter().any(|said| reason.contains(said)), "{reason}");
+        server.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'",
+        );
+    });
+    assert_eq!(newest(&*reader).unwrap().orders.len(), 1);
+}
+
 /// PgBouncer in transaction mode before a server; ends with it.
 struct Pooler(Child);
 
@@ -230,8 +292,11 @@ fn pooler_in_transaction_mode_may_stand_between() {
     let mut log = new_log();
     // Two at once, so that the pooler hands their transactions to different server processes.
     let both = [begin(&pooled, log.reader()), begin(&pooled, log.reader())];
+    until_report(&both[0], "a start", |report| report.applied.is_some());
+    let reader = both[0].reader(&pooled).unwrap();
     for _ in 0..20 {
         sell(&mut log, 100);
+        newest(&*reader).unwrap();
     }
     let last = log.reader().durable();
     for projection in both {

@@ -357,7 +357,12 @@ fn demo_crash_loses_nothing_and_sells_every_unit() {
     let figure = |name: &str| json[name].as_u64().expect("a figure");
     let figures = ["units_sold", "orders_in_log", "rows_in_database", "answers_lost", "oversold"];
     assert_eq!(figures.map(figure), [200, 200, 200, 0, 0]);
-    assert!(json["crash"]["in_flight"].as_u64() >= Some(32), "{}", json["crash"]);
+    let in_flight = json["crash"]["in_flight"].as_u64().expect("a figure");
+    assert!(in_flight >= 32, "{}", json["crash"]);
+    let unknown = |name: &str| json["trouble"][name].as_u64().expect("a figure");
+    let told = unknown("had_happened") + unknown("had_not_happened");
+    assert_eq!(unknown("unknown_outcomes"), told, "{}", json["trouble"]);
+    assert!(told >= in_flight, "nobody in flight is told: {}", json["trouble"]);
 }
 
 #[test]

@@ -296,3 +296,39 @@ fn a_shops_log_is_not_played_in() {
     assert!(said.contains("name a new directory"), "{said}");
     assert_eq!(run(&["wal", "verify", "--json", "--data-dir", text(&data_dir)]).stdout, before);
 }
+
+#[test]
+fn selling_is_paused_and_resumed_from_the_command_line() {
+    let (_place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    let url = format!("http://{}", server.address);
+    let asked = |words: &[&str]| {
+        let output = run(&[words, &["--url", &url]].concat());
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    server.create("hat", 9);
+    for (place, what) in [["product", "hat"].as_slice(), &["all"]].into_iter().enumerate() {
+        let (exit, said) = asked(&[&["pause"], what].concat());
+        assert!(exit == Some(0) && said.contains("nothing is sold after position p"), "{said}");
+        assert_eq!(server.buy("hat", &format!("paused-{place}")).status, 409);
+        let (exit, said) = asked(&[&["resume"], what].concat());
+        assert!(exit == Some(0) && said.contains("is resumed at position p"), "{said}");
+        assert_eq!(server.buy("hat", &format!("resumed-{place}")).status, 201);
+    }
+    let (exit, said) = asked(&["pause", "sale", "nowhere"]);
+    assert!(exit == Some(1) && said.contains("unknown-product"), "{said}");
+    for wrong in
+        [["pause", "product"].as_slice(), &["pause", "all", "hat"], &["pause", "product", "a/b"]]
+    {
+        assert_eq!(asked(wrong).0, Some(2), "{wrong:?}");
+    }
+    let (exit, said) = asked(&["pause", "all", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert!(exit == Some(0) && answer["paused"] == json!(true), "{said}");
+    server.kill();
+    let again = Server::start(&data_dir, &[]);
+    assert_eq!(again.buy("hat", "after").status, 409, "a pause outlives the process");
+    let (exit, said) = asked(&["resume", "all"]);
+    assert!(exit == Some(5) && said.contains("does not answer"), "{said}");
+}

@@ -14,7 +14,7 @@ use crate::faults::{FaultKind, Faults};
 use crate::log::{End, Log, LogError};
 use crate::model::Model;
 use crate::notes::{self, Asked, Fate, Notes, Ware};
-use crate::payload::{Decision, Envelope, Line, Money, Payload, Terms};
+use crate::payload::{Decision, Envelope, KINDS, Line, Money, Payload, Terms};
 use crate::segment::Frame;
 
 /// What has been read of a log, against notes.
@@ -72,7 +72,18 @@ impl Checker {
                 self.count_refusals(rows);
                 return;
             }
+            // The engine's own.
+            Decision::HoldExpired(_) => return,
             Decision::TermsChanged { .. } => Err("terms were changed, nobody asked".to_owned()),
+            Decision::HoldPlaced { .. }
+            | Decision::HoldExtended { .. }
+            | Decision::HoldConfirmed { .. }
+            | Decision::HoldReleased(_)
+            | Decision::OrderCancelled { .. }
+            | Decision::SellingPaused { .. } => {
+                let kind = KINDS.get(payload.kind()).copied().unwrap_or_default();
+                Err(format!("{kind}, nobody asked"))
+            }
             Decision::StockAdjusted { product, delta, .. } => {
                 self.adjusted(*product, *delta, envelope, notes)
             }

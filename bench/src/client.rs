@@ -96,6 +96,14 @@ impl Client {
         self.call(&request::post(path, key, &body.to_string())).await
     }
 
+    /// Changes `path` by `body`, or deletes it without one.
+    ///
+    /// # Errors
+    /// No answer: it may or may not have happened.
+    pub async fn change(&self, path: &str, body: Option<&Value>) -> Result<Reply, CallError> {
+        self.call(&request::change(path, body.map(Value::to_string).as_deref())).await
+    }
+
     async fn call(&self, request: &[u8]) -> Result<Reply, CallError> {
         let exchange = async {
             let mut connection = Connection::open(self.address).await?;

@@ -73,6 +73,16 @@ impl Database {
 }
 
 impl Reader {
+    /// Reads a column of a time, in Unix milliseconds.
+    #[must_use]
+    pub fn ms(&self, column: &str) -> String {
+        let number = match self {
+            Self::Sqlite(_) => format!("round(unixepoch({column}, 'subsec') * 1000) AS integer"),
+            Self::Postgres(_) => format!("round(extract(epoch FROM {column}) * 1000) AS bigint"),
+        };
+        format!("CAST(CAST({number}) AS text)")
+    }
+
     /// The rows of a statement whose columns are all text.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Segments are `segment-%010d.wal`, numbered without a gap; other files are not looked at. A
 //! segment ends where the next one's first sequence says; frames behind that have been written
 //! again in the next one. The last segment ends at the first place without a sound next frame: a
-//! torn write, unless a sound frame further on says that this one was durable.
+//! torn write, unless the header or a sound frame further on says that this one was durable.
 //! Reads files and changes none. One segment at a time is in memory.
 
 use std::fs::File;
@@ -211,7 +211,12 @@ impl Segment<'_> {
             offset += frame.bytes;
             sequence += 1;
         }
-        // A torn write leaves nothing behind it that knew it to be durable.
+        // A torn write leaves nothing that knew it to be durable, before it or behind it.
+        if self.header.durable_upto >= sequence {
+            let upto = self.header.durable_upto;
+            let reason = format!("the segment's header says that up to {upto} all was durable");
+            return Err(self.damaged(offset, sequence, &reason));
+        }
         let mut later = offset;
         while later + FRAME_HEADER_BYTES <= self.bytes.len() {
             let rest = self.bytes.get(later..).unwrap_or_default();
@@ -272,8 +277,13 @@ mod tests {
 
     /// Writes a segment with frames from `first` on, each with its sequence as payload.
     fn write(directory: &Path, number: u64, first: u64, count: u64, chain: [u8; 32]) -> Vec<u8> {
-        let mut bytes = made::header(number, first, chain);
-        let header = bytes.clone();
+        write_after(directory, made::header(number, first, chain), count)
+    }
+
+    fn write_after(directory: &Path, header: Vec<u8>, count: u64) -> Vec<u8> {
+        let Header { segment: number, first_sequence: first, .. } =
+            Header::parse(&header).expect("a header");
+        let mut bytes = header.clone();
         for sequence in first..first + count {
             bytes.extend(made::frame(&header, sequence, sequence - 1, &sequence.to_le_bytes()));
         }
@@ -325,6 +335,30 @@ mod tests {
         std::fs::write(&path, &hole).expect("room");
         let error = sequences(directory.path(), 1).expect_err("damage").to_string();
         assert!(error.contains("before sequence 2"), "{error}");
+    }
+
+    #[test]
+    fn a_tail_that_was_durable_when_the_segment_got_its_name_is_never_torn() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("segment-0000000001.wal");
+        // A start wrote 1 and 2 again, and 3, before the file got its name; 4 came later.
+        let bytes = write_after(directory.path(), made::header_after(1, 1, 3, [0; 32]), 4);
+        assert_eq!(sequences(directory.path(), 1).expect("a log").0, [1, 2, 3, 4]);
+        for (frame, torn) in [(4, true), (3, false), (1, false)] {
+            let mut cut = bytes.clone();
+            cut[HEADER_BYTES + 32 * (frame - 1)..].fill(0);
+            cut[HEADER_BYTES + 32 * frame - 1] = 1;
+            std::fs::write(&path, &cut).expect("room");
+            let read = sequences(directory.path(), 1);
+            match torn {
+                true => assert!(read.expect("a log").1.torn),
+                false => {
+                    let error = read.expect_err("damage").to_string();
+                    assert!(error.contains(&format!("before sequence {frame}")), "{error}");
+                    assert!(error.contains("up to 3 all was durable"), "{error}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -20,12 +20,22 @@ pub(crate) struct About<'a> {
 
 /// The header of segment `segment`, beginning at `first_sequence`.
 pub(crate) fn header(segment: u64, first_sequence: u64, chain: [u8; 32]) -> Vec<u8> {
+    header_after(segment, first_sequence, first_sequence - 1, chain)
+}
+
+/// As [`header`], of a file that got its name with `durable_upto` on stable storage.
+pub(crate) fn header_after(
+    segment: u64,
+    first_sequence: u64,
+    durable_upto: u64,
+    chain: [u8; 32],
+) -> Vec<u8> {
     let mut bytes =
         Bytes(MAGIC.to_vec()).u32(FORMAT).raw(&[0; 4]).raw(&[7; 16]).u16(0).u16(0).u32(1);
-    for number in [segment, first_sequence, 1 << 20, 99 + segment] {
+    for number in [segment, first_sequence, 1 << 20, 99 + segment, durable_upto] {
         bytes = bytes.u64(number);
     }
-    let Bytes(mut bytes) = bytes.raw(&[0; 24]).raw(&chain);
+    let Bytes(mut bytes) = bytes.raw(&[0; 16]).raw(&chain);
     bytes.resize(HEADER_BYTES, 0);
     let crc = crc32c::crc32c(&bytes).to_le_bytes();
     bytes.splice(HEADER_CRC, crc);
@@ -99,6 +109,72 @@ impl Bytes {
     /// An order of one line without a price.
     pub(crate) fn ordered(about: About<'_>, buyer_id: &str, quantity: u32) -> Vec<u8> {
         Self::decision(6, about).text(buyer_id).u64(1).u32(0).u32(quantity).u8(0).0
+    }
+
+    /// Lines of product, units and no price.
+    pub(crate) fn lines(self, lines: &[(u32, u32)]) -> Self {
+        let line =
+            |bytes: Self, (product, units): &(u32, u32)| bytes.u32(*product).u32(*units).u8(0);
+        lines.iter().fold(self.u64(lines.len() as u64), line)
+    }
+
+    /// A hold that is over at `expires_at_ms`.
+    pub(crate) fn held(
+        about: About<'_>,
+        buyer_id: &str,
+        lines: &[(u32, u32)],
+        expires_at_ms: u64,
+    ) -> Vec<u8> {
+        Self::decision(8, about).text(buyer_id).lines(lines).u64(expires_at_ms).0
+    }
+
+    /// A hold that lives longer.
+    pub(crate) fn extended(about: About<'_>, hold: u64, expires_at_ms: u64) -> Vec<u8> {
+        Self::decision(9, about).u64(hold).u64(expires_at_ms).0
+    }
+
+    /// A hold that became an order of `lines`, less what was released.
+    pub(crate) fn confirmed(
+        about: About<'_>,
+        hold: u64,
+        buyer_id: &str,
+        [lines, released]: [&[(u32, u32)]; 2],
+    ) -> Vec<u8> {
+        Self::decision(10, about).u64(hold).text(buyer_id).lines(lines).lines(released).0
+    }
+
+    /// A hold that ended without an order: kind 11 or 12.
+    pub(crate) fn ended(
+        kind: u16,
+        about: About<'_>,
+        hold: u64,
+        buyer_id: &str,
+        lines: &[(u32, u32)],
+    ) -> Vec<u8> {
+        Self::decision(kind, about).u64(hold).text(buyer_id).lines(lines).0
+    }
+
+    /// Units of lines of an order that come back: place, product, units; and whether that frees a
+    /// limit, restocks, and leaves nothing.
+    pub(crate) fn cancelled(
+        about: About<'_>,
+        order: u64,
+        buyer_id: &str,
+        lines: &[(u32, u32, u32)],
+        [frees, restocked, whole]: [bool; 3],
+    ) -> Vec<u8> {
+        let bytes = Self::decision(13, about).u64(order).text(buyer_id).u64(lines.len() as u64);
+        let line = |bytes: Self, (place, product, units): &(u32, u32, u32)| {
+            bytes.u32(*place).u32(*product).u32(*units).u8(0).u8(u8::from(frees))
+        };
+        let bytes = lines.iter().fold(bytes, line).text("why");
+        bytes.u8(u8::from(restocked)).u8(u8::from(whole)).0
+    }
+
+    /// Selling is paused or resumed for all.
+    pub(crate) fn paused(at_ms: u64, paused: bool) -> Vec<u8> {
+        let about = About { at_ms, reference: None, key: None, changes: &[] };
+        Self::decision(14, about).u8(u8::from(paused)).0
     }
 
     /// One row of refusals: product 0, sold out.

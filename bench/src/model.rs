@@ -1,16 +1,31 @@
-//! What a log says by itself: products, figures, buyers, keys, rebuilt record by record.
+//! What a log says by itself: products, figures, buyers, holds, orders, keys, rebuilt record by
+//! record.
 //!
 //! Proves, without knowing what anybody asked: sequences and versions have no gap, handles are
 //! given in order, time never goes back, `held + sold <= stock + oversell_limit` after every
-//! record, an adjustment leaves the figures it says, no buyer passes a limit, no key makes two
-//! records within the 24 hours it is kept, every decision but a count stands under a key.
+//! record, an adjustment leaves the figures it says, no buyer passes a limit by an order or a hold,
+//! each hold ends at most once, as what it was, and before anything later when its time is over, no
+//! unit of an order comes back twice, nothing is sold while all selling is paused, no key makes two
+//! records within the 24 hours it is kept, every decision that a key must bring stands under one.
 //! A record that does not fit is told and still counted, so that one fault is not told a thousand
 //! times.
 
-use std::collections::HashMap;
+mod held;
+mod placed;
+mod shelf;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{BTreeSet, HashMap};
+
+use self::placed::Cancelling;
+use self::shelf::About;
 use crate::faults::{FaultKind, Faults};
-use crate::payload::{Decision, Envelope, Line, Payload, Terms};
+use crate::payload::{Decision, Envelope, KINDS, Line, Payload, Terms};
+
+pub use self::held::{Held, HoldEnd, Holds};
+pub use self::placed::{Orders, Placed};
+pub use self::shelf::Shelf;
 
 /// How long a key is kept, by record time.
 const KEY_AGE_MS: u64 = 24 * 3_600_000;
@@ -25,26 +40,10 @@ pub struct Model {
     last_sequence: u64,
     last_decision: u64,
     last_at_ms: u64,
-    kinds: [u64; 8],
-}
-
-/// One product.
-#[derive(Debug, Default)]
-pub struct Shelf {
-    /// The shop's id.
-    pub product_id: Box<str>,
-    /// Units put in, less those written off.
-    pub stock: u64,
-    /// Units in orders.
-    pub sold: u64,
-    /// Orders it is in.
-    pub orders: u64,
-    /// Units that may be sold beyond the stock.
-    pub oversell_limit: u32,
-    version: u64,
-    per_buyer_limit: u32,
-    /// Units by buyer, while there is a limit.
-    bought: HashMap<Box<str>, u64>,
+    kinds: [u64; KINDS.len()],
+    holds: Holds,
+    orders: Orders,
+    selling_paused: bool,
 }
 
 impl Model {
@@ -80,8 +79,20 @@ impl Model {
 
     /// Records by the number of their kind.
     #[must_use]
-    pub fn kinds(&self) -> &[u64; 8] {
+    pub fn kinds(&self) -> &[u64; KINDS.len()] {
         &self.kinds
+    }
+
+    /// Every hold that was placed.
+    #[must_use]
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Every order that was placed.
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// The next record.
@@ -126,7 +137,11 @@ impl Model {
         let Some((hash, _)) = envelope.key else {
             let keyless = matches!(
                 decision,
-                Decision::TermsChanged { .. } | Decision::RefusalsCounted { .. }
+                Decision::TermsChanged { .. }
+                    | Decision::RefusalsCounted { .. }
+                    | Decision::HoldReleased(_)
+                    | Decision::HoldExpired(_)
+                    | Decision::SellingPaused { .. }
             );
             if !keyless {
                 faults.add(FaultKind::Broken, || format!("sequence {sequence} has no key"));
@@ -153,6 +168,9 @@ impl Model {
         if let Decision::ProductCreated { product_id, terms, stock } = decision {
             self.create(sequence, product_id, terms, *stock, faults);
         }
+        self.check_selling(sequence, decision, faults);
+        self.keep_order(sequence, envelope, decision, faults);
+        let ended = self.holds.apply(sequence, envelope, decision, faults);
         for (handle, version) in &envelope.changes {
             let Some(shelf) = self.products.get_mut(*handle as usize) else {
                 faults
@@ -166,18 +184,49 @@ impl Model {
                 });
             }
             shelf.version = *version;
-            shelf.apply(sequence, *handle, decision, faults);
-            if shelf.sold > shelf.stock + u64::from(shelf.oversell_limit) {
-                faults.add(FaultKind::Oversold, || {
-                    let Shelf { product_id, sold, stock, oversell_limit, .. } = shelf;
-                    format!(
-                        "after sequence {sequence}, {product_id}: \
-                         {sold} sold, {stock} stock, {oversell_limit} oversell limit"
-                    )
-                });
-            }
+            shelf.apply(About { sequence, handle: *handle, decision, ended }, faults);
+            shelf.check(sequence, faults);
         }
         self.named(sequence, envelope, decision, faults);
+    }
+
+    /// Nothing is sold or newly held while all selling is paused.
+    fn check_selling(&mut self, sequence: u64, decision: &Decision<'_>, faults: &mut Faults) {
+        match decision {
+            Decision::SellingPaused { paused } => self.selling_paused = *paused,
+            Decision::OrderPlaced { .. } | Decision::HoldPlaced { .. } if self.selling_paused => {
+                faults.add(FaultKind::Broken, || {
+                    format!("sequence {sequence} sells while selling is paused")
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Orders that are placed and cancelled, by the terms before the record.
+    fn keep_order(
+        &mut self,
+        sequence: u64,
+        envelope: &Envelope<'_>,
+        decision: &Decision<'_>,
+        faults: &mut Faults,
+    ) {
+        match decision {
+            Decision::OrderPlaced { buyer_id, lines }
+            | Decision::HoldConfirmed { buyer_id, lines, .. } => {
+                self.orders.place(sequence, buyer_id, lines, &envelope.changes);
+            }
+            Decision::OrderCancelled { order, buyer_id, lines, whole, .. } => {
+                let (order, whole) = (*order, *whole);
+                let cancelling = Cancelling { order, buyer_id, lines, whole };
+                let products = &self.products;
+                let frees = |handle: u32, version| {
+                    products.get(handle as usize).is_some_and(|shelf| shelf.frees(version))
+                };
+                self.orders.cancel(sequence, cancelling, frees, faults);
+            }
+            _ => {}
+        }
     }
 
     fn create(
@@ -194,13 +243,7 @@ impl Model {
                 format!("sequence {sequence}: {product_id} is created again")
             });
         }
-        self.products.push(Shelf {
-            product_id: product_id.into(),
-            stock,
-            oversell_limit: terms.oversell_limit,
-            per_buyer_limit: terms.per_buyer_limit,
-            ..Shelf::default()
-        });
+        self.products.push(Shelf::created(product_id, terms, stock));
     }
 
     /// The products a decision changes are the ones its body names.
@@ -211,20 +254,28 @@ impl Model {
         decision: &Decision<'_>,
         faults: &mut Faults,
     ) {
-        let changes = &envelope.changes;
-        let changed = |handle: u32| changes.iter().any(|(changed, _)| *changed == handle);
+        let changed: BTreeSet<u32> = envelope.changes.iter().map(|(handle, _)| *handle).collect();
+        let once = changed.len() == envelope.changes.len();
         let newest = self.products.len().checked_sub(1).and_then(|n| u32::try_from(n).ok());
+        let of = |lines: &[Line]| !lines.is_empty() && changed == products(lines);
         let fits = match decision {
-            Decision::ProductCreated { .. } => changes.len() == 1 && newest.is_some_and(changed),
-            Decision::TermsChanged { .. } => !changes.is_empty(),
-            Decision::StockAdjusted { product, .. } => changes.len() == 1 && changed(*product),
-            Decision::OrderPlaced { lines, .. } => {
-                let bought = |handle| lines.iter().any(|line| line.product == handle);
-                let named = lines.iter().all(|line| changed(line.product));
-                !lines.is_empty() && named && changes.iter().all(|(handle, _)| bought(*handle))
+            Decision::ProductCreated { .. } => changed.iter().copied().eq(newest),
+            Decision::TermsChanged { .. } => !changed.is_empty(),
+            Decision::StockAdjusted { product, .. } => changed.iter().eq([product]),
+            Decision::OrderPlaced { lines, .. } | Decision::HoldPlaced { lines, .. } => of(lines),
+            Decision::HoldConfirmed { lines, released, .. } => {
+                !lines.is_empty() && changed == products(lines.iter().chain(released))
             }
-            Decision::RefusalsCounted { .. } => changes.is_empty(),
+            Decision::HoldReleased(ended) | Decision::HoldExpired(ended) => of(&ended.lines),
+            Decision::OrderCancelled { lines, .. } => {
+                let lines: Vec<Line> = lines.iter().map(|returned| returned.line).collect();
+                of(&lines)
+            }
+            Decision::RefusalsCounted { .. }
+            | Decision::HoldExtended { .. }
+            | Decision::SellingPaused { .. } => changed.is_empty(),
         };
+        let fits = fits && once;
         if !fits {
             faults.add(FaultKind::Broken, || {
                 format!("sequence {sequence} changes other products than it names")
@@ -233,70 +284,6 @@ impl Model {
     }
 }
 
-impl Shelf {
-    /// Version after the last record.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    fn apply(&mut self, sequence: u64, handle: u32, decision: &Decision<'_>, faults: &mut Faults) {
-        match decision {
-            Decision::StockAdjusted { delta, stock, unsold, .. } => {
-                let expected = self.stock.checked_add_signed(*delta);
-                let left = i128::from(*stock) - i128::from(self.sold);
-                if expected != Some(*stock) || left != i128::from(*unsold) {
-                    let (id, had, sold) = (&self.product_id, self.stock, self.sold);
-                    faults.add(FaultKind::Broken, || {
-                        format!(
-                            "sequence {sequence}: {id} had {had} and sold {sold}, {delta} \
-                             leaves {stock} with {unsold} unsold?"
-                        )
-                    });
-                }
-                self.stock = *stock;
-            }
-            Decision::OrderPlaced { buyer_id, lines } => {
-                self.sell(sequence, handle, buyer_id, lines, faults);
-            }
-            Decision::TermsChanged { oversell_limit, per_buyer_limit, .. } => {
-                self.oversell_limit = oversell_limit.unwrap_or(self.oversell_limit);
-                if let Some(limit) = per_buyer_limit {
-                    self.per_buyer_limit = limit.unwrap_or(0);
-                }
-                if self.per_buyer_limit == 0 {
-                    self.bought.clear();
-                }
-            }
-            Decision::ProductCreated { .. } | Decision::RefusalsCounted { .. } => {}
-        }
-    }
-
-    fn sell(
-        &mut self,
-        sequence: u64,
-        handle: u32,
-        buyer_id: &str,
-        lines: &[Line],
-        faults: &mut Faults,
-    ) {
-        let own = lines.iter().filter(|line| line.product == handle);
-        let units: u64 = own.map(|line| u64::from(line.quantity)).sum();
-        self.sold += units;
-        self.orders += 1;
-        if self.per_buyer_limit == 0 {
-            return;
-        }
-        let bought = self.bought.entry(buyer_id.into()).or_insert(0);
-        *bought += units;
-        let (bought, limit) = (*bought, self.per_buyer_limit);
-        if bought > u64::from(limit) {
-            let id = &self.product_id;
-            faults.add(FaultKind::Broken, || {
-                format!(
-                    "sequence {sequence}: {buyer_id} has {bought} of {id}, the limit is {limit}"
-                )
-            });
-        }
-    }
+fn products<'a>(lines: impl IntoIterator<Item = &'a Line>) -> BTreeSet<u32> {
+    lines.into_iter().map(|line| line.product).collect()
 }

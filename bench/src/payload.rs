@@ -3,13 +3,15 @@
 //! A parser of its own, so that a mistake of the engine's codec cannot hide in its own decoder:
 //! kind (u16), version (u16), then the values in [`Cursor`]'s forms. Borrowed from the payload.
 
+mod holds;
+
 use crate::cursor::{Cursor, CursorError};
 
 /// The only version of every kind so far.
 const VERSION: u16 = 1;
 
 /// Names of the kinds, by number.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 15] = [
     "",
     "started",
     "watermark",
@@ -18,6 +20,13 @@ pub const KINDS: [&str; 8] = [
     "stock_adjusted",
     "order_placed",
     "refusals_counted",
+    "hold_placed",
+    "hold_extended",
+    "hold_confirmed",
+    "hold_released",
+    "hold_expired",
+    "order_cancelled",
+    "selling_paused",
 ];
 
 /// A payload.
@@ -32,7 +41,7 @@ pub enum Payload<'a> {
     },
     /// 2: everything before it is durable.
     Watermark,
-    /// 3 to 7: a decision.
+    /// 3 to 14: a decision.
     Decision(Envelope<'a>, Decision<'a>),
 }
 
@@ -71,6 +80,8 @@ pub enum Decision<'a> {
         oversell_limit: Option<u32>,
         /// The per-buyer limit, when it was set: the limit, or none any more.
         per_buyer_limit: Option<Option<u32>>,
+        /// Whether returns free the limit, when that was set.
+        returns_free_limit: Option<bool>,
     },
     /// 5.
     StockAdjusted {
@@ -97,6 +108,79 @@ pub enum Decision<'a> {
         /// Product, reason and count.
         rows: Vec<(u32, u8, u64)>,
     },
+    /// 8.
+    HoldPlaced {
+        /// For whom.
+        buyer_id: &'a str,
+        /// What.
+        lines: Vec<Line>,
+        /// First moment it is over.
+        expires_at_ms: u64,
+    },
+    /// 9.
+    HoldExtended {
+        /// Sequence of the record that placed it.
+        hold: u64,
+        /// First moment it is over now.
+        expires_at_ms: u64,
+    },
+    /// 10.
+    HoldConfirmed {
+        /// Sequence of the record that placed it.
+        hold: u64,
+        /// Who buys.
+        buyer_id: &'a str,
+        /// What.
+        lines: Vec<Line>,
+        /// What was not confirmed.
+        released: Vec<Line>,
+    },
+    /// 11.
+    HoldReleased(Ended<'a>),
+    /// 12.
+    HoldExpired(Ended<'a>),
+    /// 13.
+    OrderCancelled {
+        /// Sequence of the record that placed it.
+        order: u64,
+        /// Who had bought.
+        buyer_id: &'a str,
+        /// What comes back.
+        lines: Vec<Returned>,
+        /// Why.
+        reason: &'a str,
+        /// Whether it can be sold again.
+        restocked: bool,
+        /// Whether nothing is left of the order.
+        whole: bool,
+    },
+    /// 14.
+    SellingPaused {
+        /// Whether nothing is sold from here on.
+        paused: bool,
+    },
+}
+
+/// A hold that ended without an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended<'a> {
+    /// Sequence of the record that placed it.
+    pub hold: u64,
+    /// Whose it was.
+    pub buyer_id: &'a str,
+    /// What it held.
+    pub lines: Vec<Line>,
+}
+
+/// Units of a line that come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returned {
+    /// Place of the line in its order, from 0.
+    pub place: u32,
+    /// Product, units and price.
+    pub line: Line,
+    /// Whether they no longer count for the buyer's limit.
+    pub frees_limit: bool,
 }
 
 /// The terms that the promises depend on, and those that are shown.
@@ -112,10 +196,12 @@ pub struct Terms<'a> {
     pub safety_stock: u32,
     /// Most units of one buyer, 0: no limit.
     pub per_buyer_limit: u32,
+    /// Whether returns free the limit.
+    pub returns_free_limit: bool,
 }
 
 /// An amount in minor units of a currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money {
     /// Minor units.
     pub amount_minor: u64,
@@ -152,7 +238,7 @@ impl<'a> Payload<'a> {
                 Self::Started { at_ms, binary: cursor.text("binary")? }
             }
             2 => Self::Watermark,
-            3..=7 => {
+            3..=14 => {
                 let envelope = envelope(&mut cursor)?;
                 Self::Decision(envelope, decision(kind, &mut cursor)?)
             }
@@ -174,6 +260,13 @@ impl<'a> Payload<'a> {
                 Decision::StockAdjusted { .. } => 5,
                 Decision::OrderPlaced { .. } => 6,
                 Decision::RefusalsCounted { .. } => 7,
+                Decision::HoldPlaced { .. } => 8,
+                Decision::HoldExtended { .. } => 9,
+                Decision::HoldConfirmed { .. } => 10,
+                Decision::HoldReleased(_) => 11,
+                Decision::HoldExpired(_) => 12,
+                Decision::OrderCancelled { .. } => 13,
+                Decision::SellingPaused { .. } => 14,
             },
         }
     }
@@ -207,12 +300,13 @@ fn decision<'a>(kind: u16, cursor: &mut Cursor<'a>) -> Result<Decision<'a>, Curs
             buyer_id: cursor.text("buyer_id")?,
             lines: cursor.sequence(9, "lines", line)?,
         },
-        _ => Decision::RefusalsCounted {
+        7 => Decision::RefusalsCounted {
             minute_ms: cursor.u64("minute_ms")?,
             rows: cursor.sequence(13, "rows", |c| {
                 Ok((c.u32("product")?, c.u8("reason")?, c.u64("count")?))
             })?,
         },
+        _ => holds::decision(kind, cursor)?,
     })
 }
 
@@ -234,17 +328,13 @@ fn terms<'a>(cursor: &mut Cursor<'a>) -> Result<Terms<'a>, CursorError> {
     cursor.option("sale_id", |c| c.text("sale_id"))?;
     cursor.u64("opens_at_ms")?;
     cursor.u64("closes_at_ms")?;
-    let terms = Terms {
-        name,
-        price,
-        oversell_limit: cursor.u32("oversell_limit")?,
-        safety_stock: cursor.u32("safety_stock")?,
-        per_buyer_limit: cursor.u32("per_buyer_limit")?,
-    };
+    let (oversell_limit, safety_stock) =
+        (cursor.u32("oversell_limit")?, cursor.u32("safety_stock")?);
+    let per_buyer_limit = cursor.u32("per_buyer_limit")?;
     cursor.option("low_stock_threshold", |c| c.u32("low_stock_threshold"))?;
     cursor.flag("paused")?;
-    cursor.flag("returns_free_limit")?;
-    Ok(terms)
+    let returns_free_limit = cursor.flag("returns_free_limit")?;
+    Ok(Terms { name, price, oversell_limit, safety_stock, per_buyer_limit, returns_free_limit })
 }
 
 /// Seven reasons; the last comes with words.
@@ -283,9 +373,9 @@ fn terms_changed<'a>(cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorErro
     let low = |c: &mut Cursor<'a>| c.option("low_stock", |c| c.u32("low_stock_threshold"));
     patch(cursor, "low_stock_threshold", low)?;
     patch(cursor, "paused", |c| c.flag("paused"))?;
-    patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
+    let returns_free_limit = patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
     cursor.flag("counting_starts")?;
-    Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit })
+    Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit, returns_free_limit })
 }
 
 #[cfg(test)]
@@ -333,6 +423,7 @@ mod tests {
                 oversell_limit: 7,
                 safety_stock: 8,
                 per_buyer_limit: 9,
+                returns_free_limit: true,
             },
             stock: 40,
         };
@@ -343,6 +434,7 @@ mod tests {
             sale_id: None,
             oversell_limit: Some(12),
             per_buyer_limit: Some(None),
+            returns_free_limit: None,
         };
         check(&patch.u8(1).u32(0).u8(0).0, &changed);
     }
@@ -363,8 +455,8 @@ mod tests {
 
     #[test]
     fn bytes_of_no_kind_are_refused_without_allocating_by_them() {
-        let unknown = Bytes::default().u16(8).u16(1).0;
-        assert_eq!(Payload::parse(&unknown), Err(CursorError::Value { what: "kind", found: 8 }));
+        let unknown = Bytes::default().u16(15).u16(1).0;
+        assert_eq!(Payload::parse(&unknown), Err(CursorError::Value { what: "kind", found: 15 }));
         let newer = Bytes::default().u16(2).u16(2).0;
         assert_eq!(Payload::parse(&newer), Err(CursorError::Value { what: "version", found: 2 }));
         let endless = Bytes::decision(6, ABOUT).text("b1").u64(u64::MAX).0;

@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Digits of a number in a template: a run of up to 10^16 requests keeps its keys apart.
 const DIGITS: usize = 16;
 
+/// What stands before a key.
+const KEY_FIELD: &str = "idempotency-key: ";
+
 /// A request whose key and buyer can be changed in place.
 #[derive(Debug, Clone)]
 pub struct Template {
@@ -21,6 +24,20 @@ pub struct Template {
 #[must_use]
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
+}
+
+/// A PATCH of `path` by `body`, or its DELETE; neither has a key.
+#[must_use]
+pub fn change(path: &str, body: Option<&str>) -> Vec<u8> {
+    let Some(body) = body else {
+        return format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes();
+    };
+    let length = body.len();
+    format!(
+        "PATCH {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// The bytes of a POST of JSON under an idempotency key.
@@ -39,7 +56,7 @@ pub fn post_into(out: &mut String, path: &str, key: &str, body: &str) {
     let _ = write!(
         out,
         "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         idempotency-key: {key}\r\ncontent-length: {length}\r\n\r\n{body}"
+         {KEY_FIELD}{key}\r\ncontent-length: {length}\r\n\r\n{body}"
     );
 }
 
@@ -48,12 +65,14 @@ impl Template {
     #[must_use]
     pub fn purchase(product_id: &str, prefix: &str) -> Self {
         let zeros = "0".repeat(DIGITS);
-        let body = format!(r#"{{"product_id":"{product_id}","buyer_id":"b{zeros}","quantity":1}}"#);
-        let bytes = post("/v1/purchases", &format!("{prefix}{zeros}"), &body);
-        // The key stands in the head, the buyer in the body; nothing else has so many zeros.
-        let places = zeros_in(&bytes);
-        let (key, buyer) = (places.first().cloned(), places.last().cloned());
-        Self { bytes, key, buyer }
+        let before_buyer = format!(r#"{{"product_id":"{product_id}","buyer_id":"b"#);
+        let body = format!(r#"{before_buyer}{zeros}","quantity":1}}"#);
+        let mut text = String::new();
+        post_into(&mut text, "/v1/purchases", &format!("{prefix}{zeros}"), &body);
+        let key = text.find(KEY_FIELD).map(|field| field + KEY_FIELD.len() + prefix.len());
+        let buyer = text.len() - body.len() + before_buyer.len();
+        let digits = |start: usize| start..start + DIGITS;
+        Self { key: key.map(digits), buyer: Some(digits(buyer)), bytes: text.into_bytes() }
     }
 
     /// A product's stock: the same bytes each time.
@@ -77,23 +96,6 @@ impl Template {
     }
 }
 
-/// The places of exactly [`DIGITS`] zeros in a row.
-fn zeros_in(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut places = Vec::new();
-    let mut zeros = 0;
-    for (place, byte) in bytes.iter().chain(b".").enumerate() {
-        if *byte == b'0' {
-            zeros += 1;
-            continue;
-        }
-        if zeros == DIGITS {
-            places.push(place - DIGITS..place);
-        }
-        zeros = 0;
-    }
-    places
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +111,18 @@ mod tests {
         assert_eq!(body, r#"{"product_id":"sku-1","buyer_id":"b0000000001234567","quantity":1}"#);
         assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
         assert_eq!(template.numbered(0), first, "no digit stays behind");
+    }
+
+    #[test]
+    fn zeros_around_the_digits_stay() {
+        for prefix in ["r0", "0", "0000000000000000", ""] {
+            let mut template = Template::purchase("p0000000000000000", prefix);
+            let text = String::from_utf8(template.numbered(42).to_vec()).expect("text");
+            let key = format!("idempotency-key: {prefix}0000000000000042\r\n");
+            assert!(text.contains(&key), "{text}");
+            let body = r#"{"product_id":"p0000000000000000","buyer_id":"b0000000000000042","#;
+            assert!(text.contains(body), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Header, 4,096 bytes: magic `DOORBWAL`, format u32, crc32c u32 (of the 4,096 bytes with itself
 //! zero), journal id 16 bytes, partition u16, 2 zero bytes, epoch u32, segment u64, first sequence
-//! u64, segment bytes u64, salt u64, 24 zero bytes, chain 32 bytes, zeros.
+//! u64, segment bytes u64, salt u64, durable upto u64, 16 zero bytes, chain 32 bytes, zeros.
 //! Frame, a multiple of 8 bytes: length u32, crc32c u32, sequence u64, durable upto u64, payload,
 //! zeros. Its checksum begins with the crc32c of the salt and covers all of it but itself.
 //! Integers are little-endian.
@@ -32,6 +32,8 @@ pub struct Header {
     pub segment: u64,
     /// Sequence of its first frame.
     pub first_sequence: u64,
+    /// The sequence that was durable when the file got its name, so its frames up to there are too.
+    pub durable_upto: u64,
     /// SHA-256 over header and frames of the segment before.
     pub chain: [u8; 32],
     pub(crate) seed: u32,
@@ -86,10 +88,24 @@ impl Header {
         let first_sequence = cursor.u64("first sequence")?;
         cursor.u64("segment bytes")?;
         let salt: [u8; 8] = cursor.array("salt")?;
-        cursor.take(24, "zeros")?;
+        let durable_upto = cursor.u64("durable upto")?;
+        if first_sequence == 0 || durable_upto < first_sequence - 1 {
+            return Err(CursorError::Value { what: "durable upto", found: durable_upto });
+        }
+        cursor.take(16, "zeros")?;
         let chain = cursor.array("chain")?;
         let seed = crc32c::crc32c(&salt);
-        Ok((Self { journal_id, partition, epoch, segment, first_sequence, chain, seed }, crc))
+        let header = Self {
+            journal_id,
+            partition,
+            epoch,
+            segment,
+            first_sequence,
+            durable_upto,
+            chain,
+            seed,
+        };
+        Ok((header, crc))
     }
 
     /// The sound frame at the start of `bytes`, if there is one.
@@ -118,8 +134,9 @@ mod tests {
 
     #[test]
     fn header_and_frame_read_back_and_no_changed_bit_passes() {
-        let head = made::header(3, 41, [5; 32]);
+        let head = made::header_after(3, 41, 43, [5; 32]);
         let header = Header::parse(&head).expect("a header");
+        assert_eq!(header.durable_upto, 43);
         assert_eq!((header.segment, header.first_sequence, header.epoch), (3, 41, 1));
         let frame = made::frame(&head, 41, 40, b"hello");
         let parsed = header.frame(&frame).expect("a frame");
@@ -138,6 +155,12 @@ mod tests {
         for end in 0..frame.len() {
             assert_eq!(header.frame(&frame[..end]), None, "cut at {end}");
         }
+    }
+
+    #[test]
+    fn what_comes_before_a_segment_was_durable_when_it_got_its_name() {
+        let error = Header::parse(&made::header_after(2, 41, 39, [0; 32])).expect_err("a gap");
+        assert!(error.contains("durable upto"), "{error}");
     }
 
     #[test]

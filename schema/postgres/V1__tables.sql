@@ -43,11 +43,12 @@ CREATE TABLE orders (
     principal text NOT NULL,
     status text NOT NULL,
     placed_at timestamptz NOT NULL,
+    hold_id text,
     CONSTRAINT orders_pkey PRIMARY KEY (order_id),
     CONSTRAINT orders_status CHECK (status IN ('placed', 'partly_cancelled', 'cancelled'))
 );
-CREATE INDEX orders_buyer ON orders (buyer_id);
-CREATE INDEX orders_reference ON orders (reference) WHERE reference IS NOT NULL;
+CREATE INDEX orders_buyer ON orders (buyer_id, sequence);
+CREATE INDEX orders_reference ON orders (reference, sequence) WHERE reference IS NOT NULL;
 CREATE INDEX orders_placed_at ON orders (placed_at);
 
 CREATE TABLE order_lines (
@@ -57,14 +58,15 @@ CREATE TABLE order_lines (
     quantity bigint NOT NULL,
     unit_price_minor bigint,
     currency text,
+    cancelled bigint NOT NULL DEFAULT 0,
     CONSTRAINT order_lines_pkey PRIMARY KEY (order_id, line_no),
     CONSTRAINT order_lines_quantity CHECK (line_no >= 1 AND quantity >= 1),
+    CONSTRAINT order_lines_cancelled CHECK (cancelled >= 0 AND cancelled <= quantity),
     CONSTRAINT order_lines_price
         CHECK ((unit_price_minor IS NULL) = (currency IS NULL) AND unit_price_minor >= 0)
 );
 CREATE INDEX order_lines_product ON order_lines (product_id);
 
--- Empty until this version of doorbuster can hold.
 CREATE TABLE holds (
     hold_id text NOT NULL,
     partition integer NOT NULL,
@@ -78,9 +80,13 @@ CREATE TABLE holds (
     resolved_at timestamptz,
     order_id text,
     CONSTRAINT holds_pkey PRIMARY KEY (hold_id),
-    CONSTRAINT holds_status CHECK (status IN ('held', 'confirmed', 'released', 'expired'))
+    CONSTRAINT holds_status CHECK (status IN ('held', 'confirmed', 'released', 'expired')),
+    CONSTRAINT holds_resolved CHECK ((status = 'held') = (resolved_at IS NULL)
+        AND (status = 'confirmed') = (order_id IS NOT NULL))
 );
-CREATE INDEX holds_buyer ON holds (buyer_id);
+CREATE INDEX holds_buyer ON holds (buyer_id, sequence);
+CREATE INDEX holds_reference ON holds (reference, sequence) WHERE reference IS NOT NULL;
+CREATE INDEX holds_live ON holds (expires_at) WHERE status = 'held';
 
 CREATE TABLE movements (
     product_id text NOT NULL,
@@ -99,6 +105,7 @@ CREATE TABLE movements (
     text text,
     terms text,
     order_id text,
+    hold_id text,
     reference text,
     principal text NOT NULL,
     CONSTRAINT movements_pkey PRIMARY KEY (product_id, version),

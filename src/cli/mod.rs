@@ -3,6 +3,7 @@
 //! Called by: `main`. Results go to standard output, everything else to standard error; the exit
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
+mod api_key;
 mod config;
 mod data_dir;
 mod demo;
@@ -13,6 +14,7 @@ mod keys;
 mod log;
 mod logging;
 mod output;
+mod pause;
 mod play;
 mod record_json;
 mod recovery;
@@ -51,6 +53,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Play real order lines against chosen stock, and check what came of them
     Rehearse(Box<rehearse::RehearseArgs>),
+    /// Pause selling: of a product, of a sale, of everything
+    Pause(pause::PauseArgs),
+    /// Resume selling
+    Resume(pause::PauseArgs),
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
@@ -87,6 +93,8 @@ impl Command {
             Self::Health(args) => args.run(),
             Self::Demo(args) => args.run(),
             Self::Rehearse(args) => args.run(),
+            Self::Pause(args) => args.pause(),
+            Self::Resume(args) => args.resume(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A record as a line of JSON, for `wal dump`. Words are those of `DESIGN` and the HTTP answers.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 use crate::domain::{

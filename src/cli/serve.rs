@@ -150,6 +150,7 @@ impl Serving {
         };
         let started = self.start_projection(&engine)?;
         projection.set(started.status());
+        projection.set_orders(started.reader(&self.store)?);
         let mut look = tokio::time::interval(LOOK_AFTER_FILES);
         loop {
             tokio::select! {

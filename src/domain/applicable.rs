@@ -15,7 +15,7 @@ use super::ids::{BuyerId, SaleId};
 use super::inventory::Inventory;
 use super::place::{Change, RecordAt, Version};
 use super::product::Figures;
-use super::quantity::FIGURE_MAX;
+use super::quantity::{FIGURE_MAX, Quantity};
 use super::sums::Sums;
 use super::terms::Patch;
 use super::{ORDER_LINES_MAX, SALE_PRODUCTS_MAX};
@@ -88,7 +88,7 @@ pub fn check_applicable(
         | Decision::HoldExpired(_) => hold::check(inventory, decision, changes, at),
         Decision::OrderCancelled(cancelled) => {
             check_versions(inventory, changes, ORDER_LINES_MAX)?;
-            check_cancelled(inventory, cancelled, changes)
+            check_cancelled(inventory, cancelled, changes, at)
         }
         Decision::SellingPaused(_) if changes.is_empty() => Ok(()),
         Decision::SellingPaused(_) => Err(NotApplicable::Changes("a pause of all changes nothing")),
@@ -272,7 +272,9 @@ fn check_cancelled(
     inventory: &Inventory,
     cancelled: &OrderCancelled,
     changes: &[Change],
+    at: RecordAt,
 ) -> Result<(), NotApplicable> {
+    check_returned(inventory, cancelled, at)?;
     let units = |line: &CancelledLine| (line.product, line.quantity.units());
     let sums = Sums::of_pairs(cancelled.lines.iter().map(units));
     check_same_products(&sums, changes)?;
@@ -296,13 +298,31 @@ fn check_cancelled(
             return Err(NotApplicable::Promise("a limit is freed that was not used"));
         }
     }
-    let places = cancelled.lines.windows(2).all(|pair| match pair {
-        [first, second] => first.place < second.place,
-        _ => true,
-    });
-    let places_max = cancelled.lines.iter().map(|line| line.place as usize).max();
-    match places && places_max.is_some_and(|place| place < ORDER_LINES_MAX) {
-        true => Ok(()),
-        false => Err(NotApplicable::Changes("lines that are not an order's")),
+    Ok(())
+}
+
+/// Lines that an order can have, none of which came back more often than any line can. What the
+/// order's lines had stands in its own record, which is not at hand.
+fn check_returned(
+    inventory: &Inventory,
+    cancelled: &OrderCancelled,
+    at: RecordAt,
+) -> Result<(), NotApplicable> {
+    if cancelled.order >= at.sequence {
+        return Err(NotApplicable::Changes("an order that is not placed yet"));
+    }
+    let ascending = cancelled.lines.is_sorted_by(|first, second| first.place < second.place);
+    let place_max = cancelled.lines.last().map_or(0, |line| line.place as usize);
+    if !ascending || place_max >= ORDER_LINES_MAX {
+        return Err(NotApplicable::Changes("lines that are not an order's"));
+    }
+    let returned = inventory.returns().of(cancelled.order);
+    let back = |line: &CancelledLine| {
+        let before = returned.map_or(0, |returned| returned.units(line.place as usize));
+        before + line.quantity.units()
+    };
+    match cancelled.lines.iter().any(|line| back(line) > u64::from(Quantity::MAX)) {
+        true => Err(NotApplicable::Promise("more comes back than was sold")),
+        false => Ok(()),
     }
 }

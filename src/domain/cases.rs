@@ -2,9 +2,14 @@
 //!
 //! `cases/script.rs` explains the language. Every case also tests recovery.
 
+mod cancels;
 mod damaged;
+mod dump;
+mod holds;
 mod model;
 mod script;
+mod verbs;
+mod words;
 
 use script::check;
 

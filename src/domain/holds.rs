@@ -218,3 +218,28 @@ impl Ended {
         self.by.at_ms.saturating_add(HOLD_KNOWN_MS) <= now_ms
     }
 }
+
+#[cfg(test)]
+impl Holds {
+    /// What is kept beside the live holds says the same as they do.
+    pub(super) fn assert_consistent(&self) {
+        let marks: BTreeSet<_> =
+            self.live.iter().map(|(sequence, hold)| (hold.expires_at_ms, *sequence)).collect();
+        assert_eq!(self.due, marks, "each live hold is due once");
+        let (mut of_product, mut of_buyer) = (HashMap::default(), HashMap::default());
+        for (sequence, hold) in &self.live {
+            for change in &hold.changes {
+                let marks: &mut BTreeSet<_> = of_product.entry(change.handle).or_default();
+                marks.insert((hold.expires_at_ms, *sequence));
+            }
+            *of_buyer.entry(hold.buyer_id.clone()).or_default() += 1;
+        }
+        assert_eq!(self.of_product, of_product, "each product has its holds");
+        assert_eq!(self.of_buyer, of_buyer, "each buyer has its holds");
+        let lines: usize = self.live.values().map(|hold| hold.lines.len()).sum();
+        assert_eq!(self.lines, lines, "lines of live holds");
+        assert_eq!(self.ended.len(), self.ended_in_order.len(), "each end is in order once");
+        let in_order = |sequence| self.ended.contains_key(sequence);
+        assert!(self.ended_in_order.iter().all(in_order), "each end is known");
+    }
+}

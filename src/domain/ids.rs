@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest id, in bytes.
 pub(super) const ID_BYTES_MAX: usize = 64;
@@ -62,8 +62,8 @@ fn check_text(text: &str) -> Result<(), TextError> {
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, $inner:ty, $error:ty, $check:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "Box<str>", into = "Box<str>")]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+        #[serde(try_from = "Box<str>")]
         pub struct $name($inner);
 
         impl $name {
@@ -91,9 +91,9 @@ macro_rules! checked_string {
             }
         }
 
-        impl From<$name> for Box<str> {
-            fn from(value: $name) -> Self {
-                value.as_str().into()
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
             }
         }
 

@@ -13,7 +13,7 @@ use super::quantity::FIGURE_MAX;
 pub struct Currency(iso_currency::Currency);
 
 /// An amount of one currency: pence, cents, yen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(u64, Currency)", into = "(u64, Currency)")]
 pub struct Money {
     amount_minor: u64,

@@ -23,19 +23,19 @@ pub struct Request {
     pub action: Action,
 }
 
-/// What is wanted.
+/// What is wanted. What is large and rare is boxed: every command is moved around with its room.
 #[derive(Debug)]
 pub enum Action {
     /// Put a product in for sale.
-    Create(CreateProduct),
+    Create(Box<CreateProduct>),
     /// Change terms.
-    ChangeTerms(ChangeTerms),
+    ChangeTerms(Box<ChangeTerms>),
     /// Put stock in or write it off.
     Adjust(AdjustStock),
     /// Buy.
     Order(PlaceOrder),
     /// Set aside.
-    PlaceHold(PlaceHold),
+    PlaceHold(Box<PlaceHold>),
     /// Keep a hold longer.
     ExtendHold(ExtendHold),
     /// Make an order of a hold.
@@ -53,7 +53,7 @@ pub enum Action {
         lines: u16,
     },
     /// Take units of an order back.
-    Cancel(CancelOrder),
+    Cancel(Box<CancelOrder>),
     /// Pause or resume selling for every product.
     PauseSelling(bool),
 }
@@ -101,6 +101,11 @@ impl Action {
     #[must_use]
     pub(super) fn payload_bytes_bound(&self) -> usize {
         use crate::journal::payload_bytes_bound as bound;
+        let of_lines = |lines: usize| {
+            // Here a caller's mistake costs one request; in a turn it would end the process.
+            assert!((1..=ORDER_LINES_MAX).contains(&lines), "an order of {lines} lines");
+            bound(lines, lines, 64)
+        };
         match self {
             Self::Create(create) => {
                 let sale = create.terms.sale_id.as_ref().map_or(0, |id| id.as_str().len());
@@ -110,12 +115,8 @@ impl Action {
             Self::ChangeTerms(change) => bound(0, change.changes_max(), 1_024),
             // A text of 200 characters takes up to 800 bytes.
             Self::Adjust(_) => bound(0, 1, 800),
-            Self::Order(PlaceOrder { lines, .. }) | Self::PlaceHold(PlaceHold { lines, .. }) => {
-                let lines = lines.len();
-                // Here a caller's mistake costs one request; in a turn it would end the process.
-                assert!((1..=ORDER_LINES_MAX).contains(&lines), "an order of {lines} lines");
-                bound(lines, lines, 64)
-            }
+            Self::Order(order) => of_lines(order.lines.len()),
+            Self::PlaceHold(hold) => of_lines(hold.lines.len()),
             Self::ExtendHold(_) | Self::PauseSelling(_) => bound(0, 0, 0),
             // A part of a line may be confirmed, the rest of it released.
             Self::ConfirmHold { lines, .. } => bound(2 * usize::from(*lines), (*lines).into(), 64),

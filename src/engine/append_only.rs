@@ -12,10 +12,11 @@ const BLOCK_ITEMS: usize = 1024;
 const PARTS: usize = 23;
 
 type Block<T> = Box<[OnceLock<T>]>;
+type Part<T> = Box<[OnceLock<Block<T>>]>;
 
 /// Items in order of arrival. One thread at a time appends.
 pub(super) struct AppendOnly<T> {
-    parts: [OnceLock<Box<[OnceLock<Block<T>>]>>; PARTS],
+    parts: [OnceLock<Part<T>>; PARTS],
     len: AtomicUsize,
 }
 

@@ -10,7 +10,8 @@ use super::admission::AdmissionError;
 use super::answer::{Action, Answer, Request};
 use super::command::{Command, Undecided};
 use super::directory::{Found, ProductEntry};
-use super::idempotency::{Lookup, Slot};
+use super::idempotency::Lookup;
+use super::link::{Link, Stake};
 use super::partition_actor::single_product;
 use super::refusal_counts::RefusalShard;
 use super::reply::{Replies, Reply};
@@ -21,7 +22,7 @@ use crate::journal::{KeyStamp, Payload};
 /// Asks the engine; one per worker thread.
 #[derive(Clone)]
 pub struct Client {
-    engine: Engine,
+    link: Arc<Link>,
     replies: Replies,
     refused: Arc<RefusalShard>,
     found: Rc<Found>,
@@ -39,19 +40,20 @@ impl Client {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let refused = engine.refusals().shard();
-        Self { engine, replies: Replies::default(), refused, found: Rc::default() }
+        let link = Arc::new(Link::new(engine));
+        Self { replies: Replies::new(Arc::clone(&link)), link, refused, found: Rc::default() }
     }
 
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        self.link.engine()
     }
 
     /// The durable product of this id, as [`Engine::product`]; faster where it was found before.
     #[must_use]
     pub fn product(&self, id: &str) -> Option<&ProductEntry> {
-        self.engine.core()?.directory.product_again(id, &self.found)
+        self.engine().core()?.directory.product_again(id, &self.found)
     }
 
     /// Where answers arrive.
@@ -73,7 +75,7 @@ impl Client {
     /// # Errors
     /// The answer that needs no actor.
     pub fn submit(&self, request: Request) -> Result<Reply, Box<Answer>> {
-        let core = self.engine.core().ok_or(Answer::Starting)?;
+        let core = self.engine().core().ok_or(Answer::Starting)?;
         let Prepared { command, entry, reply } = self.prepare(core, request)?;
         core.router.dispatch(command, entry);
         Ok(reply)
@@ -88,44 +90,36 @@ impl Client {
         let now_ms = core.clock.now_ms();
         let product = single_product(&request.action);
         let entry = product.and_then(|handle| core.directory.product_by_handle(handle));
-        let slot = self.slot(core, &request, entry, now_ms)?;
+        let mut stake = self.stake(core, &request, entry, now_ms)?;
         let bytes = request.action.payload_bytes_bound();
-        let permit = core.admission.admit(bytes).map_err(|error| Box::new(error.into()))?;
-        let (reply_to, reply) = self.replies.wait();
+        stake.admit(bytes).map_err(|error| Box::new(error.into()))?;
+        let (ticket, reply) = self.replies.wait();
+        stake.promise(ticket);
         let Request { principal, reference, key, deadline, action } = request;
         let deadline_ms =
             now_ms.saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
-        let undecided = Undecided {
-            principal,
-            reference,
-            key,
-            action,
-            deadline_ms,
-            slot,
-            permit,
-            reply: reply_to,
-        };
-        let command = Command::new(Box::new(undecided), Arc::clone(&core.router));
-        Ok(Prepared { command, entry, reply })
+        let record = Box::new_uninit();
+        let undecided = Undecided { principal, reference, key, action, deadline_ms, record, stake };
+        Ok(Prepared { command: Command::new(undecided), entry, reply })
     }
 
     /// Whether a key came before with another method, path or body: for requests that name nothing
     /// there is, and so never reach [`Self::submit`].
     #[must_use]
     pub fn key_reused(&self, stamp: &KeyStamp) -> bool {
-        self.engine.core().is_some_and(|core| {
+        self.engine().core().is_some_and(|core| {
             matches!(core.idempotency.look_up(stamp, core.clock.now_ms()), Lookup::Reused)
         })
     }
 
     /// Looks the key up and, unless the view refuses, takes it.
-    fn slot(
+    fn stake(
         &self,
         core: &Core,
         request: &Request,
         entry: Option<&ProductEntry>,
         now_ms: u64,
-    ) -> Result<Option<Slot>, Box<Answer>> {
+    ) -> Result<Stake, Box<Answer>> {
         // The view before the key: a purchase that was answered between the two is found by its
         // key, whatever the view said.
         let refusal = entry.and_then(|entry| view_refusal(core, &request.action, entry, now_ms));
@@ -134,10 +128,14 @@ impl Client {
             (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),
             (Some(stamp), Some(_)) => core.idempotency.look_up(stamp, now_ms),
         };
+        let reserved = matches!(lookup, Lookup::Reserved);
+        // Frees a key that was reserved, unless a command is decided under it.
+        let stake = || Stake::new(&self.link, request.key.filter(|_| reserved));
         // Only what is durable is told then, and a key whose outcome is unknown stays in flight.
-        if self.engine.health.is_failed()
-            && matches!(lookup, Lookup::Free | Lookup::Reserved(_) | Lookup::Full)
+        if self.engine().health.is_failed()
+            && matches!(lookup, Lookup::Free | Lookup::Reserved | Lookup::Full)
         {
+            drop(stake());
             return Err(Box::new(Answer::NotDecided));
         }
         match lookup {
@@ -148,13 +146,13 @@ impl Client {
                 let detail = "the table of idempotency keys is full".to_owned();
                 Err(Box::new(Answer::Overloaded { detail }))
             }
-            Lookup::Reserved(slot) => Ok(Some(slot)),
+            Lookup::Reserved => Ok(stake()),
             Lookup::Free => match (refusal, entry) {
                 (Some(refusal), Some(entry)) => {
                     self.refused.count(entry.handle(), &refusal);
                     Err(Box::new(Answer::Refused(refusal)))
                 }
-                _ => Ok(None),
+                _ => Ok(stake()),
             },
         }
     }

@@ -145,7 +145,10 @@ impl PartitionClock {
 
     /// Tells the time of a record just decided: the clock is never behind it.
     pub(super) fn decided(&self, decided_at_ms: u64) {
-        self.floor_ms.fetch_max(decided_at_ms, Ordering::Relaxed);
+        // Written once a millisecond, not once a record: every thread reads this line.
+        if self.floor_ms.load(Ordering::Relaxed) < decided_at_ms {
+            self.floor_ms.fetch_max(decided_at_ms, Ordering::Relaxed);
+        }
     }
 
     /// Moves one millisecond toward wall time; call it once a second, from one thread.

@@ -1,24 +1,20 @@
-//! A command on its way to be decided: with its key's slot, its permit, its deadline and whom to
-//! answer.
+//! A command on its way to be decided: what is wanted, until when, and its stake in the engine.
 //!
 //! Its fate is the engine's. A stopping actor drops what is left in its mailbox; a command that
-//! is dropped undecided goes to a fresh actor, keeping its slot, until its deadline. Only then it
+//! is dropped undecided goes to a fresh actor, keeping its key, until its deadline. Only then it
 //! is "not decided".
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use super::admission::Permit;
 use super::answer::{Action, Answer};
-use super::idempotency::Slot;
-use super::reply::ReplyHandle;
-use super::router::Router;
+use super::link::Stake;
 use crate::domain::{Principal, Reference};
-use crate::journal::KeyStamp;
+use crate::journal::{KeyStamp, Record};
 
-/// A command nobody has decided yet.
+/// A command nobody has decided yet. Without a box of its own: a mailbox puts it into one.
 pub struct Command {
-    undecided: Option<Box<Undecided>>,
-    router: Arc<Router>,
+    undecided: Option<Undecided>,
 }
 
 /// What a command carries.
@@ -29,27 +25,25 @@ pub(super) struct Undecided {
     pub(super) action: Action,
     /// By the partition's clock: later, it is answered "not decided".
     pub(super) deadline_ms: u64,
-    pub(super) slot: Option<Slot>,
-    pub(super) permit: Permit,
-    pub(super) reply: ReplyHandle,
+    /// Where its record goes: from the worker, who frees it, so that no other thread has to ask an
+    /// allocator for it.
+    pub(super) record: Box<MaybeUninit<Record>>,
+    pub(super) stake: Stake,
 }
 
 impl Command {
-    pub(super) fn new(undecided: Box<Undecided>, router: Arc<Router>) -> Self {
-        Self { undecided: Some(undecided), router }
+    pub(super) fn new(undecided: Undecided) -> Self {
+        Self { undecided: Some(undecided) }
     }
 
     /// Takes it to decide it: from now on it has an answer.
-    pub(super) fn take(mut self) -> Box<Undecided> {
+    pub(super) fn take(mut self) -> Undecided {
         self.undecided.take().expect("a command is taken once")
     }
 
     /// Turns it away: nothing was decided, its key is free again.
     pub(super) fn turn_away(self, answer: Answer) {
-        let undecided = self.take();
-        // First the key, then the word: a retry must not find it taken.
-        drop((undecided.slot, undecided.permit));
-        undecided.reply.answer(answer);
+        self.take().stake.answer(answer);
     }
 
     /// Whether its deadline has passed.
@@ -65,11 +59,8 @@ impl Command {
 impl Drop for Command {
     fn drop(&mut self) {
         if let Some(undecided) = self.undecided.take() {
-            let router = Arc::clone(&self.router);
-            router.dispatch_again(Command {
-                undecided: Some(undecided),
-                router: Arc::clone(&router),
-            });
+            let link = Arc::clone(undecided.stake.link());
+            link.core().router.dispatch_again(Self::new(undecided));
         }
     }
 }

@@ -13,39 +13,35 @@ use super::answer::Answer;
 use super::board::Board;
 use super::directory::{Directory, ViewChange};
 use super::health::Health;
-use super::idempotency::Slot;
-use super::reply::{ReplyHandle, ReplyQueue};
+use super::link::{Link, Stake};
+use super::reply::Ticket;
 use crate::domain::{Handle, Refusal, Sequence};
 use crate::journal::{Completion, JournalError, Queued, Record};
 
 /// What is left to do once a record, or what a refusal rests on, is durable.
 pub enum Effect {
     /// A decision somebody waits for.
-    Decided(Box<DecidedEffect>),
+    Decided(DecidedEffect),
     /// A refusal.
-    Refused(Box<RefusedEffect>),
+    Refused(RefusedEffect),
     /// A record nobody waits for.
     Nothing,
 }
 
 /// A decision's effects.
 pub struct DecidedEffect {
-    /// What happened; taken by the reply.
-    pub(super) record: Option<Box<Record>>,
-    /// The views it leaves, captured as it was applied.
+    /// What happened.
+    pub(super) record: Box<Record>,
+    /// What it leaves to be shown, captured as it was applied.
     pub(super) views: SmallVec<[(Handle, ViewChange); 1]>,
-    pub(super) slot: Option<Slot>,
-    pub(super) reply: Option<ReplyHandle>,
     /// Held until it is answered; `None`: the engine decided by itself.
-    pub(super) permit: Option<Permit>,
+    pub(super) stake: Option<Stake>,
 }
 
 /// A refusal's effects.
 pub struct RefusedEffect {
     pub(super) refusal: Refusal,
-    pub(super) slot: Option<Slot>,
-    pub(super) reply: ReplyHandle,
-    pub(super) permit: Permit,
+    pub(super) stake: Stake,
 }
 
 /// Completes batches on the journal's thread.
@@ -53,49 +49,63 @@ pub struct AfterSync {
     health: Arc<Health>,
     directory: Arc<Directory>,
     board: Arc<Board>,
-    /// Workers to wake when the batch is done.
-    touched: Vec<Arc<ReplyQueue>>,
+    /// The answers of a batch, by the worker who waits for them.
+    outboxes: Vec<Outbox>,
+    /// Used again: neither side allocates once warm.
+    emptied: Vec<Vec<(Ticket, Answer)>>,
+}
+
+struct Outbox {
+    link: Arc<Link>,
+    answers: Vec<(Ticket, Answer)>,
 }
 
 impl AfterSync {
     pub(super) fn new(health: Arc<Health>, directory: Arc<Directory>, board: Arc<Board>) -> Self {
-        Self { health, directory, board, touched: Vec::new() }
+        Self { health, directory, board, outboxes: Vec::new(), emptied: Vec::new() }
     }
 
-    fn touch(&mut self, queue: Arc<ReplyQueue>) {
-        if !self.touched.iter().any(|touched| Arc::ptr_eq(touched, &queue)) {
-            self.touched.push(queue);
-        }
-    }
-
-    fn reply(&mut self, item: Queued<Effect>) {
-        match item {
-            Queued::Record(sequence, Effect::Decided(mut effect)) => {
-                let (record, reply) = (effect.record.take(), effect.reply.take());
-                let (Some(record), Some(reply)) = (record, reply) else { return };
-                let answer = Answer::Decided { sequence, record, replayed: false };
-                self.touch(reply.put(answer));
+    /// Puts an answer where it waits for the end of its batch, and the permit with the batch's.
+    fn collect(&mut self, item: Queued<Effect>, permits: &mut Permit) {
+        let (mut stake, answer) = match item {
+            Queued::Record(sequence, Effect::Decided(DecidedEffect { record, stake, .. })) => {
+                let Some(stake) = stake else { return };
+                (stake, Answer::Decided { sequence, record, replayed: false })
             }
-            Queued::Barrier(Effect::Refused(effect)) => self.touch(effect.put()),
-            Queued::Record(_, Effect::Nothing) => {}
+            Queued::Barrier(Effect::Refused(RefusedEffect { refusal, mut stake })) => {
+                // Before the word: a retry must not find it taken.
+                stake.free_key();
+                (stake, Answer::Refused(refusal))
+            }
+            Queued::Record(_, Effect::Nothing) => return,
             Queued::Record(_, Effect::Refused(_))
             | Queued::Barrier(Effect::Decided(_) | Effect::Nothing) => {
                 unreachable!("records are decided, barriers are refused")
             }
+        };
+        let Some((ticket, permit)) = stake.hand_over() else { return };
+        permits.absorb(permit);
+        let link = stake.link();
+        if let Some(outbox) =
+            self.outboxes.iter_mut().find(|outbox| Arc::ptr_eq(&outbox.link, link))
+        {
+            return outbox.answers.push((ticket, answer));
         }
-    }
-}
-
-impl RefusedEffect {
-    /// Frees the key, then tells; the caller wakes.
-    fn put(self) -> Arc<ReplyQueue> {
-        drop((self.slot, self.permit));
-        self.reply.put(Answer::Refused(self.refusal))
+        let mut answers = self.emptied.pop().unwrap_or_default();
+        answers.push((ticket, answer));
+        self.outboxes.push(Outbox { link: Arc::clone(link), answers });
     }
 
-    /// Frees the key, then tells and wakes: nothing it rests on is pending.
-    pub(super) fn complete(self) {
-        self.put().wake();
+    /// Gives the permits back, then tells each worker all of its answers at once.
+    fn tell(&mut self, permits: Permit) {
+        if let Some(outbox) = self.outboxes.first() {
+            outbox.link.core().admission.give_back(permits);
+        }
+        for Outbox { link, mut answers } in self.outboxes.drain(..) {
+            link.queue.put_all(&mut answers);
+            link.queue.wake();
+            self.emptied.push(answers);
+        }
     }
 }
 
@@ -107,41 +117,36 @@ impl Completion<Effect> for AfterSync {
                     let entry = self.directory.entry_by_handle(handle);
                     entry.expect("it was entered before it was changed").publish(change);
                 }
-                if let Some(record) = &effect.record {
-                    self.board.publish(*sequence, record);
-                }
+                self.board.publish(*sequence, &effect.record);
             }
         }
         for item in items.iter_mut() {
             if let Queued::Record(sequence, Effect::Decided(effect)) = item
-                && let (Some(slot), Some(record)) = (effect.slot.take(), &effect.record)
+                && let Some(stake) = &mut effect.stake
             {
-                slot.complete(*sequence, record.envelope.decided_at_ms);
+                stake.complete_key(*sequence, effect.record.envelope.decided_at_ms);
             }
         }
+        let mut permits = Permit::default();
         for item in items.drain(..) {
-            self.reply(item);
+            self.collect(item, &mut permits);
         }
-        self.touched.drain(..).for_each(|queue| queue.wake());
+        self.tell(permits);
     }
 
     fn fail(&mut self, error: &JournalError, items: Vec<Queued<Effect>>) {
         self.health.set_failed(error);
         for item in items {
-            let (slot, reply) = match item {
-                Queued::Record(_, Effect::Decided(mut effect)) => {
-                    (effect.slot.take(), effect.reply.take())
-                }
-                // What a refusal rests on may be gone after a restart: it is not told either.
-                Queued::Barrier(Effect::Refused(effect)) => (effect.slot, Some(effect.reply)),
-                _ => (None, None),
+            // What a refusal rests on may be gone after a restart: it is not told either.
+            let (Queued::Record(_, effect) | Queued::Barrier(effect)) = item;
+            let stake = match effect {
+                Effect::Decided(effect) => effect.stake,
+                Effect::Refused(effect) => Some(effect.stake),
+                Effect::Nothing => None,
             };
-            if let Some(slot) = slot {
-                slot.keep();
-            }
-            if let Some(reply) = reply {
-                reply.answer(Answer::OutcomeUnknown);
-            }
+            let Some(mut stake) = stake else { continue };
+            stake.keep_key();
+            stake.answer(Answer::OutcomeUnknown);
         }
         // Last: it may end the process, and whoever waits should hear of it before.
         self.health.tell_failed();

@@ -199,6 +199,7 @@ impl ProductEntry {
 
     /// Sends to its actor; [`SendError::Closed`] when it has none. An actor may stop at any time:
     /// what it has not decided comes back.
+    #[expect(clippy::result_large_err, reason = "what was not sent comes back as it is")]
     pub(super) fn try_send(&self, command: Command) -> Result<(), SendError<Command>> {
         // Under the lock, since a clone of the address would be counted where all workers count.
         match &self.shown.read().actor {

@@ -7,7 +7,6 @@
 //!
 //! Memory of an entry: 40 bytes, and 5 in the index at its fill of 7/16 to 7/8: under 64.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
@@ -61,17 +60,10 @@ pub enum Lookup {
     InFlight,
     /// New, and not asked to be reserved.
     Free,
-    /// New, and now reserved.
-    Reserved(Slot),
+    /// New, and now reserved, until it is completed or freed.
+    Reserved,
     /// New, but the table is full.
     Full,
-}
-
-/// A reserved key. Dropping it frees the key: nothing was decided under it.
-pub struct Slot {
-    table: Arc<Idempotency>,
-    stamp: KeyStamp,
-    kept: bool,
 }
 
 impl Idempotency {
@@ -106,7 +98,7 @@ impl Idempotency {
 
     /// Looks a key up and takes it if it is new, in one step.
     #[must_use]
-    pub fn reserve(self: &Arc<Self>, stamp: &KeyStamp, now_ms: u64) -> Lookup {
+    pub fn reserve(&self, stamp: &KeyStamp, now_ms: u64) -> Lookup {
         let first = self.try_reserve(stamp, now_ms);
         if !matches!(first, Lookup::Full) {
             return first;
@@ -117,7 +109,7 @@ impl Idempotency {
         self.try_reserve(stamp, now_ms)
     }
 
-    fn try_reserve(self: &Arc<Self>, stamp: &KeyStamp, now_ms: u64) -> Lookup {
+    fn try_reserve(&self, stamp: &KeyStamp, now_ms: u64) -> Lookup {
         let mut shard = self.shard(stamp).lock();
         if let Some(known) = shard.known(stamp, now_ms) {
             return known;
@@ -127,7 +119,20 @@ impl Idempotency {
             return Lookup::Full;
         }
         shard.reserved.insert(stamp.hash, stamp.fingerprint);
-        Lookup::Reserved(Slot { table: Arc::clone(self), stamp: *stamp, kept: false })
+        Lookup::Reserved
+    }
+
+    /// A reserved key made this record, which is durable now: from here on it is found.
+    pub fn complete(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
+        let mut shard = self.shard(stamp).lock();
+        shard.reserved.remove(&stamp.hash);
+        self.enter(stamp, sequence, decided_at_ms, &mut shard);
+    }
+
+    /// Nothing was decided under a reserved key.
+    pub fn free(&self, stamp: &KeyStamp) {
+        self.shard(stamp).lock().reserved.remove(&stamp.hash);
+        self.len.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes the key of a replayed record.
@@ -139,17 +144,24 @@ impl Idempotency {
     /// Forgets what has aged out by `now_ms`, the partition's clock, wherever it lies: entries go
     /// by themselves only with new ones.
     fn forget_aged(&self, now_ms: u64) {
-        self.newest_ms.fetch_max(now_ms, Ordering::Relaxed);
+        self.is_newest(now_ms);
         for shard in &self.shards {
             self.forget(&mut shard.lock());
         }
     }
 
     fn enter(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64, shard: &mut Shard) {
-        self.newest_ms.fetch_max(decided_at_ms, Ordering::Relaxed);
+        self.is_newest(decided_at_ms);
         let entry = Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms };
         self.forget(shard);
         shard.enter(entry);
+    }
+
+    fn is_newest(&self, at_ms: u64) {
+        // Written once a millisecond, not once a record: all threads read this line.
+        if self.newest_ms.load(Ordering::Relaxed) < at_ms {
+            self.newest_ms.fetch_max(at_ms, Ordering::Relaxed);
+        }
     }
 
     fn forget(&self, shard: &mut Shard) {
@@ -161,7 +173,9 @@ impl Idempotency {
             shard.forget_front();
             forgotten += 1;
         }
-        self.len.fetch_sub(forgotten, Ordering::Relaxed);
+        if forgotten > 0 {
+            self.len.fetch_sub(forgotten, Ordering::Relaxed);
+        }
     }
 
     fn shard(&self, stamp: &KeyStamp) -> &Mutex<Shard> {
@@ -227,37 +241,6 @@ impl Shard {
     }
 }
 
-impl Slot {
-    /// The key made this record, which is durable now: from here on it is found.
-    pub(super) fn complete(mut self, sequence: Sequence, decided_at_ms: u64) {
-        let mut shard = self.table.shard(&self.stamp).lock();
-        shard.reserved.remove(&self.stamp.hash);
-        self.table.enter(&self.stamp, sequence, decided_at_ms, &mut shard);
-        drop(shard);
-        self.kept = true;
-    }
-
-    /// The outcome is unknown: the key stays taken until the process ends.
-    pub(super) fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.kept {
-            self.table.shard(&self.stamp).lock().reserved.remove(&self.stamp.hash);
-            self.table.len.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot").field("stamp", &self.stamp).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,62 +252,68 @@ mod tests {
         KeyStamp { hash, fingerprint: [body; 8] }
     }
 
-    fn reserved(table: &Arc<Idempotency>, key: u32, now_ms: u64) -> Slot {
+    /// A key that is reserved, to be completed or freed.
+    fn reserved(table: &Idempotency, key: u32, now_ms: u64) -> KeyStamp {
         match table.reserve(&stamp(key, 1), now_ms) {
-            Lookup::Reserved(slot) => slot,
+            Lookup::Reserved => stamp(key, 1),
             other => panic!("{other:?}"),
         }
     }
 
+    fn completed(table: &Idempotency, key: u32, now_ms: u64, sequence: u64, decided_at_ms: u64) {
+        let stamp = reserved(table, key, now_ms);
+        table.complete(&stamp, Sequence::new(sequence), decided_at_ms);
+    }
+
     #[test]
     fn key_is_in_flight_then_found() {
-        let table = Arc::new(Idempotency::new(10));
+        let table = Idempotency::new(10);
         let slot = reserved(&table, 1, 0);
         assert!(matches!(table.reserve(&stamp(1, 1), 0), Lookup::InFlight));
         assert!(matches!(table.reserve(&stamp(1, 2), 0), Lookup::Reused));
-        slot.complete(Sequence::new(7), 0);
+        table.complete(&slot, Sequence::new(7), 0);
         assert!(matches!(table.reserve(&stamp(1, 1), 0), Lookup::Found(s) if s.get() == 7));
         assert!(matches!(table.look_up(&stamp(1, 2), 0), Lookup::Reused));
         assert_eq!(table.len(), 1);
     }
 
     #[test]
-    fn dropped_slot_frees_its_key() {
-        let table = Arc::new(Idempotency::new(1));
-        drop(reserved(&table, 1, 0));
+    fn freed_key_can_be_reserved_again() {
+        let table = Idempotency::new(1);
+        table.free(&reserved(&table, 1, 0));
         assert_eq!(table.len(), 0);
         assert!(matches!(table.look_up(&stamp(1, 1), 0), Lookup::Free));
-        drop(reserved(&table, 2, 0));
+        table.free(&reserved(&table, 2, 0));
     }
 
     #[test]
     fn full_table_refuses_and_forgets_nothing_early() {
-        let table = Arc::new(Idempotency::new(2));
-        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
-        reserved(&table, 2, 0).complete(Sequence::new(2), 1_000);
+        let table = Idempotency::new(2);
+        completed(&table, 1, 0, 1, 0);
+        completed(&table, 2, 0, 2, 1_000);
         assert!(matches!(table.reserve(&stamp(3, 1), 2_000), Lookup::Full));
         assert!(matches!(table.look_up(&stamp(1, 1), 2_000), Lookup::Found(_)));
     }
 
     #[test]
     fn full_table_heals_as_its_keys_age_out_without_any_record() {
-        let table = Arc::new(Idempotency::new(2));
-        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
-        reserved(&table, 2, 0).complete(Sequence::new(2), 1_000);
+        let table = Idempotency::new(2);
+        completed(&table, 1, 0, 1, 0);
+        completed(&table, 2, 0, 2, 1_000);
         assert!(matches!(table.reserve(&stamp(3, 1), KEY_AGE_MS - 1), Lookup::Full));
         let third = reserved(&table, 3, KEY_AGE_MS);
         assert!(matches!(table.reserve(&stamp(4, 1), KEY_AGE_MS), Lookup::Full));
         assert!(matches!(table.look_up(&stamp(2, 1), KEY_AGE_MS), Lookup::Found(_)));
-        drop(third);
+        table.free(&third);
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn newer_record_of_a_key_wins_over_one_that_is_not_swept() {
-        let table = Arc::new(Idempotency::new(10));
-        reserved(&table, 1, 0).complete(Sequence::new(1), 1_000);
+        let table = Idempotency::new(10);
+        completed(&table, 1, 0, 1, 1_000);
         // Found aged by a clock that was a little ahead of the record it led to.
-        reserved(&table, 1, KEY_AGE_MS + 1_000).complete(Sequence::new(2), KEY_AGE_MS + 999);
+        completed(&table, 1, KEY_AGE_MS + 1_000, 2, KEY_AGE_MS + 999);
         let found = |now_ms| match table.look_up(&stamp(1, 1), now_ms) {
             Lookup::Found(sequence) => sequence.get(),
             other => panic!("{other:?}"),
@@ -337,7 +326,7 @@ mod tests {
 
     #[test]
     fn replay_may_pass_the_maximum() {
-        let table = Arc::new(Idempotency::new(1));
+        let table = Idempotency::new(1);
         for key in 0..3 {
             table.replay(&stamp(key, 1), Sequence::new(u64::from(key) + 1), 5);
         }
@@ -349,12 +338,12 @@ mod tests {
 
     #[test]
     fn key_ages_out_by_record_time() {
-        let table = Arc::new(Idempotency::new(10));
-        reserved(&table, 1, 0).complete(Sequence::new(1), 0);
+        let table = Idempotency::new(10);
+        completed(&table, 1, 0, 1, 0);
         assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS - 1), Lookup::Found(_)));
         assert!(matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Free));
         // Used again before it was swept: the newer record is found from then on.
-        reserved(&table, 1, KEY_AGE_MS).complete(Sequence::new(9), KEY_AGE_MS);
+        completed(&table, 1, KEY_AGE_MS, 9, KEY_AGE_MS);
         assert!(
             matches!(table.look_up(&stamp(1, 1), KEY_AGE_MS), Lookup::Found(s) if s.get() == 9)
         );
@@ -363,16 +352,16 @@ mod tests {
 
     #[test]
     fn many_keys_are_each_found_and_each_forgotten() {
-        let table = Arc::new(Idempotency::new(100_000));
+        let table = Idempotency::new(100_000);
         for key in 0..20_000 {
             let at_ms = u64::from(key);
-            reserved(&table, key, at_ms).complete(Sequence::new(at_ms + 1), at_ms);
+            completed(&table, key, at_ms, at_ms + 1, at_ms);
         }
         for key in 0..20_000 {
             let found = table.look_up(&stamp(key, 1), 20_000);
             assert!(matches!(found, Lookup::Found(s) if s.get() == u64::from(key) + 1));
         }
-        reserved(&table, 20_000, KEY_AGE_MS * 2).complete(Sequence::new(20_001), KEY_AGE_MS * 2);
+        completed(&table, 20_000, KEY_AGE_MS * 2, 20_001, KEY_AGE_MS * 2);
         table.forget_aged(0);
         assert_eq!(table.len(), 1);
     }

@@ -28,6 +28,7 @@ mod health;
 #[cfg(test)]
 mod histories;
 mod idempotency;
+mod link;
 mod partition;
 mod partition_actor;
 mod policy;
@@ -39,7 +40,7 @@ mod reply;
 mod router;
 mod start;
 
-pub use admission::{Admission, AdmissionError, AdmissionLimits, Permit};
+pub use admission::{Admission, AdmissionError, AdmissionLimits};
 pub use answer::{Action, Answer, Request};
 pub use board::{Board, HoldEntry, HoldState};
 pub use client::Client;

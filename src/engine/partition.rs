@@ -17,12 +17,12 @@ use super::completion::{DecidedEffect, Effect, RefusedEffect};
 use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
-    Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, PlaceHold, PlaceOrder,
-    Principal, RecordAt, Refusal, RefusalRow, RefusalsCounted, Sequence, Targets, apply,
-    decide_adjustment, decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend,
-    decide_hold, decide_order, decide_release, decide_selling, decide_terms,
+    Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, Principal, RecordAt, Refusal,
+    RefusalRow, RefusalsCounted, Sequence, Targets, apply, decide_adjustment, decide_cancel,
+    decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold, decide_order,
+    decide_release, decide_selling, decide_terms,
 };
-use crate::journal::{Envelope, Journal, Payload, Record, Room, encode};
+use crate::journal::{Envelope, Journal, Record, Room, encode_record};
 
 /// Rows of refusals in one record: keeps it under 64 KiB.
 const REFUSAL_ROWS_MAX: usize = 4_000;
@@ -108,24 +108,28 @@ impl<J: Journal<Effect>> Partition<J> {
             let detail = "the journal has no room for the end of a hold that is over".to_owned();
             return command.turn_away(Answer::DiskLow { detail });
         }
-        let Undecided { principal, reference, key, action, slot, permit, reply, .. } =
-            *command.take();
+        let Undecided { principal, reference, key, action, record, mut stake, .. } = command.take();
         let about = products_of(&action);
         match self.decide(action, now_ms) {
             Ok(Decided { decision, changes }) => {
                 let envelope =
                     Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
                 let views = self.apply(&envelope, &decision);
-                let record = Some(Box::new(Record { envelope, decision }));
-                let (reply, permit) = (Some(reply), Some(permit));
-                self.append(DecidedEffect { record, views, slot, reply, permit });
+                let record = Box::write(record, Record { envelope, decision });
+                self.payload.clear();
+                encode_record(&record, &mut self.payload);
+                stake.spend(&self.payload);
+                let effect = DecidedEffect { record, views, stake: Some(stake) };
+                self.journal.append(&self.payload, Effect::Decided(effect));
             }
             Err(refusal) => {
                 self.count(&about, &refusal);
-                let effect = RefusedEffect { refusal, slot, reply, permit };
-                let unpending = self.journal.barrier(Effect::Refused(Box::new(effect)));
-                if let Some(Effect::Refused(effect)) = unpending {
-                    effect.complete();
+                let effect = RefusedEffect { refusal, stake };
+                // Nothing it rests on is pending: it is told at once.
+                if let Some(Effect::Refused(RefusedEffect { refusal, stake })) =
+                    self.journal.barrier(Effect::Refused(effect))
+                {
+                    stake.answer(Answer::Refused(refusal));
                 }
             }
         }
@@ -135,12 +139,14 @@ impl<J: Journal<Effect>> Partition<J> {
         match action {
             Action::Create(create) => {
                 let taken = self.directory.entry(create.product_id.as_str()).is_some();
-                decide_create(&self.inventory, create, taken)
+                decide_create(&self.inventory, *create, taken)
             }
-            Action::ChangeTerms(change) => decide_terms(&self.inventory, change),
+            Action::ChangeTerms(change) => decide_terms(&self.inventory, *change),
             Action::Adjust(adjust) => decide_adjustment(&self.inventory, adjust),
             Action::Order(order) => decide_order(&self.inventory, order, now_ms),
-            Action::PlaceHold(hold) => decide_hold(&self.inventory, hold, &self.hold_rules, now_ms),
+            Action::PlaceHold(hold) => {
+                decide_hold(&self.inventory, *hold, &self.hold_rules, now_ms)
+            }
             Action::ExtendHold(extend) => {
                 decide_extend(&self.inventory, extend, &self.hold_rules, now_ms)
             }
@@ -152,7 +158,7 @@ impl<J: Journal<Effect>> Partition<J> {
                 self.check_lines(release.hold, lines)?;
                 decide_release(&self.inventory, release, now_ms)
             }
-            Action::Cancel(cancel) => decide_cancel(&self.inventory, cancel),
+            Action::Cancel(cancel) => decide_cancel(&self.inventory, *cancel),
             Action::PauseSelling(paused) => Ok(decide_selling(paused)),
         }
     }
@@ -182,14 +188,15 @@ impl<J: Journal<Effect>> Partition<J> {
                 return Expired::All;
             };
             let envelope = self.own_envelope(changes, now_ms);
-            let record = self.encode(Box::new(Record { envelope, decision }));
+            let record = Box::new(Record { envelope, decision });
+            self.payload.clear();
+            encode_record(&record, &mut self.payload);
             if self.room.try_reserve(self.payload.len()).is_none() {
                 return Expired::WithoutRoom;
             }
             let views = self.apply(&record.envelope, &record.decision);
-            let record = Some(record);
-            let effect = DecidedEffect { record, views, slot: None, reply: None, permit: None };
-            self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
+            let effect = DecidedEffect { record, views, stake: None };
+            self.journal.append(&self.payload, Effect::Decided(effect));
         }
         Expired::Some
     }
@@ -220,23 +227,6 @@ impl<J: Journal<Effect>> Partition<J> {
             (change.handle, capture(product, next_expiry_ms))
         };
         envelope.changes.iter().map(captured).collect()
-    }
-
-    fn append(&mut self, mut effect: DecidedEffect) {
-        effect.record = effect.record.map(|record| self.encode(record));
-        if let Some(permit) = &mut effect.permit {
-            permit.spend(&self.payload);
-        }
-        self.journal.append(&self.payload, Effect::Decided(Box::new(effect)));
-    }
-
-    /// Leaves the record's bytes in `payload`.
-    fn encode(&mut self, record: Box<Record>) -> Box<Record> {
-        self.payload.clear();
-        let payload = Payload::Record(record);
-        encode(&payload, &mut self.payload);
-        let Payload::Record(record) = payload else { unreachable!("it was one a moment ago") };
-        record
     }
 
     fn count(&self, products: &[Handle], refusal: &Refusal) {
@@ -272,7 +262,8 @@ impl<J: Journal<Effect>> Partition<J> {
         let counted = RefusalsCounted { minute_ms, rows: rows.to_vec() };
         let envelope = self.own_envelope(Changes::new(), now_ms);
         let decision = Decision::RefusalsCounted(counted);
-        self.encode(Box::new(Record { envelope, decision }));
+        self.payload.clear();
+        encode_record(&Record { envelope, decision }, &mut self.payload);
         if self.room.try_reserve(self.payload.len()).is_none() {
             return self.refusals.give_back(rows);
         }
@@ -291,9 +282,8 @@ fn products_of(action: &Action) -> SmallVec<[Handle; 1]> {
             Targets::Sale(_) => SmallVec::new(),
         },
         Action::Adjust(adjust) => smallvec![adjust.product],
-        Action::Order(PlaceOrder { lines, .. }) | Action::PlaceHold(PlaceHold { lines, .. }) => {
-            lines.iter().map(|line| line.product).collect()
-        }
+        Action::Order(order) => order.lines.iter().map(|line| line.product).collect(),
+        Action::PlaceHold(hold) => hold.lines.iter().map(|line| line.product).collect(),
         Action::Cancel(cancel) => cancel.order.lines.iter().map(|line| line.product).collect(),
         // What it is refused for is the hold's state, no product's.
         Action::ExtendHold(_)

@@ -1,9 +1,8 @@
 //! Replies: from the partition and the journal's thread back to the worker that waits.
 //!
 //! Each worker has one [`ReplyQueue`] and fills its own slots from it, so a batch costs one
-//! cross-thread wake per worker, not one per request. A reply handle that is dropped says "not
-//! decided"; a future that is dropped frees its slot, and the answer that comes later finds
-//! nobody.
+//! cross-thread wake per worker, not one per request. A future that is dropped frees its slot, and
+//! the answer that comes later finds nobody.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -17,6 +16,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::answer::Answer;
+use super::link::Link;
 
 /// Answers on their way to one worker.
 #[derive(Default)]
@@ -27,22 +27,15 @@ pub(super) struct ReplyQueue {
 
 /// Which slot of a worker waits, and for which use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ticket {
+pub(super) struct Ticket {
     index: usize,
     generation: u64,
 }
 
-/// The promise of one answer. Dropped unanswered, it says "not decided".
-pub struct ReplyHandle {
-    queue: Arc<ReplyQueue>,
-    ticket: Ticket,
-    answered: bool,
-}
-
 /// The waiting side, one per worker thread.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Replies {
-    queue: Arc<ReplyQueue>,
+    link: Arc<Link>,
     slots: Rc<RefCell<Slots>>,
 }
 
@@ -67,54 +60,47 @@ pub struct Reply {
 }
 
 impl ReplyQueue {
+    /// Answers without waking; give the queue a [`Self::wake`] when a batch is done.
+    pub(super) fn put(&self, ticket: Ticket, answer: Answer) {
+        self.answers.lock().push((ticket, answer));
+    }
+
+    /// As [`Self::put`], a whole batch; leaves `answers` empty, for use again.
+    pub(super) fn put_all(&self, answers: &mut Vec<(Ticket, Answer)>) {
+        let mut waiting = self.answers.lock();
+        if waiting.is_empty() {
+            std::mem::swap(&mut *waiting, answers);
+        } else {
+            waiting.append(answers);
+        }
+    }
+
     /// Wakes the worker, if it sleeps.
     pub(super) fn wake(&self) {
         self.waker.wake();
     }
 }
 
-impl ReplyHandle {
-    /// Answers without waking; give the queue a [`ReplyQueue::wake`] when a batch is done.
-    pub(super) fn put(mut self, answer: Answer) -> Arc<ReplyQueue> {
-        self.answered = true;
-        self.queue.answers.lock().push((self.ticket, answer));
-        Arc::clone(&self.queue)
-    }
-
-    /// Answers and wakes the worker.
-    pub fn answer(self, answer: Answer) {
-        self.put(answer).wake();
-    }
-}
-
-impl Drop for ReplyHandle {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.queue.answers.lock().push((self.ticket, Answer::NotDecided));
-            self.queue.wake();
-        }
-    }
-}
-
 impl Replies {
-    /// A slot and the promise to fill it.
-    #[must_use]
-    pub fn wait(&self) -> (ReplyHandle, Reply) {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self { link, slots: Rc::default() }
+    }
+
+    /// A slot, and the ticket that says which.
+    pub(super) fn wait(&self) -> (Ticket, Reply) {
         let mut slots = self.slots.borrow_mut();
         slots.generation += 1;
         let generation = slots.generation;
         let index = slots.waiting.insert(Waiting { generation, answer: None, waker: None });
         let ticket = Ticket { index, generation };
-        let queue = Arc::clone(&self.queue);
-        let handle = ReplyHandle { queue, ticket, answered: false };
-        (handle, Reply { slots: Rc::clone(&self.slots), ticket })
+        (ticket, Reply { slots: Rc::clone(&self.slots), ticket })
     }
 
     /// Fills slots from the queue for as long as the worker lives: spawn it once per worker.
     pub fn deliver(&self) -> impl Future<Output = ()> + use<> {
         let replies = self.clone();
         poll_fn(move |context| {
-            replies.queue.waker.register(context.waker());
+            replies.link.queue.waker.register(context.waker());
             replies.drain();
             Poll::Pending
         })
@@ -124,7 +110,7 @@ impl Replies {
     pub fn drain(&self) -> usize {
         let mut slots = self.slots.borrow_mut();
         let mut drained = std::mem::take(&mut slots.drained);
-        std::mem::swap(&mut *self.queue.answers.lock(), &mut drained);
+        std::mem::swap(&mut *self.link.queue.answers.lock(), &mut drained);
         let count = drained.len();
         for (ticket, answer) in drained.drain(..) {
             let waiting = slots.waiting.get_mut(ticket.index);
@@ -175,31 +161,57 @@ impl Drop for Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::link::Stake;
+
+    fn replies() -> Replies {
+        Replies::new(Arc::default())
+    }
 
     #[test]
     fn answer_finds_its_slot() {
-        let replies = Replies::default();
-        let (first, waits_first) = replies.wait();
-        let (second, waits_second) = replies.wait();
-        second.answer(Answer::OutcomeUnknown);
+        let replies = replies();
+        let ((_, waits_first), (second, waits_second)) = (replies.wait(), replies.wait());
+        replies.link.queue.put(second, Answer::OutcomeUnknown);
         assert_eq!(replies.drain(), 1);
         assert!(waits_first.take().is_none());
         assert!(matches!(waits_second.take(), Some(Answer::OutcomeUnknown)));
-        drop(first);
+    }
+
+    #[test]
+    fn batch_comes_after_what_was_put_before() {
+        let replies = replies();
+        let ((first, waits_first), (second, waits_second)) = (replies.wait(), replies.wait());
+        let queue = &replies.link.queue;
+        queue.put(first, Answer::NotDecided);
+        let mut batch = vec![(second, Answer::OutcomeUnknown), (first, Answer::KeyReused)];
+        queue.put_all(&mut batch);
+        assert!(batch.is_empty());
+        assert_eq!(replies.drain(), 3);
+        assert!(matches!(waits_first.take(), Some(Answer::KeyReused)));
+        assert!(matches!(waits_second.take(), Some(Answer::OutcomeUnknown)));
+    }
+
+    #[test]
+    fn stake_that_is_dropped_says_not_decided() {
+        let replies = replies();
+        let (ticket, waits) = replies.wait();
+        let mut stake = Stake::new(&replies.link, None);
+        stake.promise(ticket);
+        drop(stake);
         replies.drain();
-        assert!(matches!(waits_first.take(), Some(Answer::NotDecided)), "dropped: not decided");
+        assert!(matches!(waits.take(), Some(Answer::NotDecided)));
     }
 
     #[test]
     fn late_answer_does_not_reach_the_next_user_of_the_slot() {
-        let replies = Replies::default();
+        let replies = replies();
         let (late, gone) = replies.wait();
         drop(gone);
-        let (handle, next) = replies.wait();
-        late.answer(Answer::OutcomeUnknown);
+        let (ticket, next) = replies.wait();
+        replies.link.queue.put(late, Answer::OutcomeUnknown);
         replies.drain();
         assert!(next.take().is_none());
-        handle.answer(Answer::KeyReused);
+        replies.link.queue.put(ticket, Answer::KeyReused);
         replies.drain();
         assert!(matches!(next.take(), Some(Answer::KeyReused)));
     }

@@ -25,7 +25,7 @@ const REASONS: [&str; 7] =
 /// Not valid, no such product, another figure than expected, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;

@@ -224,6 +224,11 @@ impl Key {
         let scopes = Scopes::parse(scopes).map_err(|error| error.to_string())?;
         Ok(Self { principal, scopes, digest })
     }
+
+    fn copied(&self) -> Self {
+        let principal = Principal::new(self.principal.as_str()).expect("it is one");
+        Self { principal, scopes: self.scopes, digest: self.digest }
+    }
 }
 
 fn digest_of(token: &[u8]) -> [u8; 32] {
@@ -278,14 +283,15 @@ pub fn may_be_open(listen: SocketAddr) -> bool {
 pub(super) struct Doorkeeper {
     /// `None`: everything is open.
     keys: Option<Keys>,
-    seen: RefCell<(u64, Arc<[Key]>)>,
+    /// Copies of its own, names too: whose count no other worker touches.
+    seen: RefCell<(u64, Vec<Key>)>,
     anonymous: Principal,
 }
 
 impl Doorkeeper {
     pub(super) fn new(keys: Option<Keys>) -> Self {
         let anonymous = Principal::new(ANONYMOUS).expect("a constant that is a name");
-        Self { keys, seen: RefCell::new((0, Arc::new([]))), anonymous }
+        Self { keys, seen: RefCell::default(), anonymous }
     }
 
     /// Who asks, if they may.
@@ -297,7 +303,7 @@ impl Doorkeeper {
         let mut seen = self.seen.borrow_mut();
         let generation = ring.generation.load(Ordering::Acquire);
         if seen.0 != generation {
-            *seen = (generation, Arc::clone(&ring.keys.lock()));
+            *seen = (generation, ring.keys.lock().iter().map(Key::copied).collect());
         }
         let no = |detail: &'static str| Problem::new(ProblemType::Unauthenticated, detail);
         let mut values = headers.get_all(AUTHORIZATION);

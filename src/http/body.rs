@@ -4,6 +4,7 @@
 //! and dropped, up to 1 MiB and one second, so that a client that is still sending hears the
 //! answer instead of a reset; so is one that nobody wants.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -11,7 +12,7 @@ use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
-use super::patience::{Elapsed, Patience, now};
+use super::patience::{Elapsed, Patience};
 use super::problem::{Problem, ProblemType};
 
 /// Longest body of one JSON document.
@@ -42,15 +43,14 @@ pub(super) async fn read(
     let Bounds { bytes_max, patient_for } = bounds;
     let announced = announced(headers);
     if announced.is_some_and(|bytes| bytes > bytes_max) {
-        drop_rest(payload, patience).await;
+        Box::pin(drop_rest(payload, patience)).await;
         return Err(too_large(bytes_max));
     }
-    let whole = read_whole(payload, announced, bytes_max);
-    let read = patience.within(now() + patient_for, whole).await;
+    let read = patience.within(patient_for, pin!(read_whole(payload, announced, bytes_max))).await;
     match read {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Broken::TooLarge)) => {
-            drop_rest(payload, patience).await;
+            Box::pin(drop_rest(payload, patience)).await;
             Err(too_large(bytes_max))
         }
         Ok(Err(Broken::Off)) => Err(Problem::malformed("the body ended early")),
@@ -104,7 +104,7 @@ pub(super) async fn drop_rest(payload: &mut Payload, patience: &Patience) {
         }
     };
     // Whether it ended or time did: the answer goes out now.
-    let _ = patience.within(now() + DROPPED_FOR, dropped).await;
+    let _ = patience.within(DROPPED_FOR, pin!(dropped)).await;
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

@@ -28,7 +28,7 @@ struct Cancellation {
 /// Not valid, no such order, nothing left of it, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
@@ -43,7 +43,7 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let stored = engine.order(order_id).map_err(|error| unreadable(&error))?;
     let order = stored.and_then(placed).ok_or_else(unknown)?;
     let parts = parts.map(|parts| lines::resolve_parts(engine, &parts)).transpose()?;
-    let action = Action::Cancel(CancelOrder { order, parts, reason, restock });
+    let action = Action::Cancel(Box::new(CancelOrder { order, parts, reason, restock }));
     let request = Request { principal, reference: None, key: Some(stamp), deadline, action };
     let decided = decide(worker, request).await?;
     let Decision::OrderCancelled(cancelled) = &decided.record.decision else {

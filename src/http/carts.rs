@@ -19,7 +19,7 @@ use crate::engine::{Action, Request};
 /// Not valid, products that do not exist, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;

@@ -61,6 +61,19 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     Ok(if asked { IfMatch::Versions(versions) } else { IfMatch::Any })
 }
 
+/// Refuses an `If-Match` that names a version, for what has none.
+///
+/// # Errors
+/// Any but `*`: to ignore it would change what the client asked to protect.
+pub(super) fn no_version_to_match(headers: &HeaderMap, what: &str) -> Result<(), Problem> {
+    match if_match(headers)? {
+        IfMatch::Any => Ok(()),
+        IfMatch::Versions(_) => Err(Problem::malformed(format!(
+            "{what} has no ETag that If-Match could name: leave it out, or change each product"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,16 @@
 //! Asking the engine, and what its answers become.
 //!
 //! Only the engine says "not decided". A worker whose own patience ends, some time after the
-//! engine's deadline, says "outcome unknown": the same key tells which.
+//! engine's deadline, says "outcome unknown": the same key tells which, where there is one.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::metrics::kind_of;
-use super::patience::Elapsed;
 use super::problem::{Problem, ProblemType};
-use super::worker::{Worker, until};
+use super::worker::Worker;
 use crate::domain::{Refusal, Sequence};
+use crate::engine::ports::ProjectionUnavailable;
 use crate::engine::{Answer, Request};
 use crate::journal::{KeyStamp, ReadError, Record};
 
@@ -29,22 +30,35 @@ pub(super) struct Decided {
 ///
 /// # Errors
 /// Whatever is not a durable decision.
-pub(super) async fn decide(worker: &Worker, request: Request) -> Result<Decided, Problem> {
+pub(super) fn decide(
+    worker: &Worker,
+    request: Request,
+) -> impl Future<Output = Result<Decided, Problem>> {
     let kind = kind_of(&request.action);
-    let patient_until = until(request.deadline + GRACE);
-    let answer = match worker.client.submit(request) {
-        Err(answer) => *answer,
-        Ok(reply) => match worker.patience.within(patient_until, reply).await {
-            Ok(answer) => answer,
-            Err(Elapsed) => Answer::OutcomeUnknown,
-        },
-    };
-    worker.meters.decided(kind, outcome_of(&answer));
-    match answer {
-        Answer::Decided { sequence, record, replayed } => {
-            Ok(Decided { sequence, record, replayed })
+    let has_key = request.key.is_some();
+    let patient_for = request.deadline + GRACE;
+    // Before the future, which so need not hold the request.
+    let submitted = worker.client.submit(request);
+    async move {
+        let answer = match submitted {
+            Err(answer) => *answer,
+            Ok(mut reply) => {
+                let within = worker.patience.within(patient_for, Pin::new(&mut reply));
+                within.await.unwrap_or(Answer::OutcomeUnknown)
+            }
+        };
+        worker.meters.decided(kind, outcome_of(&answer));
+        match answer {
+            Answer::Decided { sequence, record, replayed } => {
+                Ok(Decided { sequence, record, replayed })
+            }
+            // Only a key tells afterwards; without one, the state does.
+            Answer::OutcomeUnknown if !has_key => Err(Problem::new(
+                ProblemType::OutcomeUnknown,
+                "it happened once or not at all: read what it changes, then decide",
+            )),
+            answer => Err(problem(answer)),
         }
-        answer => Err(problem(answer)),
     }
 }
 
@@ -61,6 +75,11 @@ pub(super) fn unreadable(error: &ReadError) -> Problem {
     tracing::error!(%error, "a durable record cannot be read");
     let detail = "the record that holds the answer cannot be read now; ask again";
     Problem::new(ProblemType::OutcomeUnknown, detail)
+}
+
+/// What only the projection can list cannot be listed now.
+pub(super) fn unavailable(error: &ProjectionUnavailable) -> Problem {
+    Problem::new(ProblemType::DatabaseUnavailable, error.to_string())
 }
 
 fn problem(answer: Answer) -> Problem {

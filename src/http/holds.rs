@@ -24,7 +24,7 @@ use crate::journal::{HoldId, KeyStamp, OrderId, Record};
 /// Not valid, products that do not exist, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
@@ -35,7 +35,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let stamp = fingerprint.stamp(&principal, key);
     let lines = lines::resolve(engine, &wishes);
     let lines = lines.map_err(|problem| unless_known(worker, &stamp, problem))?;
-    let action = Action::PlaceHold(PlaceHold { buyer_id, lines, ttl_ms });
+    let action = Action::PlaceHold(Box::new(PlaceHold { buyer_id, lines, ttl_ms }));
     let request = Request { principal, reference, key: Some(stamp), deadline, action };
     let decided = decide(worker, request).await?;
     let Decision::HoldPlaced(placed) = &decided.record.decision else {
@@ -88,7 +88,7 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
 /// Not valid, no such hold, it has ended, or any problem of a command.
 pub(super) async fn extend(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
@@ -119,7 +119,7 @@ pub(super) async fn extend(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
 /// Not valid, no such hold, it has ended, or any problem of a command.
 pub(super) async fn confirm(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.cart_body_or_none().await?;
     let value = json::parse(&body)?;

@@ -1,29 +1,40 @@
 //! `/metrics`: what this layer measures, and figures of the engine at the moment of asking.
 //!
-//! Handles are made once per worker and label set, so measuring a request looks up no name and
-//! allocates nothing. Labels are bounded: patterns of routes, known methods, our status codes.
+//! A worker measures into a tally of its own, so that a request costs no line of memory that other
+//! workers write; tallies are collected before anybody reads, and in between. Labels are bounded:
+//! patterns of routes, known methods, our status codes.
 
-use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use metrics::{Counter, Histogram};
+use parking_lot::Mutex;
 
 use super::reply::Reply;
 use super::server::Surroundings;
 use crate::engine::Action;
 use crate::telemetry as names;
 
-type Table<K, V> = RefCell<HashMap<K, V, RandomState>>;
+/// Route, method and status of a request.
+type RequestKind = (&'static str, &'static str, u16);
+/// Kind and outcome of a command.
+type Outcome = (&'static str, &'static str);
 
-/// The handles of one worker.
+/// What one worker measured and nobody has collected.
 #[derive(Default)]
-pub(super) struct Meters {
-    requests: Table<(&'static str, &'static str, u16), Histogram>,
-    decisions: Table<(&'static str, &'static str), Counter>,
+struct Tally {
+    seconds: HashMap<RequestKind, Vec<f64>, RandomState>,
+    decisions: HashMap<Outcome, u64, RandomState>,
 }
+
+/// The measuring of one worker.
+pub(super) struct Meters(Arc<Mutex<Tally>>);
+
+/// The tallies of all workers.
+#[derive(Default)]
+pub(super) struct Tallies(Mutex<Vec<Arc<Mutex<Tally>>>>);
 
 impl Meters {
     /// A request was answered.
@@ -34,24 +45,41 @@ impl Meters {
         status: StatusCode,
         elapsed: Duration,
     ) {
-        let key = (route, method, status.as_u16());
-        let mut requests = self.requests.borrow_mut();
-        let histogram = requests.entry(key).or_insert_with(|| {
-            let code = status.as_u16().to_string();
-            metrics::histogram!(
-                names::REQUEST_SECONDS, "route" => route, "method" => method, "code" => code
-            )
-        });
-        histogram.record(elapsed.as_secs_f64());
+        let kind = (route, method, status.as_u16());
+        self.0.lock().seconds.entry(kind).or_default().push(elapsed.as_secs_f64());
     }
 
     /// A command was answered.
     pub(super) fn decided(&self, kind: &'static str, outcome: &'static str) {
-        let mut decisions = self.decisions.borrow_mut();
-        let counter = decisions.entry((kind, outcome)).or_insert_with(
-            || metrics::counter!(names::DECISIONS, "kind" => kind, "outcome" => outcome),
-        );
-        counter.increment(1);
+        *self.0.lock().decisions.entry((kind, outcome)).or_default() += 1;
+    }
+}
+
+impl Tallies {
+    /// The meters of one more worker.
+    pub(super) fn meters(&self) -> Meters {
+        let tally = Arc::<Mutex<Tally>>::default();
+        self.0.lock().push(Arc::clone(&tally));
+        Meters(tally)
+    }
+
+    /// Puts what was measured since the last time where metrics are kept.
+    pub(super) fn collect(&self) {
+        for tally in self.0.lock().iter() {
+            // Counted outside the tally's lock: its worker goes on.
+            let Tally { seconds, decisions } = std::mem::take(&mut *tally.lock());
+            for ((route, method, code), seconds) in seconds {
+                let code = code.to_string();
+                let histogram = metrics::histogram!(
+                    names::REQUEST_SECONDS, "route" => route, "method" => method, "code" => code
+                );
+                seconds.into_iter().for_each(|seconds| histogram.record(seconds));
+            }
+            for ((kind, outcome), count) in decisions {
+                metrics::counter!(names::DECISIONS, "kind" => kind, "outcome" => outcome)
+                    .increment(count);
+            }
+        }
     }
 }
 
@@ -81,7 +109,8 @@ pub(super) fn render(surroundings: &Surroundings) -> Reply {
 /// Sets the gauges that nobody pushes.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn refresh(surroundings: &Surroundings) {
-    let Surroundings { engine, projection, data_free_bytes, .. } = surroundings;
+    let Surroundings { engine, projection, data_free_bytes, tallies, .. } = surroundings;
+    tallies.collect();
     let progress = if engine.has_started() { 1.0 } else { engine.health().progress() };
     metrics::gauge!(names::RECOVERY_PROGRESS).set(progress);
     if let Some(gauges) = engine.gauges() {

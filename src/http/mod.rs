@@ -6,8 +6,8 @@
 //!                     ◄── Reply or Problem ──────┘
 //! ```
 //!
-//! One file per resource; no middleware around them, since [`Server`] has one handler that finds
-//! the route itself. Status codes live here alone, those of problems in `problem`.
+//! One file per resource; no App and no middleware around them, since [`Server`] has one service that
+//! finds the route itself (docs/adr/0004). Status codes live here alone, those of problems in `problem`.
 //! Never here: business rules, files, SQL; state beside caches that a restart may lose.
 
 mod adjustments;
@@ -19,6 +19,7 @@ mod conditional;
 mod cursor;
 mod decide;
 mod fields;
+mod history;
 mod holds;
 mod idempotency;
 mod json;

@@ -1,15 +1,21 @@
 //! Orders: rendered from their records, the moment they are answered and ever after.
 
 use super::auth::Scope;
-use super::decide::unreadable;
-use super::lines;
+use super::decide::{unavailable, unreadable};
+use super::fields::Errors;
 use super::problem::{Problem, ProblemType};
 use super::render::{Fields, Json};
 use super::reply::Reply;
 use super::worker::Call;
-use crate::domain::{Decision, OrderLine, OrderPlaced, Returned, Sequence};
+use super::{lines, query};
+use crate::domain::{BuyerId, Decision, OrderLine, OrderPlaced, Reference, Returned, Sequence};
+use crate::engine::ports::{OrderQuery, OrdersOf};
 use crate::engine::{Engine, ProductEntry, Stored};
 use crate::journal::{HoldId, OrderId, Record};
+
+/// Each may have a thousand lines.
+const ORDERS_MAX: u16 = 100;
+const ORDERS_DEFAULT: u16 = 20;
 
 /// `GET /v1/orders/{id}`.
 ///
@@ -27,6 +33,64 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let room = order.room();
     let body = Json::whole(room, |fields| order.render(engine, returned.as_ref(), None, fields));
     Ok(Reply::ok(body))
+}
+
+/// `GET /v1/orders`: a buyer's, or those of a reference, newest first. Which there are the
+/// projection says; each is read from its record.
+///
+/// # Errors
+/// A parameter that is missing or wrong, or the database is not there.
+pub(super) async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
+    call.admit_started(Scope::Read)?;
+    let query = read_query(call.query())?;
+    let page = call.worker.shared.surroundings.projection.orders(query).await;
+    let page = page.map_err(|error| unavailable(&error))?;
+    let engine = call.worker.engine();
+    let mut orders = Vec::with_capacity(page.orders.len());
+    for order_id in page.orders {
+        // One that the journal does not have was never this log's.
+        orders.extend(engine.order(order_id).map_err(|error| unreadable(&error))?);
+    }
+    let shown = orders.iter().filter_map(|stored| Shown::of(stored.sequence, &stored.record));
+    let body = Json::whole(128 + 512 * orders.len(), |fields| {
+        fields.array("orders", shown, |order, item| {
+            let returned = engine.board().and_then(|board| board.returned(order.sequence));
+            item.object(|fields| order.render(engine, returned.as_ref(), None, fields));
+        });
+        fields.or_null("next_cursor", page.next, |fields, name, next| fields.display(name, next));
+        fields.display("complete_to", page.complete_to);
+    });
+    Ok(Reply::ok(body))
+}
+
+fn read_query(text: &str) -> Result<OrderQuery, Problem> {
+    let mut errors = Errors::default();
+    let known = ["buyer_id", "reference", "cursor", "limit"];
+    let [buyer_id, reference, cursor, limit] = query::read(text, known, &mut errors);
+    let buyer_id = buyer_id.and_then(|text| match BuyerId::new(text) {
+        Ok(buyer_id) => Some(buyer_id),
+        Err(error) => errors.none("?buyer_id", error.to_string()),
+    });
+    let reference = reference.and_then(|text| match Reference::new(text) {
+        Ok(reference) => Some(reference),
+        Err(error) => errors.none("?reference", error.to_string()),
+    });
+    let of = match (buyer_id, reference) {
+        (Some(buyer_id), Some(reference)) => Some(OrdersOf::Both(buyer_id, reference)),
+        (Some(buyer_id), None) => Some(OrdersOf::Buyer(buyer_id)),
+        (None, Some(reference)) => Some(OrdersOf::Reference(reference)),
+        (None, None) if errors.is_empty() => {
+            errors.none("?buyer_id", "buyer_id or reference is required")
+        }
+        (None, None) => None,
+    };
+    let before = cursor.and_then(|word| match word.parse::<OrderId>() {
+        Ok(before) => Some(before),
+        Err(_) => errors.none("?cursor", query::NO_CURSOR),
+    });
+    let limit = query::limit(limit, ORDERS_DEFAULT, ORDERS_MAX, &mut errors);
+    let query = of.zip(limit);
+    errors.unless_any(query.map(|(of, limit)| OrderQuery { of, before, limit: limit.into() }))
 }
 
 /// An order as its record placed it; `None` for a record of another kind. `known` spares looking

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -41,19 +41,22 @@ pub(super) fn now() -> Instant {
 }
 
 impl Patience {
-    /// Waits for `future`, at most until `until`.
+    /// Waits for `future`, at most for `wait` from its first poll on.
     pub(super) async fn within<F: Future>(
         &self,
-        until: Instant,
-        future: F,
+        wait: Duration,
+        mut future: Pin<&mut F>,
     ) -> Result<F::Output, Elapsed> {
-        let mut future = pin!(future);
+        // Read when it has to wait: most do not.
+        let mut until = None;
         let mut place = Place { list: &self.list, index: None };
         std::future::poll_fn(move |context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(output));
             }
-            if place.index.is_some() && now() >= until {
+            let now = now();
+            let until = *until.get_or_insert(now + wait);
+            if place.index.is_some() && now >= until {
                 return Poll::Ready(Err(Elapsed));
             }
             place.take(until, context);
@@ -121,6 +124,8 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     fn on_a_worker<F: Future>(then: impl FnOnce(Patience) -> F) -> F::Output {
@@ -135,8 +140,8 @@ mod tests {
     #[test]
     fn what_never_comes_is_given_up() {
         let waited = on_a_worker(|patience| async move {
-            let until = now() + Duration::from_millis(60);
-            patience.within(until, std::future::pending::<()>()).await
+            let never = pin!(std::future::pending::<()>());
+            patience.within(Duration::from_millis(60), never).await
         });
         assert_eq!(waited, Err(Elapsed));
     }
@@ -144,12 +149,11 @@ mod tests {
     #[test]
     fn what_comes_in_time_is_taken_and_leaves_no_trace() {
         on_a_worker(|patience| async move {
-            let until = now() + Duration::from_secs(5);
             let slow = async {
                 tokio::task::yield_now().await;
                 7
             };
-            assert_eq!(patience.within(until, slow).await, Ok(7));
+            assert_eq!(patience.within(Duration::from_secs(5), pin!(slow)).await, Ok(7));
             assert!(patience.list.waiting.borrow().is_empty());
         });
     }

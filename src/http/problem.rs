@@ -66,7 +66,7 @@ macro_rules! problem_types {
                 match self { $(Self::$variant => $title),* }
             }
 
-            /// What a client may do.
+            /// What a client may do, where the request has a key.
             #[must_use]
             pub fn retry(self) -> Retry {
                 match self { $(Self::$variant => Retry::$retry),* }
@@ -143,6 +143,7 @@ pub(super) struct FieldError {
 pub(super) struct Problem {
     pub(super) kind: ProblemType,
     about: About,
+    retry: Retry,
 }
 
 /// What an occurrence says of itself.
@@ -158,7 +159,20 @@ enum About {
 
 impl Problem {
     pub(super) fn new(kind: ProblemType, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, about: About::Text(detail.into()) }
+        Self::about(kind, About::Text(detail.into()))
+    }
+
+    fn about(kind: ProblemType, about: About) -> Self {
+        Self { kind, about, retry: kind.retry() }
+    }
+
+    /// As it is told to a request that has no key, so that none can be the same: what a key would
+    /// make safe to send again at any time is for the client to look at first.
+    pub(super) fn without_key(self) -> Self {
+        match self.retry {
+            Retry::SameKey => Self { retry: Retry::Later, ..self },
+            Retry::Never | Retry::Later => self,
+        }
     }
 
     pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -167,11 +181,11 @@ impl Problem {
 
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
         assert!(!errors.is_empty(), "an invalid request has something wrong");
-        Self { kind: ProblemType::Invalid, about: About::Errors(errors) }
+        Self::about(ProblemType::Invalid, About::Errors(errors))
     }
 
     pub(super) fn not_allowed(allow: &'static str) -> Self {
-        Self { kind: ProblemType::MethodNotAllowed, about: About::Allow(allow) }
+        Self::about(ProblemType::MethodNotAllowed, About::Allow(allow))
     }
 
     /// Nothing has this name: `what` says of which kind it would be.
@@ -229,7 +243,7 @@ impl Problem {
                 }
                 About::Allow(allow) => fields.display("detail", format_args!("use {allow}")),
             }
-            fields.plain("retry", self.kind.retry().as_str());
+            fields.plain("retry", self.retry.as_str());
             fields.plain("request_id", request_id);
         });
         json.into_bytes()
@@ -241,7 +255,7 @@ impl From<Refusal> for Problem {
         let kind = refused::problem_type(&refusal);
         match refused::field_error(&refusal) {
             Some(error) => Self::invalid(vec![error]),
-            None => Self { kind, about: About::Refusal(refusal) },
+            None => Self::about(kind, About::Refusal(refusal)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::auth::Scope;
 use super::conditional::{self, IfMatch};
-use super::cursor::Cursor;
+use super::cursor::List;
 use super::decide::decide;
 use super::fields::{Errors, Members, string, whole};
 use super::idempotency::{self, Fingerprint};
@@ -25,7 +25,7 @@ const ROWS_MAX: u16 = 500;
 /// Not valid, taken, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
@@ -33,7 +33,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let mut fingerprint = Fingerprint::of_post(&["products"]);
     fingerprint.value(&value);
     let key = Some(fingerprint.stamp(&principal, key));
-    let action = Action::Create(create);
+    let action = Action::Create(Box::new(create));
     let request = Request { principal, reference: None, key, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::ProductCreated(created) = &decided.record.decision else {
@@ -72,11 +72,11 @@ fn read_creation(value: &json::Value<'_>) -> Result<CreateProduct, Problem> {
 /// A parameter that is unknown or wrong.
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     call.admit_started(Scope::Read)?;
-    let (first, limit) = read_page(call.request.query_string())?;
+    let (first, limit) = read_page(call.query())?;
     let engine = call.worker.engine();
     // One more than asked for tells whether there is more.
     let entries = engine.products_from(first, limit + 1);
-    let next = entries.get(limit).map(|entry| Cursor { next: entry.handle() });
+    let next = entries.get(limit).map(|entry| List::Products.at(entry.handle().get().into()));
     let now_ms = engine.now_ms();
     let all_paused = engine.board().is_some_and(Board::selling_paused);
     let rows = entries.iter().take(limit);
@@ -96,17 +96,12 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
     let mut errors = Errors::default();
     let [cursor, limit] = query::read(text, ["cursor", "limit"], &mut errors);
-    let first = match cursor.map(str::parse::<Cursor>) {
+    let first = match cursor.map(|word| List::Products.read(word).map(u32::try_from)) {
         None => Some(Handle::new(0)),
-        Some(Ok(cursor)) => Some(cursor.next),
-        Some(Err(_)) => errors.none("?cursor", "must be the next_cursor of an earlier answer"),
+        Some(Some(Ok(next))) => Some(Handle::new(next)),
+        Some(_) => errors.none("?cursor", query::NO_CURSOR),
     };
-    let limit = match limit.map(|text| text.parse::<u16>().map(|limit| (text, limit))) {
-        None => Some(ROWS_DEFAULT),
-        // As a number is written: no sign.
-        Some(Ok((text, limit @ 1..=ROWS_MAX))) if !text.starts_with('+') => Some(limit),
-        Some(_) => errors.none("?limit", format!("must be 1 to {ROWS_MAX}")),
-    };
+    let limit = query::limit(limit, ROWS_DEFAULT, ROWS_MAX, &mut errors);
     errors.unless_any(first.zip(limit.map(usize::from)))
 }
 
@@ -142,7 +137,7 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let entry = call.worker.engine().product(id).ok_or_else(|| Problem::unknown_product(id))?;
     let view = entry.view();
     let tag = conditional::terms_tag(view.terms_version);
-    if conditional::is_known(call.request.headers(), &tag) {
+    if conditional::is_known(call.headers(), &tag) {
         return Ok(Reply::not_modified(tag));
     }
     let body = Json::whole(512, |fields| {
@@ -161,19 +156,21 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
 pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
     let deadline = call.time_to_decide()?;
-    let if_match = conditional::if_match(call.request.headers())?;
+    let if_match = conditional::if_match(call.headers())?;
     let body = call.patch_body().await?;
     let patch = read_patch(&json::parse(&body)?)?;
     let engine = call.worker.engine();
     let entry = engine.product(id).ok_or_else(|| Problem::unknown_product(id))?;
-    let terms_version = expected_version(&if_match, entry.view().terms_version);
-    let targets = Targets::Product { handle: entry.handle(), terms_version };
-    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let before = entry.view().terms_version;
+    let expected = expected_version(&if_match, before);
+    let targets = Targets::Product { handle: entry.handle(), terms_version: expected };
+    let action = Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }));
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await?;
     let Decision::TermsChanged(changed) = &decided.record.decision else {
         unreachable!("a change of terms makes a change of terms")
     };
+    let made = version_made(expected, before, entry.view().terms_version);
     let envelope = &decided.record.envelope;
     let body = Json::whole(384, |fields| {
         fields.plain("product_id", entry.id().as_str());
@@ -181,13 +178,19 @@ pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
         if changed.counting_starts {
             fields.time("counted_since", envelope.decided_at_ms);
         }
+        fields
+            .or_null("terms_version", made, |fields, name, made| fields.number(name, made.into()));
         if let [change] = envelope.changes.as_slice() {
             fields.number("version", change.version.get());
         }
         fields.time("changed_at", envelope.decided_at_ms);
         fields.display("position", engine.position(decided.sequence));
     });
-    Ok(Reply::ok(body))
+    let reply = Reply::ok(body);
+    Ok(match made {
+        Some(made) => reply.with_etag(conditional::terms_tag(made)),
+        None => reply,
+    })
 }
 
 fn read_patch(value: &json::Value<'_>) -> Result<TermsPatch, Problem> {
@@ -219,5 +222,32 @@ fn expected_version(if_match: &IfMatch, current: u32) -> Option<u32> {
             // Terms are never at version 0.
             Some(found.or(versions.first()).copied().unwrap_or(0))
         }
+    }
+}
+
+/// The version a change made, if that is certain; its record does not say.
+///
+/// Each change adds one. What the partition compared with stood right before; without that, the
+/// published versions `before` asking and `after` hearing enclose it, and tell when they are
+/// neighbours. Otherwise other changes came in between, and the tag of one of those would let the
+/// client undo what it has never seen.
+fn version_made(expected: Option<u32>, before: u32, after: u32) -> Option<u32> {
+    match expected {
+        Some(expected) => expected.checked_add(1),
+        None => before.checked_add(1).filter(|made| *made == after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_a_change_made_is_told_only_when_it_is_certain() {
+        assert_eq!(version_made(Some(3), 3, 4), Some(4));
+        assert_eq!(version_made(Some(3), 3, 9), Some(4), "others came after it");
+        assert_eq!(version_made(Some(4), 3, 9), Some(5), "one came before it");
+        assert_eq!(version_made(None, 3, 4), Some(4));
+        assert_eq!(version_made(None, 3, 5), None, "another came, before it or after it");
     }
 }

@@ -44,7 +44,7 @@ struct Purchase<'a> {
 /// Any problem of DESIGN's list that a purchase can meet.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.request.headers())?;
+    let key = idempotency::key(call.headers())?;
     let deadline = call.time_to_decide()?;
     let body = call.json_body().await?;
     let purchase = Purchase::parse(&body)?;

@@ -32,6 +32,26 @@ pub(super) fn read<'a, const N: usize>(
     values
 }
 
+/// What is said of a cursor that is none.
+pub(super) const NO_CURSOR: &str = "must be the next_cursor of an earlier answer";
+
+/// Rows of a page, from 1 to `max`.
+pub(super) fn limit(
+    text: Option<&str>,
+    default: u16,
+    max: u16,
+    errors: &mut Errors,
+) -> Option<u16> {
+    match text.map(|text| text.parse::<u16>().map(|limit| (text, limit))) {
+        None => Some(default),
+        // As a number is written: no sign.
+        Some(Ok((text, limit))) if (1..=max).contains(&limit) && !text.starts_with('+') => {
+            Some(limit)
+        }
+        Some(_) => errors.none("?limit", format!("must be 1 to {max}")),
+    }
+}
+
 /// A path that has no parameters.
 ///
 /// # Errors

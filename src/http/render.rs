@@ -108,6 +108,12 @@ impl Fields<'_> {
         self.out.raw(itoa::Buffer::new().format(number));
     }
 
+    /// A value that is JSON already.
+    pub(super) fn json(&mut self, name: &'static str, json: &str) {
+        self.name(name);
+        self.out.raw(json);
+    }
+
     /// A share from 0 to 1, to three places.
     pub(super) fn ratio(&mut self, name: &'static str, ratio: f64) {
         self.name(name);

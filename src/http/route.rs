@@ -14,6 +14,7 @@ pub(super) enum Route<'a> {
     Product(Cow<'a, str>),
     Stock(Cow<'a, str>),
     Adjustments(Cow<'a, str>),
+    History(Cow<'a, str>),
     Sales,
     Sale(Cow<'a, str>),
     Purchases,
@@ -55,6 +56,7 @@ impl<'a> Route<'a> {
             (Some("products"), Some(id), None, None) => Self::Product(id),
             (Some("products"), Some(id), Some("stock"), None) => Self::Stock(id),
             (Some("products"), Some(id), Some("adjustments"), None) => Self::Adjustments(id),
+            (Some("products"), Some(id), Some("history"), None) => Self::History(id),
             (Some("sales"), Some(id), None, None) => Self::Sale(id),
             (Some("orders"), Some(id), None, None) => Self::Order(id),
             (Some("orders"), Some(id), Some("cancel"), None) => Self::OrderCancel(id),
@@ -72,6 +74,7 @@ impl<'a> Route<'a> {
             Self::Product(_) => "/v1/products/{id}",
             Self::Stock(_) => "/v1/products/{id}/stock",
             Self::Adjustments(_) => "/v1/products/{id}/adjustments",
+            Self::History(_) => "/v1/products/{id}/history",
             Self::Sales => "/v1/sales",
             Self::Sale(_) => "/v1/sales/{id}",
             Self::Purchases => "/v1/purchases",
@@ -92,13 +95,12 @@ impl<'a> Route<'a> {
     /// Its methods, as the `Allow` header names them.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Self::Products => "GET, HEAD, POST",
+            Self::Products | Self::Orders => "GET, HEAD, POST",
             Self::Product(_) => "GET, HEAD, PATCH",
             Self::Sales => "GET, HEAD, PATCH",
             Self::Sale(_) => "PATCH",
             Self::Hold(_) => "GET, HEAD, DELETE",
-            Self::Orders
-            | Self::OrderCancel(_)
+            Self::OrderCancel(_)
             | Self::Holds
             | Self::HoldExtend(_)
             | Self::HoldConfirm(_)
@@ -158,6 +160,7 @@ mod tests {
             ("/v1/products/a/stock", Route::Stock("a".into())),
             ("/v1/products/a/adjustments", Route::Adjustments("a".into())),
             ("/v1/sales/s", Route::Sale("s".into())),
+            ("/v1/products/a/history", Route::History("a".into())),
             ("/v1/sales", Route::Sales),
             ("/v1/orders", Route::Orders),
             ("/v1/orders/o1", Route::Order("o1".into())),

@@ -7,7 +7,7 @@ use super::problem::{Problem, ProblemType};
 use super::render::Json;
 use super::reply::Reply;
 use super::worker::Call;
-use super::{json, products, terms};
+use super::{conditional, json, products, terms};
 use crate::domain::{ChangeTerms, Decision, SaleId, Targets, TermsPatch};
 use crate::engine::{Action, Board, Request};
 
@@ -18,13 +18,14 @@ use crate::engine::{Action, Board, Request};
 pub(super) async fn change(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
     let deadline = call.time_to_decide()?;
+    conditional::no_version_to_match(call.headers(), "a sale")?;
     let body = call.patch_body().await?;
     let patch = read_patch(&json::parse(&body)?)?;
     // What cannot be a sale's id names no sale.
     let unknown = || Problem::unknown(ProblemType::UnknownProduct, "product belongs to sale", id);
     let sale_id = SaleId::new(id).map_err(|_| unknown())?;
     let targets = Targets::Sale(sale_id);
-    let action = Action::ChangeTerms(ChangeTerms { targets, patch });
+    let action = Action::ChangeTerms(Box::new(ChangeTerms { targets, patch }));
     let request = Request { principal, reference: None, key: None, deadline, action };
     let decided = decide(call.worker, request).await.map_err(|problem| {
         if problem.kind == ProblemType::UnknownProduct { unknown() } else { problem }
@@ -62,6 +63,7 @@ pub(super) fn show_all(call: &Call<'_>) -> Result<Reply, Problem> {
 pub(super) async fn change_all(call: &Call<'_>) -> Result<Reply, Problem> {
     let principal = call.admit_plain(Scope::Manage)?;
     let deadline = call.time_to_decide()?;
+    conditional::no_version_to_match(call.headers(), "a sale")?;
     let body = call.patch_body().await?;
     let paused = read_pause(&json::parse(&body)?)?;
     let action = Action::PauseSelling(paused);

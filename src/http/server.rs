@@ -10,21 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::{AppConfig, ServerHandle};
-use actix_web::{App, web};
+use actix_http::{HttpService, Protocol, Request};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
+use actix_web::dev::ServerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpStream;
 
 use super::auth::Keys;
+use super::metrics::Tallies;
 use super::stream::{Progress, Stream};
 use super::worker::{Limits, Listener, Shared, Worker};
 use crate::engine::Engine;
-use crate::engine::ports::ProjectionStatus;
+use crate::engine::ports::Projection;
 
 /// How often measurements are put into buckets, so that they do not pile up unread.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(2);
 
 /// How long a closed connection may take to end.
 const DISCONNECT: Duration = Duration::from_secs(1);
@@ -95,11 +95,13 @@ pub(super) struct Surroundings {
     /// What decides; may not have started yet.
     pub(super) engine: Engine,
     /// How the copy in SQL is.
-    pub(super) projection: Arc<dyn ProjectionStatus>,
+    pub(super) projection: Arc<dyn Projection>,
     /// Bytes free where the data lies.
     pub(super) data_free_bytes: FreeBytes,
     /// Renders `/metrics`.
     pub(super) metrics: PrometheusHandle,
+    /// What workers measured.
+    pub(super) tallies: Tallies,
     /// `/readyz` says `disk-low` with less than this free.
     pub(super) disk_reserve_bytes: u64,
 }
@@ -108,7 +110,7 @@ pub(super) struct Surroundings {
 pub struct Server {
     server: actix_web::dev::Server,
     addresses: Vec<SocketAddr>,
-    metrics: PrometheusHandle,
+    shared: Arc<Shared>,
 }
 
 impl Server {
@@ -121,7 +123,7 @@ impl Server {
     pub fn bind(
         options: HttpOptions,
         engine: Engine,
-        projection: Arc<dyn ProjectionStatus>,
+        projection: Arc<dyn Projection>,
         data_free_bytes: FreeBytes,
         metrics: PrometheusHandle,
     ) -> io::Result<Self> {
@@ -129,7 +131,8 @@ impl Server {
             engine,
             projection,
             data_free_bytes,
-            metrics: metrics.clone(),
+            metrics,
+            tallies: Tallies::default(),
             disk_reserve_bytes: options.disk_reserve_bytes,
         };
         let shared = Arc::new(Shared {
@@ -169,7 +172,7 @@ impl Server {
                 connections.serve(Worker::start(Arc::clone(&shared), listener), stops)
             })?;
         }
-        Ok(Self { server: builder.run(), addresses, metrics })
+        Ok(Self { server: builder.run(), addresses, shared })
     }
 
     /// Where it listens: the main address, then that of metrics.
@@ -190,11 +193,12 @@ impl Server {
     /// # Errors
     /// A worker cannot be started.
     pub async fn run(self) -> io::Result<()> {
-        let metrics = self.metrics;
+        let shared = self.shared;
         let upkeep = actix_rt::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
-                metrics.run_upkeep();
+                shared.surroundings.tallies.collect();
+                shared.surroundings.metrics.run_upkeep();
             }
         });
         let served = self.server.await;
@@ -230,18 +234,15 @@ impl Connections {
         stops: impl Fn() -> F + 'static,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
     {
-        let app = App::new().default_service(web::to(move |request, payload| {
-            Rc::clone(&worker).answer(request, payload)
-        }));
-        let app = map_config(app, |()| AppConfig::default());
-        let app = app.map_err(|error| error.error_response());
+        // Without its `App`: the worker finds the route itself (docs/adr/0004).
+        let answers = fn_service(move |request: Request| Rc::clone(&worker).answer(request));
         let http = HttpService::build()
             .graceful_shutdown_signal(stops)
             .keep_alive(self.keep_alive)
             .client_request_timeout(self.head_timeout)
             .client_disconnect_timeout(DISCONNECT)
             .local_addr(self.address)
-            .finish(app);
+            .finish(answers);
         fn_service(move |socket: TcpStream| async move {
             // Without it answers are only slower.
             let _ = socket.set_nodelay(true);

@@ -16,7 +16,7 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     let entry = call.worker.engine().product(id).ok_or_else(|| Problem::unknown_product(id))?;
     let view = entry.view();
     let tag = conditional::stock_tag(view.version.get());
-    if conditional::is_known(call.request.headers(), &tag) {
+    if conditional::is_known(call.headers(), &tag) {
         return Ok(Reply::not_modified(tag));
     }
     let figures = view.figures;

@@ -6,16 +6,15 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_http::{Payload, Request, Response};
 use actix_web::http::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::Bytes;
 
 use super::auth::{Doorkeeper, Keys, Scope};
 use super::metrics::Meters;
@@ -26,8 +25,8 @@ use super::request_id::RequestIds;
 use super::route::{Route, method_label};
 use super::server::Surroundings;
 use super::{
-    adjustments, body, cancellations, carts, holds, orders, probes, products, purchases, query,
-    sales, stock,
+    adjustments, body, cancellations, carts, history, holds, orders, probes, products, purchases,
+    query, sales, stock,
 };
 use crate::domain::Principal;
 use crate::engine::{Client, Engine};
@@ -73,7 +72,7 @@ pub(super) struct Worker {
 /// A request on its way through a resource.
 pub(super) struct Call<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) request: &'a HttpRequest,
+    pub(super) request: &'a Request,
     payload: Cell<Option<Payload>>,
 }
 
@@ -85,7 +84,7 @@ impl Worker {
         actix_rt::spawn(client.replies().deliver());
         actix_rt::spawn(patience.keep());
         let doorkeeper = Doorkeeper::new(shared.keys.clone());
-        let (meters, ids) = (Meters::default(), RequestIds::new());
+        let (meters, ids) = (shared.surroundings.tallies.meters(), RequestIds::new());
         Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids })
     }
 
@@ -93,31 +92,30 @@ impl Worker {
         self.client.engine()
     }
 
-    /// Answers one request.
+    /// Answers one request. Always `Ok`, as a service has it: a problem is an answer too.
     pub(super) async fn answer(
         self: Rc<Self>,
-        request: HttpRequest,
-        payload: web::Payload,
-    ) -> HttpResponse<Bytes> {
+        mut request: Request,
+    ) -> Result<Response<Bytes>, actix_http::Error> {
         let started = now();
+        let payload = Cell::new(Some(request.take_payload()));
         let route = self.route(&request);
-        let payload = Cell::new(Some(payload.into_inner()));
         let call = Call { worker: &self, request: &request, payload };
         let outcome = call.handle(&route).await;
         if let Some(mut unread) = call.payload.take()
             && !matches!(unread, Payload::None)
         {
-            body::drop_rest(&mut unread, &self.patience).await;
+            Box::pin(body::drop_rest(&mut unread, &self.patience)).await;
         }
         let answer = self.finish(&request, outcome);
         let elapsed = now() - started;
         let method = method_label(request.method());
         self.meters.observe(route.pattern(), method, answer.status(), elapsed);
-        answer
+        Ok(answer)
     }
 
     /// The resource a request names on the listener it came to.
-    fn route<'a>(&self, request: &'a HttpRequest) -> Route<'a> {
+    fn route<'a>(&self, request: &'a Request) -> Route<'a> {
         let route = Route::of(request.path());
         if !self.shared.metrics_apart {
             return route;
@@ -132,12 +130,8 @@ impl Worker {
         }
     }
 
-    fn finish(
-        &self,
-        request: &HttpRequest,
-        outcome: Result<Reply, Problem>,
-    ) -> HttpResponse<Bytes> {
-        let id = self.ids.of(request.headers());
+    fn finish(&self, request: &Request, outcome: Result<Reply, Problem>) -> Response<Bytes> {
+        let id = self.ids.of(&request.head().headers);
         let mut answer = match outcome {
             Ok(reply) => reply_answer(reply),
             Err(problem) => problem_answer(&problem, id.to_str().unwrap_or_default()),
@@ -147,8 +141,8 @@ impl Worker {
     }
 }
 
-fn reply_answer(reply: Reply) -> HttpResponse<Bytes> {
-    let mut answer = HttpResponse::with_body(reply.status, Bytes::from(reply.body));
+fn reply_answer(reply: Reply) -> Response<Bytes> {
+    let mut answer = Response::with_body(reply.status, Bytes::from(reply.body));
     let headers = answer.headers_mut();
     if reply.status != StatusCode::NOT_MODIFIED {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.media_type));
@@ -165,7 +159,7 @@ fn reply_answer(reply: Reply) -> HttpResponse<Bytes> {
     answer
 }
 
-fn problem_answer(problem: &Problem, request_id: &str) -> HttpResponse<Bytes> {
+fn problem_answer(problem: &Problem, request_id: &str) -> Response<Bytes> {
     let kind = problem.kind;
     let body = Bytes::from(problem.body(request_id));
     match kind {
@@ -177,7 +171,7 @@ fn problem_answer(problem: &Problem, request_id: &str) -> HttpResponse<Bytes> {
         }
         _ => {}
     }
-    let mut answer = HttpResponse::with_body(kind.status_code(), body);
+    let mut answer = Response::with_body(kind.status_code(), body);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = kind.retry_after() {
@@ -220,27 +214,34 @@ impl Call<'_> {
         }
         let posts = *method == Method::POST;
         let patches = *method == Method::PATCH;
-        match route {
+        let answer = match route {
             Route::Purchases if posts => purchases::create(self).await,
             Route::Order(id) if reads => orders::show(self, id),
-            Route::Orders if posts => carts::create(self).await,
-            Route::OrderCancel(id) if posts => cancellations::create(self, id).await,
-            Route::Holds if posts => holds::create(self).await,
+            Route::Orders if reads => Box::pin(orders::list(self)).await,
+            Route::History(id) if reads => Box::pin(history::list(self, id)).await,
+            Route::Orders if posts => Box::pin(carts::create(self)).await,
+            Route::OrderCancel(id) if posts => Box::pin(cancellations::create(self, id)).await,
+            Route::Holds if posts => Box::pin(holds::create(self)).await,
             Route::Hold(id) if reads => holds::show(self, id),
-            Route::Hold(id) if *method == Method::DELETE => holds::release(self, id).await,
-            Route::HoldExtend(id) if posts => holds::extend(self, id).await,
-            Route::HoldConfirm(id) if posts => holds::confirm(self, id).await,
+            Route::Hold(id) if *method == Method::DELETE => {
+                Box::pin(holds::release(self, id)).await
+            }
+            Route::HoldExtend(id) if posts => Box::pin(holds::extend(self, id)).await,
+            Route::HoldConfirm(id) if posts => Box::pin(holds::confirm(self, id)).await,
             Route::Sales if reads => sales::show_all(self),
-            Route::Sales if patches => sales::change_all(self).await,
+            Route::Sales if patches => Box::pin(sales::change_all(self)).await,
             Route::Stock(id) if reads => stock::show(self, id),
             Route::Products if reads => products::list(self),
-            Route::Products if posts => products::create(self).await,
+            // Boxed, so that the future of a purchase, the one there are many of, stays small.
+            Route::Products if posts => Box::pin(products::create(self)).await,
             Route::Product(id) if reads => products::show(self, id),
-            Route::Product(id) if patches => products::change(self, id).await,
-            Route::Adjustments(id) if posts => adjustments::create(self, id).await,
-            Route::Sale(id) if patches => sales::change(self, id).await,
+            Route::Product(id) if patches => Box::pin(products::change(self, id)).await,
+            Route::Adjustments(id) if posts => Box::pin(adjustments::create(self, id)).await,
+            Route::Sale(id) if patches => Box::pin(sales::change(self, id)).await,
             route => Err(Problem::not_allowed(route.allow())),
-        }
+        };
+        // Only a POST has a key to be the same.
+        answer.map_err(|problem| if posts { problem } else { problem.without_key() })
     }
 
     /// Who asks, once the server has started and if they may.
@@ -249,7 +250,7 @@ impl Call<'_> {
     /// Starting, no valid key, a key without the scope, or a query where there is none.
     pub(super) fn admit_plain(&self, scope: Scope) -> Result<Principal, Problem> {
         let principal = self.admit_started(scope)?;
-        query::none(self.request.query_string())?;
+        query::none(self.query())?;
         Ok(principal)
     }
 
@@ -265,8 +266,17 @@ impl Call<'_> {
         Ok(principal)
     }
 
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.request.head().headers
+    }
+
+    /// What stands behind the path's `?`.
+    pub(super) fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
     fn admit(&self, scope: Scope) -> Result<Principal, Problem> {
-        self.worker.doorkeeper.admit(self.request.headers(), scope)
+        self.worker.doorkeeper.admit(self.headers(), scope)
     }
 
     /// The body of a request in JSON.
@@ -291,7 +301,7 @@ impl Call<'_> {
     /// As [`Self::json_body`].
     pub(super) async fn cart_body_or_none(&self) -> Result<Bytes, Problem> {
         const NOTHING: Bytes = Bytes::from_static(b"{}");
-        let headers = self.request.headers();
+        let headers = self.headers();
         let none = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
         if none && !headers.contains_key(TRANSFER_ENCODING) {
             return Ok(NOTHING);
@@ -308,7 +318,7 @@ impl Call<'_> {
     }
 
     async fn body(&self, media: Media, bytes_max: usize) -> Result<Bytes, Problem> {
-        let headers = self.request.headers();
+        let headers = self.headers();
         if !is_json(headers.get(CONTENT_TYPE), media) {
             let detail = "send Content-Type: application/json";
             return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
@@ -328,7 +338,7 @@ impl Call<'_> {
     /// The header is no number of milliseconds within its bounds.
     pub(super) fn time_to_decide(&self) -> Result<Duration, Problem> {
         let limits = &self.worker.shared.limits;
-        let Some(value) = self.request.headers().get(TIMEOUT) else {
+        let Some(value) = self.headers().get(TIMEOUT) else {
             return Ok(limits.request_default);
         };
         let ms = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
@@ -349,9 +359,4 @@ fn is_json(value: Option<&HeaderValue>, media: Media) -> bool {
     let merge_patch = media == Media::JsonOrMergePatch
         && essence.eq_ignore_ascii_case(b"application/merge-patch+json");
     merge_patch || essence.eq_ignore_ascii_case(b"application/json")
-}
-
-/// The end of a wait that begins now.
-pub(super) fn until(wait: Duration) -> Instant {
-    now() + wait
 }

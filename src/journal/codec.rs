@@ -10,7 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::record::{Envelope, Kind, Payload, Record};
 use crate::domain::Decision;
 
-/// Largest payload: a sale of 10,000 products takes 120 KB, an order of 1,000 lines 60 KB.
+/// Largest payload: a sale of 10,000 products takes 120 KB, a hold of 1,000 lines and products that
+/// is confirmed in part 52 KB.
 pub const PAYLOAD_BYTES_MAX: usize = 256 << 10;
 
 /// Version of every kind so far.
@@ -62,34 +63,45 @@ pub enum DecodeError {
 /// Appends the bytes of `payload` to `out`.
 ///
 /// # Panics
-/// When they pass [`PAYLOAD_BYTES_MAX`]: whoever decided checks the bounds first.
+/// When a record passes [`PAYLOAD_BYTES_MAX`]: whoever decided checks the bounds first.
 pub fn encode(payload: &Payload, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&(payload.kind() as u16).to_le_bytes());
-    out.extend_from_slice(&VERSION.to_le_bytes());
     match payload {
-        Payload::Watermark => {}
-        Payload::Started(started) => put(started, out),
-        Payload::Record(record) => {
-            let envelope = &record.envelope;
-            match &record.decision {
-                Decision::ProductCreated(body) => put(&(envelope, body), out),
-                Decision::TermsChanged(body) => put(&(envelope, body), out),
-                Decision::StockAdjusted(body) => put(&(envelope, body), out),
-                Decision::OrderPlaced(body) => put(&(envelope, body), out),
-                Decision::RefusalsCounted(body) => put(&(envelope, body), out),
-                Decision::HoldPlaced(body) => put(&(envelope, body), out),
-                Decision::HoldExtended(body) => put(&(envelope, body), out),
-                Decision::HoldConfirmed(body) => put(&(envelope, body), out),
-                Decision::HoldReleased(body) | Decision::HoldExpired(body) => {
-                    put(&(envelope, body), out);
-                }
-                Decision::OrderCancelled(body) => put(&(envelope, body), out),
-                Decision::SellingPaused(body) => put(&(envelope, body), out),
-            }
+        Payload::Watermark => head(payload.kind(), out),
+        Payload::Started(started) => {
+            head(payload.kind(), out);
+            put(started, out);
         }
+        Payload::Record(record) => encode_record(record, out),
+    }
+}
+
+/// Appends the bytes of a payload that is `record` to `out`.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
+    let start = out.len();
+    head(record.kind(), out);
+    let envelope = &record.envelope;
+    match &record.decision {
+        Decision::ProductCreated(body) => put(&(envelope, body), out),
+        Decision::TermsChanged(body) => put(&(envelope, body), out),
+        Decision::StockAdjusted(body) => put(&(envelope, body), out),
+        Decision::OrderPlaced(body) => put(&(envelope, body), out),
+        Decision::RefusalsCounted(body) => put(&(envelope, body), out),
+        Decision::HoldPlaced(body) => put(&(envelope, body), out),
+        Decision::HoldExtended(body) => put(&(envelope, body), out),
+        Decision::HoldConfirmed(body) => put(&(envelope, body), out),
+        Decision::HoldReleased(body) | Decision::HoldExpired(body) => put(&(envelope, body), out),
+        Decision::OrderCancelled(body) => put(&(envelope, body), out),
+        Decision::SellingPaused(body) => put(&(envelope, body), out),
     }
     assert!(out.len() - start <= PAYLOAD_BYTES_MAX, "a payload of {} bytes", out.len() - start);
+}
+
+fn head(kind: Kind, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(kind as u16).to_le_bytes());
+    out.extend_from_slice(&VERSION.to_le_bytes());
 }
 
 fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
@@ -156,7 +168,8 @@ fn take<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, DecodeError> 
 
 /// An upper bound of a payload's bytes before it is decided: what a permit reserves.
 ///
-/// `lines` of orders and holds, `changes` to products, `text_bytes` of names, texts and ids in the body.
+/// `lines` of orders and holds, `changes` to products, `text_bytes` of names, texts and ids in the
+/// body. A confirmation of parts has the hold's lines and one more for each part: the line it divides.
 #[must_use]
 pub fn payload_bytes_bound(lines: usize, changes: usize, text_bytes: usize) -> usize {
     // Envelope: time 8, principal and reference 8 + 64 each and an option byte, key 25, changes'
@@ -175,9 +188,10 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        AdjustReason, BuyerId, Change, Currency, Handle, Money, Name, OrderLine, OrderPlaced,
-        Patch, Principal, ProductCreated, ProductId, Quantity, Reference, SaleId, StockAdjusted,
-        Terms, TermsChanged, TermsPatch, Text, Version,
+        AdjustReason, BuyerId, CancelledLine, Change, Currency, Handle, HoldConfirmed, HoldEnded,
+        HoldExtended, HoldPlaced, Money, Name, ORDER_LINES_MAX, OrderCancelled, OrderLine,
+        OrderPlaced, Patch, Principal, ProductCreated, ProductId, Quantity, Reference, SaleId,
+        SellingPaused, Sequence, StockAdjusted, Terms, TermsChanged, TermsPatch, Text, Version,
     };
     use crate::journal::KeyStamp;
 
@@ -223,13 +237,71 @@ mod tests {
         let bytes = largest(Decision::StockAdjusted(Box::new(adjusted)), 1);
         assert!(bytes <= payload_bytes_bound(0, 1, 800), "adjusted: {bytes}");
 
-        let quantity = Quantity::new(u64::from(Quantity::MAX)).unwrap();
-        let line = OrderLine { product, quantity, unit_price: Some(money()) };
-        for lines in [1, 2, crate::domain::ORDER_LINES_MAX] {
-            let buyer_id = BuyerId::new(&id).unwrap();
-            let placed = OrderPlaced { buyer_id, lines: SmallVec::from_elem(line, lines) };
+        for lines in [1, 2, ORDER_LINES_MAX] {
+            let placed = OrderPlaced { buyer_id: buyer(), lines: of_lines(lines) };
             let bytes = largest(Decision::OrderPlaced(placed), lines);
             assert!(bytes <= payload_bytes_bound(lines, lines, 64), "{lines} lines: {bytes}");
+        }
+    }
+
+    fn buyer() -> BuyerId {
+        BuyerId::new(&"b".repeat(64)).unwrap()
+    }
+
+    fn of_lines(lines: usize) -> SmallVec<[OrderLine; 1]> {
+        let quantity = Quantity::new(u64::from(Quantity::MAX)).unwrap();
+        let product = Handle::new(u32::MAX);
+        let line = OrderLine { product, quantity, unit_price: Some(money()) };
+        SmallVec::from_elem(line, lines)
+    }
+
+    #[test]
+    fn bound_holds_the_largest_record_of_a_hold_and_its_ends() {
+        // The bound leaves some room for fields, and 5 bytes a line that only cancellations have.
+        let check = |decision: Decision, changes: usize, lines: usize| {
+            let (bytes, bound) =
+                (largest(decision, changes), payload_bytes_bound(lines, changes, 64));
+            assert!(bytes <= bound && bound <= bytes + 256 + 5 * lines, "{bytes} of {bound}");
+            assert!(bound <= PAYLOAD_BYTES_MAX / 4, "{bound}");
+        };
+        let hold = Sequence::new(u64::MAX);
+        for lines in [1, 2, ORDER_LINES_MAX] {
+            let (buyer_id, expires_at_ms) = (buyer(), u64::MAX);
+            let placed = HoldPlaced { buyer_id, lines: of_lines(lines), expires_at_ms };
+            check(Decision::HoldPlaced(placed), lines, lines);
+            let ended = HoldEnded { hold, buyer_id: buyer(), lines: of_lines(lines) };
+            check(Decision::HoldReleased(ended.clone()), lines, lines);
+            check(Decision::HoldExpired(ended), lines, lines);
+            // Each line divided by a part of its own; none.
+            for released in [lines, 0] {
+                let order = OrderPlaced { buyer_id: buyer(), lines: of_lines(lines) };
+                let confirmed = HoldConfirmed { hold, order, released: of_lines(released) };
+                check(Decision::HoldConfirmed(Box::new(confirmed)), lines, lines + released);
+            }
+        }
+        let extended = HoldExtended { hold, expires_at_ms: u64::MAX };
+        check(Decision::HoldExtended(extended), 0, 0);
+        check(Decision::SellingPaused(SellingPaused { paused: true }), 0, 0);
+    }
+
+    #[test]
+    fn bound_holds_the_largest_cancellation() {
+        for lines in [1, 2, ORDER_LINES_MAX] {
+            let line = |(place, line): (u32, OrderLine)| {
+                let OrderLine { product, quantity, unit_price } = line;
+                CancelledLine { place, product, quantity, unit_price, frees_limit: true }
+            };
+            let cancelled = OrderCancelled {
+                order: Sequence::new(u64::MAX),
+                buyer_id: buyer(),
+                lines: (0..).zip(of_lines(lines)).map(line).collect(),
+                reason: Text::new(&long()).unwrap(),
+                restocked: true,
+                whole: true,
+            };
+            let bytes = largest(Decision::OrderCancelled(Box::new(cancelled)), lines);
+            let bound = payload_bytes_bound(lines, lines, 64 + long().len());
+            assert!(bytes <= bound && bound <= bytes + 256, "{lines} lines: {bytes} of {bound}");
         }
     }
 

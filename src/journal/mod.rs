@@ -19,7 +19,9 @@ mod reader;
 mod record;
 mod scan;
 
-pub use codec::{DecodeError, PAYLOAD_BYTES_MAX, decode, encode, payload_bytes_bound};
+pub use codec::{
+    DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
+};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{HoldId, OrderId, Position, PositionError};

@@ -12,6 +12,9 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 15 bytes: partition 2, epoch 4, sequence 7 (56 bits), check 2.
 const BYTES: usize = 15;
 const CHARS: usize = BYTES * 8 / 5;
+const PART_CHARS: usize = 8;
+const PART_BITS: usize = 5 * PART_CHARS;
+const _: () = assert!(3 * PART_CHARS == CHARS);
 const SEQUENCE_MAX: u64 = (1 << 56) - 1;
 
 /// A place in a journal.
@@ -40,13 +43,16 @@ pub struct PositionError;
 
 impl Position {
     fn write(&self, letter: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bytes(letter);
         let mut text = [letter as u8; CHARS + 1];
-        let bits = bytes.iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
-        for (place, char) in text.iter_mut().skip(1).enumerate() {
-            let shift = 5 * (CHARS - 1 - place);
-            let digit = (bits >> shift) as usize & 31;
-            *char = ALPHABET.get(digit).copied().unwrap_or(b'0');
+        let bits = self.bits(letter);
+        let parts = text.get_mut(1..).unwrap_or_default().chunks_exact_mut(PART_CHARS);
+        for (part, shift) in parts.zip([2 * PART_BITS, PART_BITS, 0]) {
+            // In words of the machine's own size: those of 128 bits are slow to shift.
+            let mut bits = (bits >> shift) as u64;
+            for char in part.iter_mut().rev() {
+                *char = ALPHABET.get(bits as usize & 31).copied().unwrap_or(b'0');
+                bits >>= 5;
+            }
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
@@ -66,29 +72,27 @@ impl Position {
             epoch: (bits >> 72) as u32,
             sequence: Sequence::new((bits >> 16) as u64 & SEQUENCE_MAX),
         };
-        let check = u16::from_be_bytes(position.check(letter));
-        if check == bits as u16 { Ok(position) } else { Err(PositionError) }
+        if position.check(letter) == bits as u16 { Ok(position) } else { Err(PositionError) }
     }
 
-    fn bytes(&self, letter: char) -> [u8; BYTES] {
+    fn bits(&self, letter: char) -> u128 {
+        self.number() << 16 | u128::from(self.check(letter))
+    }
+
+    /// Partition, epoch and sequence, without the check.
+    fn number(&self) -> u128 {
         assert!(self.sequence.get() <= SEQUENCE_MAX, "56 bits of sequence");
-        let mut bytes = [0; BYTES];
-        let (number, check) = bytes.split_at_mut(BYTES - 2);
-        let fields = self.partition.to_be_bytes().into_iter().chain(self.epoch.to_be_bytes());
-        let fields = fields.chain(self.sequence.get().to_be_bytes().into_iter().skip(1));
-        number.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        check.copy_from_slice(&self.check(letter));
-        bytes
+        let (partition, epoch) = (u128::from(self.partition), u128::from(self.epoch));
+        partition << 88 | epoch << 56 | u128::from(self.sequence.get())
     }
 
-    fn check(&self, letter: char) -> [u8; 2] {
-        let mut bytes = [0u8; 15];
-        let fields = [letter as u8].into_iter().chain(self.partition.to_be_bytes());
-        let fields =
-            fields.chain(self.epoch.to_be_bytes()).chain(self.sequence.get().to_be_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+    /// Over the letter, partition, epoch and all 8 bytes of the sequence.
+    fn check(&self, letter: char) -> u16 {
+        let (partition, epoch) = (u128::from(self.partition), u128::from(self.epoch));
+        let fields = partition << 96 | epoch << 64 | u128::from(self.sequence.get());
+        let [_, bytes @ ..] = (u128::from(letter as u8) << 112 | fields).to_be_bytes();
         let crc = crc32c::crc32c(&bytes);
-        ((crc ^ crc >> 16) as u16).to_be_bytes()
+        (crc ^ crc >> 16) as u16
     }
 }
 

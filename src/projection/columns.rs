@@ -9,7 +9,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use super::rows::{
-    LineRow, MovementRow, OrderRow, ProductChange, ProductRow, QuarantineRow, RefusalCountRow, Rows,
+    HoldChange, HoldRow, HoldState, LineChange, LineRow, MovementRow, OrderChange, OrderRow,
+    ProductChange, ProductRow, QuarantineRow, RefusalCountRow, Rows,
 };
 use super::time::system_time;
 
@@ -93,6 +94,38 @@ impl<'a, R> Columns<'a, R> {
         self.execute(client, &sql, fixed).await.map(|_| ())
     }
 
+    /// Updates the rows of `t` that `guard` finds for a row of `u`; all but the columns `keys` are
+    /// set. `false`: not every row was found.
+    async fn update(
+        self,
+        client: &Client,
+        table: &str,
+        keys: &[&str],
+        guard: &str,
+        fixed: Option<i32>,
+    ) -> Result<bool, Error> {
+        let rows = self.rows.len();
+        if rows == 0 {
+            return Ok(true);
+        }
+        let (mut set, mut names, mut places) = (String::new(), String::new(), String::new());
+        for (column, place) in self.columns.iter().zip(1..) {
+            let (name, comma) = (column.name, if place > 1 { ", " } else { "" });
+            let _ = write!(names, "{comma}{name}");
+            let _ = write!(places, "{comma}${place}");
+            if !keys.contains(&name) {
+                let comma = if set.is_empty() { "" } else { ", " };
+                let _ = write!(set, "{comma}{name} = u.{name}");
+            }
+        }
+        let last = self.columns.len() + 1;
+        let at = fixed.map(|_| format!("t.partition = ${last} AND ")).unwrap_or_default();
+        let sql = format!(
+            "UPDATE {table} AS t SET {set} FROM unnest({places}) AS u ({names}) WHERE {at}{guard}"
+        );
+        Ok(self.execute(client, &sql, fixed).await? == rows as u64)
+    }
+
     async fn execute(self, client: &Client, sql: &str, fixed: Option<i32>) -> Result<u64, Error> {
         let values = self.columns.iter();
         let mut params: Vec<(&(dyn ToSql + Sync), Type)> =
@@ -104,48 +137,59 @@ impl<'a, R> Columns<'a, R> {
     }
 }
 
-/// Writes all rows of a batch; `false`: a product was not at the version that was read.
+/// Writes all rows of a batch; `false`: a row was not as it was read.
 pub(super) async fn write(client: &Client, partition: i32, rows: &Rows<'_>) -> Result<bool, Error> {
     let at = Some(partition);
     created(&rows.created).insert(client, "products", at).await?;
-    if !change_products(client, partition, &rows.changed).await? {
+    if !change(client, at, rows).await? {
         return Ok(false);
     }
     orders(&rows.orders).insert(client, "orders", at).await?;
     lines(&rows.lines).insert(client, "order_lines", None).await?;
+    holds(&rows.holds).insert(client, "holds", at).await?;
     movements(&rows.movements).insert(client, "movements", at).await?;
     refusals(&rows.refusals).insert(client, "refusal_counts", at).await?;
     quarantined(&rows.quarantined).insert(client, "quarantine", at).await?;
     Ok(true)
 }
 
-async fn change_products(
-    client: &Client,
-    partition: i32,
-    changes: &[ProductChange],
-) -> Result<bool, Error> {
-    if changes.is_empty() {
-        return Ok(true);
-    }
-    let columns = product(Columns::of(changes), |change| &change.row)
-        .number("expected", |change| change.expected);
-    let (mut set, mut names, mut places) = (String::new(), String::new(), String::new());
-    for (column, place) in columns.columns.iter().zip(1..) {
-        let (name, comma) = (column.name, if place > 1 { ", " } else { "" });
-        let _ = write!(names, "{comma}{name}");
-        let _ = write!(places, "{comma}${place}");
-        if !["handle", "expected"].contains(&name) {
-            let comma = if set.is_empty() { "" } else { ", " };
-            let _ = write!(set, "{comma}{name} = u.{name}");
-        }
-    }
-    let last = columns.columns.len() + 1;
-    let sql = format!(
-        "UPDATE products AS p SET {set} FROM unnest({places}) AS u ({names}) \
-         WHERE p.partition = ${last} AND p.handle = u.handle AND p.version = u.expected"
-    );
-    let changed = columns.execute(client, &sql, Some(partition)).await?;
-    Ok(changed == changes.len() as u64)
+async fn change(client: &Client, at: Option<i32>, rows: &Rows<'_>) -> Result<bool, Error> {
+    let products = product(Columns::of(&rows.changed), |change: &ProductChange| &change.row)
+        .number("expected", |change| change.expected)
+        .update(
+            client,
+            "products",
+            &["handle", "expected"],
+            "t.handle = u.handle AND t.version = u.expected",
+            at,
+        );
+    let orders = Columns::of(&rows.orders_changed)
+        .text("order_id", |change: &OrderChange| &change.order_id)
+        .text("expected", |change| &change.expected)
+        .text("status", |change| change.status)
+        .update(
+            client,
+            "orders",
+            &["order_id", "expected"],
+            "t.order_id = u.order_id AND t.status = u.expected",
+            None,
+        );
+    let lines = Columns::of(&rows.lines_changed)
+        .text("order_id", |change: &LineChange| &change.order_id)
+        .with("line_no", Type::INT4_ARRAY, |change| change.line_no)
+        .number("expected", |change| change.expected)
+        .number("cancelled", |change| change.cancelled)
+        .update(
+            client,
+            "order_lines",
+            &["order_id", "line_no", "expected"],
+            "t.order_id = u.order_id AND t.line_no = u.line_no AND t.cancelled = u.expected",
+            None,
+        );
+    let holds = hold_state(Columns::of(&rows.holds_changed), |change: &HoldChange| &change.state)
+        .text("hold_id", |change| &change.hold_id)
+        .update(client, "holds", &["hold_id"], "t.hold_id = u.hold_id AND t.status = 'held'", None);
+    Ok(products.await? && orders.await? && lines.await? && holds.await?)
 }
 
 fn created(rows: &[ProductRow]) -> Columns<'_, ProductRow> {
@@ -190,6 +234,29 @@ fn orders<'a>(rows: &'a [OrderRow<'a>]) -> Columns<'a, OrderRow<'a>> {
         .text("principal", |row| row.principal)
         .text("status", |row| row.status)
         .time("placed_at", |row| row.placed_at_ms)
+        .maybe_text("hold_id", |row| row.hold_id.as_deref())
+}
+
+fn holds<'a>(rows: &'a [HoldRow<'a>]) -> Columns<'a, HoldRow<'a>> {
+    hold_state(Columns::of(rows), |row| &row.state)
+        .text("hold_id", |row| &row.hold_id)
+        .number("sequence", |row| row.sequence)
+        .text("buyer_id", |row| row.buyer_id)
+        .maybe_text("reference", |row| row.reference)
+        .text("principal", |row| row.principal)
+        .time("placed_at", |row| row.placed_at_ms)
+}
+
+/// The columns of a hold that may change.
+fn hold_state<'a, R>(
+    columns: Columns<'a, R>,
+    state: impl Fn(&'a R) -> &'a HoldState + Copy,
+) -> Columns<'a, R> {
+    columns
+        .time("expires_at", move |r| state(r).expires_at_ms)
+        .text("status", move |r| state(r).status())
+        .maybe_time("resolved_at", move |r| state(r).resolved_at_ms())
+        .maybe_text("order_id", move |r| state(r).order_id())
 }
 
 fn lines(rows: &[LineRow]) -> Columns<'_, LineRow> {
@@ -200,6 +267,7 @@ fn lines(rows: &[LineRow]) -> Columns<'_, LineRow> {
         .number("quantity", |row| row.quantity)
         .maybe_number("unit_price_minor", |row| row.unit_price_minor)
         .maybe_text("currency", |row| row.currency.as_ref().map(|currency| currency.as_str()))
+        .number("cancelled", |row| row.cancelled)
 }
 
 fn movements<'a>(rows: &'a [MovementRow<'a>]) -> Columns<'a, MovementRow<'a>> {
@@ -219,6 +287,7 @@ fn movements<'a>(rows: &'a [MovementRow<'a>]) -> Columns<'a, MovementRow<'a>> {
         .maybe_text("text", |row| row.text)
         .maybe_text("terms", |row| row.terms.as_deref())
         .maybe_text("order_id", |row| row.order_id.as_deref())
+        .maybe_text("hold_id", |row| row.hold_id.as_deref())
         .maybe_text("reference", |row| row.reference)
         .text("principal", |row| row.principal)
 }

@@ -44,9 +44,9 @@ impl Control {
         orders.abandon || orders.drain_to.is_some_and(|upto| applied >= upto)
     }
 
+    /// From now on the orders of a thread that drains, after one that was told to abandon.
     pub(super) fn drain(&self, upto: Sequence) {
-        self.orders.lock().drain_to = Some(upto);
-        self.wake.notify_all();
+        *self.orders.lock() = Orders { drain_to: Some(upto), ..Orders::default() };
     }
 
     pub(super) fn abandon(&self) {
@@ -60,10 +60,12 @@ impl Control {
         self.wake.notify_all();
     }
 
-    /// Waits for the thread to end; `false`: it has not.
-    pub(super) fn wait_for_end(&self, limit: Duration) -> bool {
+    /// Waits for the thread to end; gives what is left of the limit, `None`: it has not.
+    #[expect(clippy::disallowed_methods, reason = "measures its own wait")]
+    pub(super) fn wait_for_end(&self, limit: Duration) -> Option<Duration> {
+        let since = std::time::Instant::now();
         let mut orders = self.orders.lock();
         self.wake.wait_while_for(&mut orders, |orders| !orders.ended, limit);
-        orders.ended
+        orders.ended.then(|| limit.saturating_sub(since.elapsed()))
     }
 }

@@ -15,6 +15,21 @@ pub(super) enum Misfit {
     Version { product_id: Arc<str>, row: i64, record: u64 },
     #[error("product {product_id} would have stock {made}, the record says {record}")]
     Stock { product_id: Arc<str>, made: i64, record: u64 },
+    #[error("the order {0} has no row")]
+    MissingOrder(Arc<str>),
+    #[error("line {1} of the order {0} has no row")]
+    MissingLine(Arc<str>, i32),
+    #[error("the hold {0} has no row")]
+    MissingHold(Arc<str>),
+    #[error("the order {0} is cancelled in its row")]
+    Cancelled(Arc<str>),
+    #[error("the hold {hold_id} is {status} in its row")]
+    Ended { hold_id: Arc<str>, status: String },
+    #[error(
+        "line {line_no} of the order {order_id} has {left} units left in its row, the record \
+         cancels {record}"
+    )]
+    Line { order_id: Arc<str>, line_no: i32, left: i64, record: i64 },
     #[error("{what} {value} is over what the tables hold")]
     Bounds { what: &'static str, value: u64 },
     #[error("{0}")]
@@ -27,6 +42,10 @@ impl Misfit {
             Self::MissingProduct(_) => "missing_product",
             Self::Version { .. } => "version",
             Self::Stock { .. } => "stock",
+            Self::MissingOrder(_) | Self::MissingLine(..) => "missing_order",
+            Self::MissingHold(_) => "missing_hold",
+            Self::Cancelled(_) | Self::Line { .. } => "order",
+            Self::Ended { .. } => "hold",
             Self::Bounds { .. } => "bounds",
             Self::Body(_) => "body",
         }

@@ -14,18 +14,19 @@ use super::control::Control;
 use super::options::{ProjectorOptions, StoreConfig};
 use super::postgres::PostgresStore;
 use super::projector::Projector;
+use super::reader;
 use super::sqlite::SqliteStore;
 use super::status::Status;
 use super::store::Store;
 use crate::domain::Sequence;
-use crate::engine::ports::ProjectionStatus;
+use crate::engine::ports::{OrderReader, ProjectionStatus};
 use crate::journal::JournalReader;
 
 /// A running projection. Dropping it ends the thread without waiting for what is left.
 pub struct Projection {
     control: Arc<Control>,
     status: Arc<Status>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<Projector>>>,
 }
 
 /// What a drain has done.
@@ -78,16 +79,14 @@ pub fn start_with(
 ) -> Result<Projection, StartError> {
     let control = Arc::new(Control::default());
     let status = Status::new(reader.clone(), Arc::clone(&options.now_ms));
-    let ended = Ended { control: Arc::clone(&control), status: Arc::clone(&status) };
     let projector =
         Projector::new(store, reader, options, Arc::clone(&status), Arc::clone(&control));
-    let run = move || {
-        let _ended = ended;
+    let mut projection = Projection { control, status, thread: None };
+    projection.spawn("projection", || {
         run_when_idle();
-        projector.run();
-    };
-    let thread = std::thread::Builder::new().name("projection".to_owned()).spawn(run);
-    Ok(Projection { control, status, thread: Some(thread.map_err(StartError::Thread)?) })
+        projector.run()
+    })?;
+    Ok(projection)
 }
 
 /// Gives this thread the idle policy: any thread that sells takes its core at once. The lowest
@@ -116,19 +115,55 @@ impl Drop for Ended {
 }
 
 impl Projection {
+    fn spawn(
+        &mut self,
+        name: &str,
+        run: impl FnOnce() -> Option<Projector> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let (control, status) = (Arc::clone(&self.control), Arc::clone(&self.status));
+        let run = move || {
+            let _ended = Ended { control, status };
+            run()
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        self.thread = Some(thread.map_err(StartError::Thread)?);
+        Ok(())
+    }
+
     /// How it is, for as long as somebody asks.
     #[must_use]
     pub fn status(&self) -> Arc<dyn ProjectionStatus> {
         Arc::clone(&self.status) as Arc<dyn ProjectionStatus>
     }
 
+    /// Reads the tables for others, in threads of its own that end with it. `config` is what the
+    /// projection was started with.
+    ///
+    /// # Errors
+    /// The system's; the database's come as answers.
+    pub fn reader(&self, config: &StoreConfig) -> Result<Arc<dyn OrderReader>, StartError> {
+        let reader = reader::start(config, &self.status).map_err(StartError::Thread)?;
+        Ok(Arc::new(reader))
+    }
+
     /// Writes everything up to `upto`, the last durable record, then ends. Takes at most about
     /// `limit`; a transaction that is under way then ends with the process, whole or not at all.
+    ///
+    /// Nothing is sold any more, so a thread of this one's priority takes over: one of the idle
+    /// policy might not run at all on a busy machine. It cannot be given another policy, which
+    /// Linux allows to the privileged alone.
     #[must_use]
     pub fn drain(mut self, upto: Sequence, limit: Duration) -> Drained {
-        self.control.drain(upto);
-        if self.control.wait_for_end(limit) {
-            self.join();
+        self.control.abandon();
+        if let Some(left) = self.control.wait_for_end(limit)
+            && let Some(projector) = self.join()
+        {
+            self.control.drain(upto);
+            match self.spawn("projection-drain", || projector.run()) {
+                Ok(()) if self.control.wait_for_end(left).is_some() => drop(self.join()),
+                Ok(()) => {}
+                Err(error) => tracing::error!(%error, "the database is not brought up to date"),
+            }
         }
         let applied = self.status.applied().map_or(0, Sequence::get);
         match upto.get().saturating_sub(applied) {
@@ -140,15 +175,14 @@ impl Projection {
     /// Ends after the transaction that is under way, if there is one.
     pub fn stop(mut self) {
         self.control.abandon();
-        self.join();
+        drop(self.join());
     }
 
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+    fn join(&mut self) -> Option<Projector> {
+        self.thread.take()?.join().unwrap_or_else(|_| {
             tracing::error!("the projection's thread panicked");
-        }
+            None
+        })
     }
 }
 

@@ -22,8 +22,8 @@ const PRODUCTS: &str = "SELECT product_id, stock, held, sold, version FROM produ
      ORDER BY product_id";
 
 /// Grouped by price: a sum of money may pass what a database counts exactly.
-const LINES: &str = "SELECT product_id, currency, unit_price_minor, CAST(sum(quantity) AS bigint), \
-     count(*) FROM order_lines GROUP BY product_id, currency, unit_price_minor";
+const LINES: &str = "SELECT product_id, currency, unit_price_minor, CAST(sum(quantity - cancelled) AS \
+     bigint), count(*) FROM order_lines GROUP BY product_id, currency, unit_price_minor";
 
 const COUNTS: &str = "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM movements), \
      (SELECT count(*) FROM quarantine), (SELECT CAST(coalesce(sum(refusals), 0) AS bigint) FROM refusal_counts)";
@@ -60,9 +60,9 @@ pub struct ProductTotals {
     pub version: u64,
     /// Order lines that name it.
     pub lines: u64,
-    /// Units sold, by its order lines.
+    /// Units sold, less returned, by its order lines.
     pub units: u64,
-    /// Money by currency in minor units, by its order lines; lines without a price add nothing.
+    /// Money for these units by currency in minor units; lines without a price add nothing.
     pub money_minor: BTreeMap<String, u128>,
 }
 
@@ -109,7 +109,7 @@ impl Ledger {
         Ok(read.total())
     }
 
-    /// Units sold, by all order lines.
+    /// Units sold, less returned, by all order lines.
     #[must_use]
     pub fn units(&self) -> u64 {
         self.products.values().map(|product| product.units).sum()

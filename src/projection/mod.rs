@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `projector` decides when and what happens on failure, `plan` which rows a record leaves (pure),
-//! `sqlite` and `postgres` how they are written; `ledger` reads totals back. The tables are in
-//! `schema/`, their meaning in docs/analysts.md.
+//! `sqlite` and `postgres` how they are written; `ledger` reads totals back, `reader` pages for
+//! others. The tables are in `schema/`, their meaning in docs/analysts.md.
 //!
 //! Called by: `cli`. Reads `journal`; implements `engine::ports`.
 //! Invariants: each record is once in its tables or once in quarantine, whatever crashes; the
@@ -26,9 +26,11 @@ mod options;
 mod plan;
 mod postgres;
 mod projector;
+mod reader;
 mod record_text;
 mod rows;
 mod sqlite;
+mod sqlite_file;
 mod status;
 mod store;
 mod time;

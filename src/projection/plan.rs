@@ -1,8 +1,15 @@
-//! From records to rows: which rows a batch leaves, given the products it touches as they are.
+//! From records to rows: which rows a batch leaves, given the rows it touches as they are.
 //!
-//! Pure. A record whose change does not follow its product's row (the row is missing, or at
-//! another version) goes to quarantine whole, and so does one the tables cannot hold; the rest
-//! goes on. A record is checked before any of its changes is made, so none is half done.
+//! Pure. A record whose change does not follow the rows of its products, order or hold (one is
+//! missing, at another version, resolved already) goes to quarantine whole, and so does one the
+//! tables cannot hold; the rest goes on. A record is checked before any of its changes is made,
+//! so none is half done. Rows that a batch makes are changed before they are written.
+
+mod holds;
+mod moves;
+mod orders;
+mod standing;
+mod touched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +17,20 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::fields::{Misfit, created_row, figure, patch_row, patched_time, price, set, time};
+use self::standing::Standing;
+pub(super) use self::touched::{Touched, touched};
+use super::fields::{Misfit, created_row, figure, patch_row, patched_time, set, time};
 use super::record_text::{error_text, patch_json, payload_json, terms_json};
 use super::rows::{
-    Deltas, LineRow, MovementRow, OrderRow, ProductChange, ProductRow, QuarantineRow,
-    RefusalCountRow, Rows,
+    Deltas, Found, MovementRow, ProductChange, ProductRow, QuarantineRow, RefusalCountRow, Rows,
 };
 use super::store::Batch;
 use super::time::writable_ms;
 use crate::domain::{
-    Change, Decision, Handle, OrderPlaced, ProductCreated, RefusalsCounted, StockAdjusted,
+    Change, Decision, Handle, HoldEnd, ProductCreated, RefusalsCounted, Sequence, StockAdjusted,
     TermsChanged,
 };
-use crate::journal::{JournalIdentity, OrderId, Payload, Position, Record, Tailed};
+use crate::journal::{HoldId, JournalIdentity, OrderId, Payload, Position, Record, Tailed};
 
 type ByHandle<T> = HashMap<Handle, T, RandomState>;
 
@@ -37,40 +45,30 @@ struct Tracked {
 struct Plan<'a> {
     identity: JournalIdentity,
     products: ByHandle<Tracked>,
+    standing: Standing,
     rows: Rows<'a>,
 }
 
 /// The record being planned.
 struct At<'a> {
     record: &'a Record,
+    place: Sequence,
+    /// The same as a figure.
     sequence: i64,
     decided_at_ms: i64,
     kind: &'static str,
 }
 
-/// Handles of the products whose rows a batch needs, each once.
-pub(super) fn touched(records: &[Tailed]) -> Vec<i64> {
-    let mut handles = Vec::new();
-    for tailed in records {
-        let Payload::Record(record) = &tailed.payload else { continue };
-        handles.extend(record.envelope.changes.iter().map(|change| change.handle.get()));
-        if let Decision::RefusalsCounted(counted) = &record.decision {
-            handles.extend(counted.rows.iter().map(|row| row.product.get()));
-        }
-    }
-    handles.sort_unstable();
-    handles.dedup();
-    handles.into_iter().map(i64::from).collect()
-}
-
-/// The rows of a batch; `products` are the rows of those it touches, as far as they exist.
-pub(super) fn plan<'a>(batch: &Batch<'a>, products: Vec<ProductRow>) -> Rows<'a> {
+/// The rows of a batch, given those it touches.
+pub(super) fn plan<'a>(batch: &Batch<'a>, found: Found) -> Rows<'a> {
+    let Found { products, orders, lines, holds } = found;
     let tracked = products.into_iter().filter_map(|row| {
         let handle = Handle::new(u32::try_from(row.handle).ok()?);
         Some((handle, Tracked { before: Some(row.version), row, changed: false }))
     });
     let identity = batch.from.identity;
-    let mut plan = Plan { identity, products: tracked.collect(), rows: Rows::default() };
+    let (products, standing) = (tracked.collect(), Standing::of(orders, lines, holds));
+    let mut plan = Plan { identity, products, standing, rows: Rows::default() };
     for tailed in batch.records {
         match batch.verdict {
             Some(verdict) => plan.set_aside(tailed, &verdict.code, &verdict.message),
@@ -90,6 +88,7 @@ impl<'a> Plan<'a> {
         let Payload::Record(record) = &tailed.payload else { return Ok(()) };
         let at = At {
             record,
+            place: tailed.sequence,
             sequence: figure("sequence", tailed.sequence.get())?,
             decided_at_ms: time("decided_at", record.envelope.decided_at_ms)?,
             kind: record.kind().as_str(),
@@ -99,14 +98,14 @@ impl<'a> Plan<'a> {
             Decision::ProductCreated(created) => self.create(&at, created, changes),
             Decision::TermsChanged(changed) => self.change_terms(&at, changed, changes),
             Decision::StockAdjusted(adjusted) => self.adjust(&at, adjusted, changes),
-            Decision::OrderPlaced(order) => self.place_order(&at, tailed, order, changes),
+            Decision::OrderPlaced(order) => self.place_order(&at, order, changes),
             Decision::RefusalsCounted(counted) => self.count_refusals(&at, counted),
-            Decision::HoldPlaced(_)
-            | Decision::HoldExtended(_)
-            | Decision::HoldConfirmed(_)
-            | Decision::HoldReleased(_)
-            | Decision::HoldExpired(_)
-            | Decision::OrderCancelled(_) => Err(Misfit::Body("has no tables yet")),
+            Decision::HoldPlaced(placed) => self.place_hold(&at, placed, changes),
+            Decision::HoldExtended(extended) => self.extend_hold(extended, changes),
+            Decision::HoldConfirmed(confirmed) => self.confirm_hold(&at, confirmed, changes),
+            Decision::HoldReleased(ended) => self.end_hold(&at, ended, HoldEnd::Released, changes),
+            Decision::HoldExpired(ended) => self.end_hold(&at, ended, HoldEnd::Expired, changes),
+            Decision::OrderCancelled(cancelled) => self.cancel_order(&at, cancelled, changes),
             // Concerns every product and moves none: leaves no row.
             Decision::SellingPaused(_) => Ok(()),
         }
@@ -179,55 +178,6 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn place_order(
-        &mut self,
-        at: &At<'a>,
-        tailed: &Tailed,
-        order: &'a OrderPlaced,
-        changes: &[Change],
-    ) -> Result<(), Misfit> {
-        self.check_follow(changes)?;
-        let JournalIdentity { partition, epoch, .. } = self.identity;
-        let position = Position { partition, epoch, sequence: tailed.sequence };
-        let order_id: Arc<str> = OrderId(position).to_string().into();
-        let mut units: ByHandle<i64> = changes.iter().map(|change| (change.handle, 0)).collect();
-        let mut lines = Vec::with_capacity(order.lines.len());
-        for (line, line_no) in order.lines.iter().zip(1..) {
-            let quantity = figure("quantity", line.quantity.units())?;
-            let sum = units.get_mut(&line.product);
-            *sum.ok_or(Misfit::Body("a line's product is not changed"))? += quantity;
-            let (unit_price_minor, currency) = price(line.unit_price)?;
-            lines.push(LineRow {
-                order_id: Arc::clone(&order_id),
-                line_no,
-                product_id: Arc::clone(&self.tracked(line.product)?.row.product_id),
-                quantity,
-                unit_price_minor,
-                currency,
-            });
-        }
-        for change in changes {
-            let sold = units.get(&change.handle).copied().unwrap_or(0);
-            let row = self.next(at, *change);
-            row.sold += sold;
-            let deltas = Deltas { sold, ..Deltas::default() };
-            let order_id = Some(Arc::clone(&order_id));
-            let movement = MovementRow { order_id, ..at.movement(row, deltas) };
-            self.rows.movements.push(movement);
-        }
-        self.rows.lines.append(&mut lines);
-        self.rows.orders.push(OrderRow {
-            order_id,
-            sequence: at.sequence,
-            buyer_id: order.buyer_id.as_str(),
-            reference: at.reference(),
-            principal: at.principal(),
-            status: "placed",
-            placed_at_ms: at.decided_at_ms,
-        });
-        Ok(())
-    }
-
     fn count_refusals(&mut self, at: &At<'a>, counted: &RefusalsCounted) -> Result<(), Misfit> {
         let minute_ms = time("minute", counted.minute_ms)?;
         // A product and a reason twice in one record would collide with itself.
@@ -243,6 +193,14 @@ impl<'a> Plan<'a> {
             RefusalCountRow { sequence: at.sequence, product_id, reason, minute_ms, refusals }
         }));
         Ok(())
+    }
+
+    fn order_id(&self, sequence: Sequence) -> Arc<str> {
+        order_id(self.identity, sequence).into()
+    }
+
+    fn hold_id(&self, sequence: Sequence) -> Arc<str> {
+        hold_id(self.identity, sequence).into()
     }
 
     fn tracked(&self, handle: Handle) -> Result<&Tracked, Misfit> {
@@ -289,11 +247,22 @@ impl<'a> Plan<'a> {
                 Some(expected) => self.rows.changed.push(ProductChange { expected, row }),
             }
         }
+        self.standing.changes(&mut self.rows);
         // Rows are locked in the same order by whoever writes them.
         self.rows.created.sort_unstable_by_key(|row| row.handle);
         self.rows.changed.sort_unstable_by_key(|change| change.row.handle);
         self.rows
     }
+}
+
+fn order_id(identity: JournalIdentity, sequence: Sequence) -> String {
+    let JournalIdentity { partition, epoch, .. } = identity;
+    OrderId(Position { partition, epoch, sequence }).to_string()
+}
+
+fn hold_id(identity: JournalIdentity, sequence: Sequence) -> String {
+    let JournalIdentity { partition, epoch, .. } = identity;
+    HoldId(Position { partition, epoch, sequence }).to_string()
 }
 
 impl<'a> At<'a> {
@@ -321,6 +290,7 @@ impl<'a> At<'a> {
             text: None,
             terms: None,
             order_id: None,
+            hold_id: None,
             reference: self.reference(),
             principal: self.principal(),
         }

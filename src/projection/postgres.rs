@@ -6,6 +6,8 @@
 //! is given up with its connection; whether it committed, `progress` tells. Should the server
 //! still work on it, the next guard waits for its row.
 
+mod found;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -18,11 +20,10 @@ use super::columns::write;
 use super::migrations::{HISTORY, InPostgres, POSTGRES, runner};
 use super::options::{SchemaName, SecretUrl};
 use super::plan::{plan, touched};
-use super::rows::ProductRow;
 use super::store::{
     Applied, Batch, ContentError, Opened, ProgressColumns, Store, StoreError, journal_id_text,
 };
-use super::time::{ms_of_system_time, system_time};
+use super::time::system_time;
 use crate::journal::JournalIdentity;
 
 /// Longest wait for a connection to be there.
@@ -43,11 +44,6 @@ pub(super) const READ_PROGRESS: &str = "SELECT journal_id, partition, epoch, seq
 const GUARD: &str = "UPDATE progress SET sequence = $1, checksum = $2, \
      decided_at = coalesce($3, decided_at), written_at = now() \
      WHERE partition = $4 AND journal_id = $5 AND epoch = $6 AND sequence = $7 AND checksum = $8";
-
-const READ_PRODUCTS: &str = "SELECT product_id, handle, name, price_minor, currency, sale_id, \
-     opens_at, closes_at, oversell_limit, safety_stock, per_buyer_limit, low_stock_threshold, \
-     paused, returns_free_limit, stock, held, sold, version, terms_version, created_at, updated_at \
-     FROM products WHERE partition = $1 AND handle = ANY($2)";
 
 /// The projection in a schema of PostgreSQL.
 pub struct PostgresStore {
@@ -253,9 +249,8 @@ impl Server {
         if guard(client, batch).await.map_err(Fault::Sql)? != 1 {
             return Err(Fault::Raced);
         }
-        let handles = touched(batch.records);
-        let products = read_products(client, partition, &handles).await.map_err(Fault::Sql)?;
-        let rows = plan(batch, products);
+        let found = found::read(client, partition, &touched(batch)).await.map_err(Fault::Sql)?;
+        let rows = plan(batch, found);
         if !write(client, partition, &rows).await.map_err(Fault::Guarded)? {
             return Err(Fault::Raced);
         }
@@ -287,48 +282,6 @@ async fn guard(client: &Client, batch: &Batch<'_>) -> Result<u64, Error> {
             ],
         )
         .await
-}
-
-async fn read_products(
-    client: &Client,
-    partition: i32,
-    handles: &[i64],
-) -> Result<Vec<ProductRow>, Error> {
-    if handles.is_empty() {
-        return Ok(Vec::new());
-    }
-    let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-        [(&partition, Type::INT4), (&handles, Type::INT8_ARRAY)];
-    client.query_typed(READ_PRODUCTS, &params).await?.iter().map(product_row).collect()
-}
-
-fn product_row(row: &Row) -> Result<ProductRow, Error> {
-    let time = |column: usize| -> Result<Option<i64>, Error> {
-        Ok(row.try_get::<_, Option<_>>(column)?.map(ms_of_system_time))
-    };
-    Ok(ProductRow {
-        product_id: row.try_get::<_, &str>(0)?.into(),
-        handle: row.try_get(1)?,
-        name: row.try_get(2)?,
-        price_minor: row.try_get(3)?,
-        currency: row.try_get(4)?,
-        sale_id: row.try_get(5)?,
-        opens_at_ms: time(6)?,
-        closes_at_ms: time(7)?,
-        oversell_limit: row.try_get(8)?,
-        safety_stock: row.try_get(9)?,
-        per_buyer_limit: row.try_get(10)?,
-        low_stock_threshold: row.try_get(11)?,
-        paused: row.try_get(12)?,
-        returns_free_limit: row.try_get(13)?,
-        stock: row.try_get(14)?,
-        held: row.try_get(15)?,
-        sold: row.try_get(16)?,
-        version: row.try_get(17)?,
-        terms_version: row.try_get(18)?,
-        created_at_ms: time(19)?.unwrap_or(0),
-        updated_at_ms: time(20)?.unwrap_or(0),
-    })
 }
 
 pub(super) fn progress_columns(row: &Row) -> Result<ProgressColumns, Error> {

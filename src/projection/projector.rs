@@ -72,11 +72,11 @@ impl Projector {
         Self { store, reader, options, status, control, backoff, raced: 0, batch_records }
     }
 
-    /// Copies until told to end, or until a person has to act.
-    pub(super) fn run(mut self) {
+    /// Copies until told to end, and can then go on from there; `None`: a person has to act.
+    pub(super) fn run(mut self) -> Option<Self> {
         loop {
             let pause = match self.follow() {
-                Ok(()) => return,
+                Ok(()) => return Some(self),
                 Err(Halt::Raced) if self.raced < RACED_MAX => {
                     self.raced += 1;
                     self.backoff.part(RACED_PAUSE)
@@ -95,10 +95,13 @@ impl Projector {
                     self.batch_records = (self.batch_records / 2).max(1);
                     self.backoff.wait()
                 }
-                Err(Halt::Stop(problem)) => return self.status.stopped(problem),
+                Err(Halt::Stop(problem)) => {
+                    self.status.stopped(problem);
+                    return None;
+                }
             };
             if self.control.sleep(pause) {
-                return;
+                return Some(self);
             }
         }
     }
@@ -192,7 +195,7 @@ impl Projector {
                 records = applied.quarantined,
                 from = first.map_or(0, |record| record.sequence.get()),
                 to = last.map_or(0, |record| record.sequence.get()),
-                "records do not follow the rows of their products; they are in quarantine",
+                "records do not follow the rows they change; they are in quarantine",
             );
         }
         self.status.wrote(applied.progress.sequence, applied.quarantined);
@@ -287,6 +290,8 @@ fn rows_of(payload: &Payload) -> usize {
     let Payload::Record(record) = payload else { return 0 };
     let body = match &record.decision {
         Decision::OrderPlaced(order) => 1 + order.lines.len(),
+        Decision::HoldConfirmed(confirmed) => 2 + confirmed.order.lines.len(),
+        Decision::OrderCancelled(cancelled) => 1 + cancelled.lines.len(),
         Decision::RefusalsCounted(counted) => counted.rows.len(),
         _ => 1,
     };

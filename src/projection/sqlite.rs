@@ -4,14 +4,22 @@
 //! sync. A power loss may take the last transactions, and `progress` with them, so those records
 //! are written again at the next start: still exactly once.
 
+mod orders;
+
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, ffi, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Row, Statement, ToSql, TransactionBehavior, ffi,
+    params,
+};
 
 use super::migrations::{InSqlite, SQLITE, runner};
 use super::plan::{plan, touched};
-use super::rows::{ProductRow, Rows};
+use super::rows::{Found, ProductRow, Rows};
+use super::sqlite_file::{FileFault, OpenFile};
 use super::store::{
     Applied, Batch, ContentError, Opened, ProgressColumns, Store, StoreError, journal_id_text,
 };
@@ -36,33 +44,38 @@ const GUARD: &str = "UPDATE progress SET sequence = ?1, checksum = ?2, \
      decided_at = coalesce(?3, decided_at), written_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
      WHERE partition = ?4 AND journal_id = ?5 AND epoch = ?6 AND sequence = ?7 AND checksum = ?8";
 
-const READ_PRODUCT: &str = "SELECT product_id, handle, name, price_minor, currency, sale_id, \
-     opens_at, closes_at, oversell_limit, safety_stock, per_buyer_limit, low_stock_threshold, \
-     paused, returns_free_limit, stock, held, sold, version, terms_version, created_at, updated_at \
-     FROM products WHERE partition = ?1 AND handle = ?2";
+/// The columns of a product, in the order in which [`product_row`] reads and [`bind_product`] binds
+/// them. The first four never change.
+const PRODUCT_COLUMNS: &str = "partition, handle, product_id, created_at, name, price_minor, \
+     currency, sale_id, opens_at, closes_at, oversell_limit, safety_stock, per_buyer_limit, \
+     low_stock_threshold, paused, returns_free_limit, stock, held, sold, version, terms_version, \
+     updated_at";
+const PRODUCT_COLUMNS_COUNT: usize = 22;
+const PRODUCT_COLUMNS_KEPT: usize = 4;
 
-const CREATE_PRODUCT: &str = "INSERT INTO products (partition, product_id, handle, name, \
-     price_minor, currency, sale_id, opens_at, closes_at, oversell_limit, safety_stock, \
-     per_buyer_limit, low_stock_threshold, paused, returns_free_limit, stock, held, sold, version, \
-     terms_version, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+static READ_PRODUCT: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {PRODUCT_COLUMNS} FROM products WHERE partition = ?1 AND handle = ?2")
+});
 
-const CHANGE_PRODUCT: &str = "UPDATE products SET name = ?3, price_minor = ?4, currency = ?5, \
-     sale_id = ?6, opens_at = ?7, closes_at = ?8, oversell_limit = ?9, safety_stock = ?10, \
-     per_buyer_limit = ?11, low_stock_threshold = ?12, paused = ?13, returns_free_limit = ?14, \
-     stock = ?15, held = ?16, sold = ?17, version = ?18, terms_version = ?19, updated_at = ?20 \
-     WHERE partition = ?1 AND handle = ?2 AND version = ?21";
+static CREATE_PRODUCT: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<_> = (1..=PRODUCT_COLUMNS_COUNT).map(|place| format!("?{place}")).collect();
+    format!("INSERT INTO products ({PRODUCT_COLUMNS}) VALUES ({})", places.join(", "))
+});
 
-const ADD_ORDER: &str = "INSERT INTO orders (partition, order_id, sequence, buyer_id, reference, \
-     principal, status, placed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
-const ADD_LINE: &str = "INSERT INTO order_lines (order_id, line_no, product_id, quantity, \
-     unit_price_minor, currency) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static CHANGE_PRODUCT: LazyLock<String> = LazyLock::new(|| {
+    let changing = PRODUCT_COLUMNS.split(", ").zip(1..).skip(PRODUCT_COLUMNS_KEPT);
+    let set: Vec<_> = changing.map(|(name, place)| format!("{name} = ?{place}")).collect();
+    let expected = PRODUCT_COLUMNS_COUNT + 1;
+    format!(
+        "UPDATE products SET {} WHERE partition = ?1 AND handle = ?2 AND version = ?{expected}",
+        set.join(", ")
+    )
+});
 
 const ADD_MOVEMENT: &str = "INSERT INTO movements (partition, product_id, version, sequence, kind, \
      decided_at, stock_delta, held_delta, sold_delta, stock, held, sold, reason, text, terms, \
-     order_id, reference, principal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-     ?13, ?14, ?15, ?16, ?17, ?18)";
+     order_id, hold_id, reference, principal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 const ADD_REFUSALS: &str = "INSERT INTO refusal_counts (partition, sequence, product_id, reason, \
      minute, refusals) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -73,19 +86,20 @@ const SET_ASIDE: &str = "INSERT INTO quarantine (partition, sequence, kind, deci
 /// The projection in a SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    connection: Option<Connection>,
-    /// The file that is open; another under its name is not this one.
-    opened: Option<FilePlace>,
+    open: Option<OpenDatabase>,
 }
 
-/// Device and inode of a file.
-type FilePlace = (u64, u64);
+/// A connection, and below it its file, which is closed after it.
+struct OpenDatabase {
+    connection: Connection,
+    file: OpenFile,
+}
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), connection: None, opened: None }
+        Self { path: path.into(), open: None }
     }
 }
 
@@ -103,57 +117,54 @@ impl Store for SqliteStore {
     }
 
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = connect(&self.path).map_err(unavailable)?;
-                self.opened = place_of(&self.path);
-                connection
-            }
+        let database = match self.open.take() {
+            Some(database) => database,
+            None => OpenDatabase::connect(&self.path)?,
         };
-        let connection = self.connection.insert(connection);
-        read_or_begin(connection, identity)
+        read_or_begin(&mut self.open.insert(database).connection, identity)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
-        if self.opened != place_of(&self.path) {
-            self.connection = None;
-            let moved = "the file was moved, removed or replaced; what is there now is opened";
-            return Err(StoreError::Unavailable(moved.to_owned()));
-        }
         let not_open = || StoreError::Unavailable("the file is not open".to_owned());
-        let connection = self.connection.as_mut().ok_or_else(not_open)?;
-        let result = write(connection, batch);
+        let database = self.open.as_mut().ok_or_else(not_open)?;
+        let result = match database.file.check(&self.path) {
+            Ok(()) => write(&mut database.connection, batch),
+            Err(fault) => {
+                database.leave_as_it_is();
+                Err(of_file(fault))
+            }
+        };
         if matches!(result, Err(StoreError::Unavailable(_))) {
             // The file may have been moved or replaced: open what is there now.
-            self.connection = None;
+            self.open = None;
         }
         result
     }
 }
 
-/// Which file stands under a name.
-fn place_of(path: &Path) -> Option<FilePlace> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
+impl OpenDatabase {
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
+        let file = OpenFile::open(path).map_err(failed)?;
+        if !file.is_empty() {
+            // SQLite would take the first pages from its write-ahead file, and miss the rest later.
+            file.check(path).map_err(of_file)?;
+        }
+        let connection = connect(path).map_err(unavailable)?;
+        Ok(Self { connection, file })
+    }
 
-/// Makes the file where it is missing, for its owner alone: it names buyers. SQLite gives its
-/// companions the same mode. What goes wrong here goes wrong again, and is told, at opening.
-#[expect(clippy::disallowed_methods, reason = "the adapter of this file")]
-fn make_private(path: &Path) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = std::fs::OpenOptions::new();
-    let _ = options.write(true).create_new(true).mode(0o600).open(path);
+    /// Closes without writing into a file that may not be ours any more.
+    fn leave_as_it_is(&self) {
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
@@ -215,8 +226,12 @@ fn write(connection: &mut Connection, batch: &Batch<'_>) -> Result<Applied, Stor
     if guarded != 1 {
         return Err(StoreError::Raced);
     }
-    let products = read_products(&transaction, partition, &touched(batch.records));
-    let rows = plan(batch, products.map_err(unavailable)?);
+    let touched = touched(batch);
+    let products =
+        read_products(&transaction, partition, &touched.products).map_err(unavailable)?;
+    let mut found = Found { products, ..Found::default() };
+    orders::read(&transaction, &touched, &mut found).map_err(unavailable)?;
+    let rows = plan(batch, found);
     if !insert(&transaction, partition, &rows).map_err(of_content)? {
         // Between the reading and the writing of one transaction nobody else can write.
         return Err(StoreError::Raced);
@@ -230,7 +245,7 @@ fn read_products(
     partition: u16,
     handles: &[i64],
 ) -> rusqlite::Result<Vec<ProductRow>> {
-    let mut read = connection.prepare_cached(READ_PRODUCT)?;
+    let mut read = connection.prepare_cached(&READ_PRODUCT)?;
     let mut rows = Vec::with_capacity(handles.len());
     for handle in handles {
         rows.extend(read.query_row(params![partition, handle], product_row).optional()?);
@@ -243,39 +258,39 @@ fn product_row(row: &Row<'_>) -> rusqlite::Result<ProductRow> {
         let text: Option<String> = row.get(column)?;
         Ok(text.as_deref().and_then(ms_of_rfc3339))
     };
-    let product_id: String = row.get(0)?;
+    let product_id: String = row.get(2)?;
     Ok(ProductRow {
-        product_id: product_id.into(),
         handle: row.get(1)?,
-        name: row.get(2)?,
-        price_minor: row.get(3)?,
-        currency: row.get(4)?,
-        sale_id: row.get(5)?,
-        opens_at_ms: time(6)?,
-        closes_at_ms: time(7)?,
-        oversell_limit: row.get(8)?,
-        safety_stock: row.get(9)?,
-        per_buyer_limit: row.get(10)?,
-        low_stock_threshold: row.get(11)?,
-        paused: row.get(12)?,
-        returns_free_limit: row.get(13)?,
-        stock: row.get(14)?,
-        held: row.get(15)?,
-        sold: row.get(16)?,
-        version: row.get(17)?,
-        terms_version: row.get(18)?,
-        created_at_ms: time(19)?.unwrap_or(0),
-        updated_at_ms: time(20)?.unwrap_or(0),
+        product_id: product_id.into(),
+        created_at_ms: time(3)?.unwrap_or(0),
+        name: row.get(4)?,
+        price_minor: row.get(5)?,
+        currency: row.get(6)?,
+        sale_id: row.get(7)?,
+        opens_at_ms: time(8)?,
+        closes_at_ms: time(9)?,
+        oversell_limit: row.get(10)?,
+        safety_stock: row.get(11)?,
+        per_buyer_limit: row.get(12)?,
+        low_stock_threshold: row.get(13)?,
+        paused: row.get(14)?,
+        returns_free_limit: row.get(15)?,
+        stock: row.get(16)?,
+        held: row.get(17)?,
+        sold: row.get(18)?,
+        version: row.get(19)?,
+        terms_version: row.get(20)?,
+        updated_at_ms: time(21)?.unwrap_or(0),
     })
 }
 
 /// Writes all rows; `false`: a product was not at the version just read.
 fn insert(connection: &Connection, partition: u16, rows: &Rows<'_>) -> rusqlite::Result<bool> {
     insert_products(connection, partition, rows)?;
-    if !change_products(connection, partition, rows)? {
+    if !change_products(connection, partition, rows)? || !orders::change(connection, rows)? {
         return Ok(false);
     }
-    insert_orders(connection, partition, rows)?;
+    orders::insert(connection, partition, rows)?;
     insert_movements(connection, partition, rows)?;
     let mut add = connection.prepare_cached(ADD_REFUSALS)?;
     for row in &rows.refusals {
@@ -297,32 +312,10 @@ fn insert_products(
     partition: u16,
     rows: &Rows<'_>,
 ) -> rusqlite::Result<()> {
-    let mut create = connection.prepare_cached(CREATE_PRODUCT)?;
+    let mut create = connection.prepare_cached(&CREATE_PRODUCT)?;
     for row in &rows.created {
-        create.execute(params![
-            partition,
-            &*row.product_id,
-            row.handle,
-            row.name,
-            row.price_minor,
-            row.currency,
-            row.sale_id,
-            row.opens_at_ms.map(rfc3339),
-            row.closes_at_ms.map(rfc3339),
-            row.oversell_limit,
-            row.safety_stock,
-            row.per_buyer_limit,
-            row.low_stock_threshold,
-            row.paused,
-            row.returns_free_limit,
-            row.stock,
-            row.held,
-            row.sold,
-            row.version,
-            row.terms_version,
-            rfc3339(row.created_at_ms),
-            rfc3339(row.updated_at_ms),
-        ])?;
+        bind_product(&mut create, partition, row)?;
+        create.raw_execute()?;
     }
     Ok(())
 }
@@ -332,63 +325,49 @@ fn change_products(
     partition: u16,
     rows: &Rows<'_>,
 ) -> rusqlite::Result<bool> {
-    let mut change = connection.prepare_cached(CHANGE_PRODUCT)?;
+    let mut change = connection.prepare_cached(&CHANGE_PRODUCT)?;
     for changed in &rows.changed {
-        let row = &changed.row;
-        let count = change.execute(params![
-            partition,
-            row.handle,
-            row.name,
-            row.price_minor,
-            row.currency,
-            row.sale_id,
-            row.opens_at_ms.map(rfc3339),
-            row.closes_at_ms.map(rfc3339),
-            row.oversell_limit,
-            row.safety_stock,
-            row.per_buyer_limit,
-            row.low_stock_threshold,
-            row.paused,
-            row.returns_free_limit,
-            row.stock,
-            row.held,
-            row.sold,
-            row.version,
-            row.terms_version,
-            rfc3339(row.updated_at_ms),
-            changed.expected,
-        ])?;
-        if count != 1 {
+        bind_product(&mut change, partition, &changed.row)?;
+        change.raw_bind_parameter(PRODUCT_COLUMNS_COUNT + 1, changed.expected)?;
+        if change.raw_execute()? != 1 {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn insert_orders(connection: &Connection, partition: u16, rows: &Rows<'_>) -> rusqlite::Result<()> {
-    let mut add = connection.prepare_cached(ADD_ORDER)?;
-    for row in &rows.orders {
-        let placed_at = rfc3339(row.placed_at_ms);
-        let (order_id, buyer_id) = (&*row.order_id, row.buyer_id);
-        let who = (row.reference, row.principal, row.status);
-        let (reference, principal, status) = who;
-        add.execute(params![
-            partition,
-            order_id,
-            row.sequence,
-            buyer_id,
-            reference,
-            principal,
-            status,
-            placed_at,
-        ])?;
-    }
-    let mut add = connection.prepare_cached(ADD_LINE)?;
-    for row in &rows.lines {
-        let currency = row.currency.as_ref().map(|currency| currency.as_str());
-        let (order_id, product_id) = (&*row.order_id, &*row.product_id);
-        let price = row.unit_price_minor;
-        add.execute(params![order_id, row.line_no, product_id, row.quantity, price, currency])?;
+/// Binds the values of [`PRODUCT_COLUMNS`], all of them, so that none of the row before is left.
+fn bind_product(
+    statement: &mut Statement<'_>,
+    partition: u16,
+    row: &ProductRow,
+) -> rusqlite::Result<()> {
+    let values: [&dyn ToSql; PRODUCT_COLUMNS_COUNT] = [
+        &partition,
+        &row.handle,
+        &&*row.product_id,
+        &rfc3339(row.created_at_ms),
+        &row.name,
+        &row.price_minor,
+        &row.currency,
+        &row.sale_id,
+        &row.opens_at_ms.map(rfc3339),
+        &row.closes_at_ms.map(rfc3339),
+        &row.oversell_limit,
+        &row.safety_stock,
+        &row.per_buyer_limit,
+        &row.low_stock_threshold,
+        &row.paused,
+        &row.returns_free_limit,
+        &row.stock,
+        &row.held,
+        &row.sold,
+        &row.version,
+        &row.terms_version,
+        &rfc3339(row.updated_at_ms),
+    ];
+    for (value, place) in values.into_iter().zip(1..) {
+        statement.raw_bind_parameter::<usize, _>(place, value)?;
     }
     Ok(())
 }
@@ -417,6 +396,7 @@ fn insert_movements(
             row.text,
             row.terms.as_deref(),
             row.order_id.as_deref(),
+            row.hold_id.as_deref(),
             row.reference,
             row.principal,
         ])?;
@@ -425,8 +405,26 @@ fn insert_movements(
 }
 
 /// A failure that says nothing about what the records hold.
-fn unavailable(error: rusqlite::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+pub(super) fn unavailable(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(&error),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn of_file(fault: FileFault) -> StoreError {
+    match fault {
+        FileFault::Replaced => StoreError::Unavailable(fault.to_string()),
+        FileFault::Overwritten => damaged(&fault),
+    }
+}
+
+/// Tried again like all that a person can mend without stopping the sale.
+fn damaged(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the file is damaged ({why}): move it away, with its -wal and -shm; a new one is made and \
+         filled from the log while sales go on"
+    ))
 }
 
 /// A failure after the guard, which may be about what the records hold.

@@ -40,6 +40,22 @@ impl Status {
         self.said.lock().applied
     }
 
+    /// The log that is copied.
+    pub(super) fn journal(&self) -> &JournalReader {
+        &self.reader
+    }
+
+    /// Whether the tables are known to be a copy of this log; otherwise why not.
+    pub(super) fn check_readable(&self) -> Result<(), String> {
+        let said = self.said.lock();
+        match (&said.problem, said.applied) {
+            (Some(ProjectionProblem::Stopped(reason)), _) => Err(reason.clone()),
+            (_, Some(_)) => Ok(()),
+            (Some(ProjectionProblem::Retrying(reason)), None) => Err(reason.clone()),
+            (None, None) => Err("the database has not been opened yet".to_owned()),
+        }
+    }
+
     pub(super) fn opened(&self, applied: Sequence, quarantined: u64) {
         let mut said = self.said.lock();
         said.applied = Some(applied);

@@ -260,6 +260,12 @@ fn wrong_terms_and_adjustments_are_refused() {
             P::UnknownProduct,
             Ask::patch("/v1/products/nowhere", r#"{"paused":true}"#),
         ),
+        row("a sale's tag", P::Malformed, sale(r#"{"paused":true}"#).header("if-match", "\"1\"")),
+        row(
+            "a tag of all sales",
+            P::Malformed,
+            Ask::patch("/v1/sales", r#"{"paused":true}"#).header("if-match", "\"1\""),
+        ),
         invalid("price of a sale", &["/price"], sale(r#"{"price":null}"#)),
         invalid("sale of nothing", &[""], sale("{}")),
         row("no such sale", P::UnknownProduct, Ask::patch("/v1/sales/s2", r#"{"paused":true}"#)),

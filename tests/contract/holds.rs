@@ -14,7 +14,7 @@ fn shop() -> House {
 }
 
 fn hold(house: &House, key: &str, body: &Value) -> Value {
-    Ask::post("/v1/holds", key, &body.to_string()).to(house.address).ok(201)
+    Ask::post("/v1/holds", key, body.to_string()).to(house.address).ok(201)
 }
 
 fn two_lines(ttl_ms: u64) -> Value {
@@ -24,7 +24,7 @@ fn two_lines(ttl_ms: u64) -> Value {
 }
 
 fn path(hold: &Value, of: &str) -> String {
-    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().unwrap())
+    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().expect("text"))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn held_units_are_not_for_sale_until_they_are_released() {
     );
     let eight = r#"{"product_id":"p","buyer_id":"c","quantity":8}"#;
     assert_eq!(Ask::post("/v1/purchases", "k", eight).to(house.address).problem(), P::SoldOut);
-    let again = Ask::post("/v1/holds", "h1", &two_lines(60_000).to_string()).to(house.address);
+    let again = Ask::post("/v1/holds", "h1", two_lines(60_000).to_string()).to(house.address);
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.ok(201), placed);
 
@@ -67,7 +67,7 @@ fn confirmed_hold_is_an_order_at_the_price_it_was_placed_at() {
     let order = confirm.to(house.address).ok(201);
     assert_eq!((&order["status"], &order["hold_id"]), (&json!("placed"), &placed["hold_id"]));
     assert_eq!((&order["lines"], &order["reference"]), (&placed["lines"], &json!("order-9")));
-    let id = order["order_id"].as_str().unwrap();
+    let id = order["order_id"].as_str().expect("text");
     assert_eq!(house.get(&format!("/v1/orders/{id}")), order);
     let shown = house.get(&path(&placed, ""));
     assert_eq!((&shown["status"], &shown["order_id"]), (&json!("confirmed"), &order["order_id"]));
@@ -92,7 +92,7 @@ fn part_of_a_hold_is_confirmed_and_the_rest_released() {
     for nothing in
         [json!([{"product_id": "x", "quantity": 1}]), json!([{"line_no": 3, "quantity": 1}])]
     {
-        let refused = Ask::post(&path(&placed, "/confirm"), "c", &body(nothing)).to(house.address);
+        let refused = Ask::post(&path(&placed, "/confirm"), "c", body(nothing)).to(house.address);
         assert_eq!(refused.problem(), P::Invalid);
     }
     let part = body(json!([{"product_id": "p", "quantity": 2}, {"line_no": 2, "quantity": 2}]));
@@ -146,8 +146,8 @@ fn what_is_no_hold_is_unknown() {
     let house = shop();
     let order = r#"{"product_id":"p","buyer_id":"b","quantity":1}"#;
     let order = Ask::post("/v1/purchases", "k", order).to(house.address).ok(201);
-    let order_as_hold = order["order_id"].as_str().unwrap().replacen('o', "h", 1);
-    for id in ["h", "nonsense", order["order_id"].as_str().unwrap(), &order_as_hold] {
+    let order_as_hold = order["order_id"].as_str().expect("text").replacen('o', "h", 1);
+    for id in ["h", "nonsense", order["order_id"].as_str().expect("text"), &order_as_hold] {
         for ask in [
             Ask::get(&format!("/v1/holds/{id}")),
             Ask::delete(&format!("/v1/holds/{id}")),

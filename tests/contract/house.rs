@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorbuster::engine::ports::{ProjectionReport, ProjectionStatus};
+use doorbuster::engine::ports::{
+    Asked, HistoryPage, HistoryQuery, OrderPage, OrderQuery, OrderReader, ProjectionReport,
+    ProjectionStatus, ProjectionUnavailable,
+};
 use doorbuster::engine::{
     ActorLimits, AdmissionLimits, Clock, Engine, EngineConfig, StartOptions, SystemClock, start,
 };
@@ -17,7 +20,7 @@ use doorbuster_wal::{MemStorage, Options};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::disk::{Gate, GatedStorage};
+use crate::gated::{Gate, GatedStorage};
 use crate::wire::Ask;
 
 /// What a test may want otherwise.
@@ -42,6 +45,21 @@ impl ProjectionStatus for Reports {
     }
 }
 
+impl OrderReader for Reports {
+    fn orders(&self, _: OrderQuery) -> Asked<OrderPage> {
+        away()
+    }
+
+    fn history(&self, _: HistoryQuery) -> Asked<HistoryPage> {
+        away()
+    }
+}
+
+fn away<T: Send + 'static>() -> Asked<T> {
+    let reason = "no database here".to_owned();
+    Box::pin(std::future::ready(Err(ProjectionUnavailable { reason })))
+}
+
 impl Default for Plan {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -62,7 +80,8 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) engine: Engine,
-    pub(crate) gate: Gate,
+    /// Closed, no sync of the log returns.
+    pub(crate) gate: Arc<Gate>,
     pub(crate) storage: MemStorage,
     recover: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
@@ -80,9 +99,9 @@ impl House {
         let (tell, hear) = mpsc::channel();
         let (recover, may_recover) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let (gate, storage) = (Gate::default(), MemStorage::new());
+        let (gate, storage) = (Arc::<Gate>::default(), MemStorage::new());
         let waits = plan.waits_for_recovery;
-        let inside = GatedStorage { storage: storage.clone(), gate: gate.clone() };
+        let inside = GatedStorage { files: storage.clone(), syncs: Arc::clone(&gate) };
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(serve(plan, inside, tell, may_recover, stopped));
         });

@@ -114,7 +114,7 @@ fn request_that_outlasts_its_time_has_an_unknown_outcome_which_its_key_tells() {
     let house = House::open(Plan::default());
     house.product("p", 10, json!({}));
     let ask = Ask::post("/v1/purchases", "patient", BUY).header("request-timeout-ms", "100");
-    house.gate.shut();
+    house.gate.close();
     let began = Instant::now();
     assert_eq!(ask.to(house.address).problem(), P::OutcomeUnknown);
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
@@ -128,6 +128,22 @@ fn request_that_outlasts_its_time_has_an_unknown_outcome_which_its_key_tells() {
     });
     assert_eq!(answer.header("idempotent-replayed"), Some("true"));
     assert_eq!(house.sold("p").0, 1);
+}
+
+#[test]
+fn change_without_a_key_is_never_sent_to_the_same_one() {
+    let house = House::open(impatient());
+    house.product("p", 10, json!({}));
+    let change = Ask::patch("/v1/products/p", r#"{"paused":true}"#);
+    let mut slow = Wire::open(house.address);
+    slow.send(&change.bytes()[..change.bytes().len() - 1]);
+    let late = slow.receive().expect("an answer");
+    assert_eq!(late.problem_without_key(), P::RequestTimeout);
+    house.gate.close();
+    let unknown = change.header("request-timeout-ms", "100").to(house.address);
+    assert_eq!(unknown.problem_without_key(), P::OutcomeUnknown);
+    let detail = unknown.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.ends_with("read what it changes, then decide"), "{detail}");
 }
 
 /// A clock that moves on by itself whenever somebody looks.
@@ -155,6 +171,9 @@ fn what_is_not_decided_in_time_did_not_happen_and_leaves_its_key_free() {
     let buy = || Ask::post("/v1/purchases", "k", BUY);
     assert_eq!(patient(buy(), "1").problem(), P::NotDecided);
     assert_eq!(house.sold("p"), (0, 1));
+    let change = patient(Ask::patch("/v1/products/p", r#"{"paused":true}"#), "1");
+    assert_eq!(change.problem_without_key(), P::NotDecided);
+    assert_eq!(house.get("/v1/products/p")["paused"], false);
     let answer = patient(buy(), "30000");
     assert_eq!(answer.header("idempotent-replayed"), None);
     answer.ok(201);
@@ -165,7 +184,7 @@ fn what_is_not_decided_in_time_did_not_happen_and_leaves_its_key_free() {
 fn more_at_once_than_may_be_is_told_before_anything_is_decided() {
     let house = House::open(Plan { commands_max: 1, ..Plan::default() });
     house.product("p", 10, json!({}));
-    house.gate.shut();
+    house.gate.close();
     let mut first = Wire::open(house.address);
     first.send(&Ask::post("/v1/purchases", "first", BUY).bytes());
     wait_until(|| house.engine.gauges().is_some_and(|gauges| gauges.commands == 1));
@@ -181,7 +200,7 @@ fn more_at_once_than_may_be_is_told_before_anything_is_decided() {
 fn what_is_in_flight_at_a_stop_is_answered() {
     let house = House::open(Plan::default());
     house.product("p", 10, json!({}));
-    house.gate.shut();
+    house.gate.close();
     let mut idle = Wire::open(house.address);
     Ask::get("/livez").over(&mut idle).ok(200);
     let mut wire = Wire::open(house.address);

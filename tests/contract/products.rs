@@ -100,6 +100,30 @@ fn terms_change_as_the_patch_says_and_only_from_the_version_that_was_seen() {
 }
 
 #[test]
+fn changed_terms_come_with_the_tag_of_the_next_change() {
+    let house = House::open(Plan::default());
+    house.product("p", 10, json!({}));
+    let patch = |tag: &str, stock: u64| {
+        let body = json!({"safety_stock": stock}).to_string();
+        Ask::patch("/v1/products/p", &body).header("if-match", tag).to(house.address)
+    };
+    let mut tag = "\"1\"".to_owned();
+    for version in 2..5 {
+        let answer = patch(&tag, version);
+        assert_eq!(answer.ok(200)["terms_version"], version);
+        tag = answer.header("etag").expect("a tag").to_owned();
+        let shown = Ask::get("/v1/products/p").to(house.address);
+        assert_eq!(shown.header("etag"), Some(&*tag));
+    }
+    // Nobody else changes terms, so it is certain without If-Match too, whatever is sold.
+    let body = r#"{"product_id":"p","buyer_id":"b","quantity":1}"#;
+    Ask::post("/v1/purchases", "k", body).to(house.address).ok(201);
+    let free = Ask::patch("/v1/products/p", r#"{"paused":true}"#).to(house.address);
+    assert_eq!(free.ok(200)["terms_version"], 5);
+    assert_eq!(free.header("etag"), Some("\"5\""));
+}
+
+#[test]
 fn limit_set_in_mid_sale_says_since_when_it_counts() {
     let house = House::open(Plan::default());
     house.product("p", 10, json!({}));
@@ -140,6 +164,8 @@ fn sale_pauses_all_its_products_at_once() {
         (state("a"), state("b"), state("c")),
         ("paused".into(), "paused".into(), "open".into())
     );
+    let any = Ask::patch("/v1/sales/s", r#"{"paused":false}"#).header("if-match", "*");
+    any.to(house.address).ok(200);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use doorbuster::http::{PROBLEM_PREFIX, ProblemType};
+use doorbuster::http::{PROBLEM_PREFIX, ProblemType, Retry};
 use serde_json::Value;
 
 /// No answer takes longer, or the test fails.
@@ -42,6 +42,20 @@ impl Answer {
     /// The problem it tells, once everything about it is as it should be.
     #[track_caller]
     pub(crate) fn problem(&self) -> ProblemType {
+        self.problem_with(ProblemType::retry)
+    }
+
+    /// As [`Self::problem`], told to a request without a key: it is never sent to the same one.
+    #[track_caller]
+    pub(crate) fn problem_without_key(&self) -> ProblemType {
+        self.problem_with(|kind| match kind.retry() {
+            Retry::SameKey => Retry::Later,
+            retry => retry,
+        })
+    }
+
+    #[track_caller]
+    fn problem_with(&self, retry: impl Fn(ProblemType) -> Retry) -> ProblemType {
         let body = self.json();
         let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("{name}: {self:?}"));
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
@@ -51,7 +65,7 @@ impl Answer {
         assert_eq!(self.status, kind.status(), "{self:?}");
         assert_eq!(body["status"], kind.status(), "{self:?}");
         assert_eq!(text("title"), kind.title());
-        assert_eq!(text("retry"), kind.retry().as_str());
+        assert_eq!(text("retry"), retry(kind).as_str());
         assert!(!text("detail").is_empty(), "{self:?}");
         assert_eq!(Some(text("request_id")), self.header("x-request-id"), "{self:?}");
         assert_eq!(self.header("retry-after"), kind.retry_after(), "{self:?}");

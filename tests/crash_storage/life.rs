@@ -119,7 +119,7 @@ impl Life {
                 terms: Terms::open(Name::new(&id).unwrap()),
                 stock: STOCK,
             };
-            let request = request(u64::MAX - u64::from(product), Action::Create(create));
+            let request = request(u64::MAX - u64::from(product), Action::Create(Box::new(create)));
             if !matches!(self.answer(request).await, Ok(Answer::Decided { .. })) {
                 return false;
             }

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is how they fail")]
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,126 +10,14 @@ use std::time::Duration;
 use doorbuster::domain::*;
 use doorbuster::engine::*;
 use doorbuster::journal::{KeyStamp, Opening, Record};
-use doorbuster_wal::{MemStorage, Options, Storage, StorageFile};
-use parking_lot::{Condvar, Mutex};
+use doorbuster_wal::{MemStorage, Options};
 
-/// Any wait in a test ends after this.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::gated::PATIENCE;
+pub(crate) use crate::gated::{Gate, GatedStorage, until};
+
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// When the tests' clock begins.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
-
-/// Closed, it holds whoever comes by.
-#[derive(Default)]
-pub(crate) struct Gate {
-    closed: Mutex<bool>,
-    changed: Condvar,
-    waiting: AtomicU64,
-}
-
-impl Gate {
-    pub(crate) fn close(&self) {
-        *self.closed.lock() = true;
-    }
-
-    pub(crate) fn open(&self) {
-        *self.closed.lock() = false;
-        self.changed.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut closed = self.closed.lock();
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        while *closed {
-            let late = self.changed.wait_for(&mut closed, PATIENCE).timed_out();
-            assert!(!late, "a gate stayed closed");
-        }
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Waits until somebody is held.
-    pub(crate) fn until_held(&self) {
-        until(|| self.waiting.load(Ordering::SeqCst) > 0);
-    }
-}
-
-/// Waits for a condition, with a limit.
-pub(crate) fn until(mut holds: impl FnMut() -> bool) {
-    let step = Duration::from_millis(1);
-    let mut waited = Duration::ZERO;
-    while !holds() {
-        assert!(waited < PATIENCE, "waited in vain");
-        std::thread::sleep(step);
-        waited += step;
-    }
-}
-
-/// Files in memory; syncs of the segment in use wait at a gate.
-#[derive(Clone)]
-pub(crate) struct GatedStorage {
-    pub(crate) files: MemStorage,
-    pub(crate) syncs: Arc<Gate>,
-}
-
-struct GatedFile {
-    file: Arc<dyn StorageFile>,
-    syncs: Arc<Gate>,
-}
-
-impl GatedStorage {
-    fn gated(&self, name: &str, file: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
-        if name.starts_with("spare") {
-            return file;
-        }
-        Arc::new(GatedFile { file, syncs: Arc::clone(&self.syncs) })
-    }
-}
-
-impl Storage for GatedStorage {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(self.gated(name, self.files.create(name)?))
-    }
-    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(self.gated(name, self.files.open(name)?))
-    }
-    fn open_read(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        self.files.open_read(name)
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.files.list()
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-    fn sync_dir(&self) -> io::Result<()> {
-        self.files.sync_dir()
-    }
-    fn free_bytes(&self) -> io::Result<u64> {
-        self.files.free_bytes()
-    }
-}
-
-impl StorageFile for GatedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(buf, offset)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.syncs.pass();
-        self.file.sync_data()
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-}
 
 /// A clock that stands until it is set; it can hold the partition's thread, which asks it in every
 /// turn.
@@ -316,7 +203,7 @@ pub(crate) fn request(action: Action) -> Request {
 pub(crate) fn create(id: &str, stock: u64, terms: TermsPatch) -> Request {
     let terms = Terms::open(Name::new(id).unwrap()).patched(&terms);
     let product_id = ProductId::new(id).unwrap();
-    request(Action::Create(CreateProduct { product_id, terms, stock }))
+    request(Action::Create(Box::new(CreateProduct { product_id, terms, stock })))
 }
 
 pub(crate) fn buy(product: Handle, buyer: &str, quantity: u64) -> Request {
@@ -337,7 +224,7 @@ pub(crate) fn hold(buyer: &str, lines: &[(Handle, u64)], ttl_ms: u64) -> Request
     let Action::Order(PlaceOrder { buyer_id, lines }) = order(buyer, lines).action else {
         unreachable!()
     };
-    request(Action::PlaceHold(PlaceHold { buyer_id, lines, ttl_ms }))
+    request(Action::PlaceHold(Box::new(PlaceHold { buyer_id, lines, ttl_ms })))
 }
 
 pub(crate) fn confirm(hold: Sequence, lines: u16) -> Request {
@@ -362,7 +249,7 @@ pub(crate) fn with_key(number: u64, request: Request) -> Request {
 }
 
 pub(crate) fn patch(targets: Targets, patch: TermsPatch) -> Request {
-    request(Action::ChangeTerms(ChangeTerms { targets, patch }))
+    request(Action::ChangeTerms(Box::new(ChangeTerms { targets, patch })))
 }
 
 pub(crate) fn paused() -> TermsPatch {

@@ -97,7 +97,7 @@ async fn largest_ends(house: &House, full: impl Fn(Request) -> Request) {
     let order = PlacedOrder { sequence, buyer_id, lines, changes: record.envelope.changes };
     let reason = Text::new(&"𝄞".repeat(200)).unwrap();
     let cancel = CancelOrder { order, parts, reason, restock: true };
-    ask(request(Action::Cancel(cancel))).await;
+    ask(request(Action::Cancel(Box::new(cancel)))).await;
     ask(request(Action::PauseSelling(false))).await;
 }
 

@@ -7,11 +7,11 @@ use doorbuster::domain::{
 };
 use doorbuster::journal::{Envelope, KeyStamp, Payload, Record, Started};
 
-const AT_MS: u64 = 1_767_225_600_123;
+pub(crate) const AT_MS: u64 = 1_767_225_600_123;
 
 /// Every golden record by its file.
 pub(crate) fn all() -> Vec<(&'static str, Payload)> {
-    vec![
+    let mut all = vec![
         ("record_started_v1.bin", started()),
         ("record_watermark_v1.bin", Payload::Watermark),
         ("record_product_created_v1.bin", product_created()),
@@ -23,30 +23,33 @@ pub(crate) fn all() -> Vec<(&'static str, Payload)> {
         ("record_order_placed_v1.bin", purchase()),
         ("record_order_placed_plain_v1.bin", plain_purchase()),
         ("record_order_placed_lines_v1.bin", order()),
-        ("record_refusals_counted_v1.bin", refusals_counted()),
-    ]
+        ("record_refusals_counted_v1.bin", refusals_counted(0..8)),
+        ("record_refusals_counted_holds_v1.bin", refusals_counted(8..RefusalReason::ALL.len())),
+    ];
+    all.extend(crate::holds::all());
+    all
 }
 
 pub(crate) fn started() -> Payload {
     Payload::Started(Started { started_at_ms: 1_767_225_599_000, binary: "0.1.0".into() })
 }
 
-fn key(first: u8) -> KeyStamp {
+pub(crate) fn key(first: u8) -> KeyStamp {
     KeyStamp {
         hash: std::array::from_fn(|place| first + place as u8),
         fingerprint: std::array::from_fn(|place| 0xf0 + place as u8),
     }
 }
 
-fn change(handle: u32, version: u64) -> Change {
+pub(crate) fn change(handle: u32, version: u64) -> Change {
     Change { handle: Handle::new(handle), version: Version::new(version) }
 }
 
-fn price(amount_minor: u64, currency: &str) -> Money {
+pub(crate) fn price(amount_minor: u64, currency: &str) -> Money {
     Money::new(amount_minor, Currency::new(currency).unwrap()).unwrap()
 }
 
-fn record(
+pub(crate) fn record(
     reference: Option<&str>,
     key: Option<KeyStamp>,
     changes: &[Change],
@@ -62,7 +65,7 @@ fn record(
     Payload::Record(Box::new(Record { envelope, decision }))
 }
 
-fn line(product: u32, quantity: u64, unit_price: Option<Money>) -> OrderLine {
+pub(crate) fn line(product: u32, quantity: u64, unit_price: Option<Money>) -> OrderLine {
     let (product, quantity) = (Handle::new(product), Quantity::new(quantity).unwrap());
     OrderLine { product, quantity, unit_price }
 }
@@ -174,13 +177,15 @@ fn order() -> Payload {
     record(None, Some(key(65)), &[change(0, 6), change(4, 1)], placed)
 }
 
-fn refusals_counted() -> Payload {
+/// One row of each of these reasons.
+fn refusals_counted(reasons: std::ops::Range<usize>) -> Payload {
     let row = |(place, reason): (usize, &RefusalReason)| RefusalRow {
         product: Handle::new(place as u32),
         reason: *reason,
         count: 1_000 + place as u64,
     };
-    let rows = RefusalReason::ALL.iter().enumerate().map(row).collect();
+    let rows = RefusalReason::ALL.iter().enumerate().skip(reasons.start).take(reasons.len());
+    let rows = rows.map(row).collect();
     let counted = RefusalsCounted { minute_ms: 1_767_225_600_000, rows };
     record(None, None, &[], Decision::RefusalsCounted(counted))
 }

@@ -6,71 +6,18 @@ use std::time::Duration;
 
 use doorbuster::domain::{AdjustReason, Patch, RefusalReason, SaleId, Sequence, TermsPatch, Text};
 use doorbuster::engine::ports::ProjectionProblem;
-use doorbuster::journal::{JournalIdentity, OrderId};
-use doorbuster::projection::{DiskRoom, Drained, Ledger, StoreConfig, start};
+use doorbuster::journal::JournalIdentity;
+use doorbuster::projection::{DiskRoom, Drained, start};
 use doorbuster_wal::MemStorage;
 
 use crate::databases::Database;
 use crate::faulty::{Fault, Faulty};
 use crate::log::{START_MS, TestLog, identity, pence};
+use crate::mix::{Mix, mixed_log};
 use crate::projecting::{
     begin, begin_with, finish, options, project, until_report, until_retrying, until_stopped,
 };
-
-/// A log of two products and `orders` orders of one line.
-fn small_log(orders: u64) -> TestLog {
-    let mut log = TestLog::new(1);
-    log.create("lamp", 1_000_000, |terms| terms.price = Some(pence(250)));
-    log.create("sofa", 1_000_000, |_| ());
-    more_orders(&mut log, orders);
-    log.sync();
-    log
-}
-
-fn more_orders(log: &mut TestLog, orders: u64) {
-    for number in 0..orders {
-        log.now_ms += 1;
-        let id = if number % 3 == 0 { "sofa" } else { "lamp" };
-        log.order(&format!("b{number}"), &[(id, 1 + number % 2, None)], None);
-    }
-    log.sync();
-}
-
-/// Fails unless every record of the log is once in the tables, and nothing else is.
-fn assert_equal(database: &Database, log: &TestLog) {
-    let ledger = read(&database.config());
-    let durable = log.reader().durable();
-    assert_eq!(ledger.progress.map(|progress| progress.sequence), Some(durable));
-    assert_eq!(ledger.quarantined, 0);
-    assert_eq!(ledger.products.len(), log.inventory.len());
-    let mut changes = 0;
-    let ids = database.rows("SELECT product_id FROM products ORDER BY handle");
-    for (id, (_, product)) in ids.iter().zip(log.inventory.products()) {
-        let totals = &ledger.products[id];
-        let figures = product.figures;
-        let expected = (figures.stock, figures.held, figures.sold, product.version.get());
-        assert_eq!((totals.stock, totals.held, totals.sold, totals.version), expected, "{id}");
-        assert_eq!(totals.units, figures.sold, "{id}");
-        changes += product.version.get();
-    }
-    assert_eq!(ledger.movements, changes, "each version of each product once");
-    let gaps = "SELECT count(*) FROM (SELECT product_id FROM movements GROUP BY product_id \
-        HAVING min(version) <> 1 OR max(version) <> count(*)) AS gaps";
-    assert_eq!(database.number(gaps), 0);
-    let torn = "SELECT count(*) FROM orders o WHERE NOT EXISTS \
-        (SELECT 1 FROM order_lines l WHERE l.order_id = o.order_id)";
-    assert_eq!(database.number(torn), 0);
-}
-
-fn read(config: &StoreConfig) -> Ledger {
-    Ledger::read(config, 1).expect("the tables")
-}
-
-fn order_id(sequence: Sequence) -> String {
-    let identity = identity(1);
-    let (partition, epoch) = (identity.partition, identity.epoch);
-    OrderId(doorbuster::journal::Position { partition, epoch, sequence }).to_string()
-}
+use crate::tables::{assert_equal, more_orders, order_id, read, small_log};
 
 pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
     let mut log = TestLog::new(1);
@@ -208,56 +155,26 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
     let ledger = read(&database.config());
     assert_eq!((ledger.orders, ledger.order_lines, ledger.units(), ledger.refusals), (2, 4, 5, 6));
     assert_eq!(ledger.products["lamp"].money_minor["GBP"], 2 * 250 + 199 + 250);
-    assert_eq!(database.rows("SELECT count(*) FROM holds"), ["0"]);
 }
 
 pub(crate) fn tables_equal_the_engines_state_after_many_records(database: &Database) {
     let mut log = TestLog::new(1);
-    let mut random = 7_u64;
-    let mut next = |below: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % below
-    };
     let projection = begin(&database.config(), log.reader());
-    for number in 0..40 {
-        log.create(&format!("p{number}"), 100_000, |_| ());
+    let mut mix = Mix::new(&mut log);
+    for _ in 0..100 {
+        mix.more(&mut log, 40);
+        log.sync();
     }
-    for number in 0..3_000_u64 {
-        log.now_ms += next(5);
-        let id = |n: u64| format!("p{n}");
-        match next(10) {
-            0 => {
-                log.adjust(&id(next(40)), 5 - next(10) as i64, AdjustReason::Correction, None);
-            }
-            1 => {
-                let paused = TermsPatch { safety_stock: Patch::Set(3), ..TermsPatch::default() };
-                log.change(&id(next(40)), paused);
-            }
-            _ => {
-                let ids: Vec<String> = (0..=next(4)).map(|_| id(next(40))).collect();
-                let lines: Vec<_> =
-                    ids.iter().map(|id| (id.as_str(), 1 + next(3), Some(next(1_000)))).collect();
-                log.order(&format!("b{number}"), &lines, None);
-            }
-        }
-        if next(50) == 0 {
-            log.sync();
-        }
-    }
-    let last = log.sync();
-    finish(projection, last);
+    finish(projection, log.sync());
     assert_equal(database, &log);
 }
 
 pub(crate) fn a_restart_goes_on_where_the_last_one_ended(database: &Database) {
-    let mut log = small_log(500);
-    let projection = begin(&database.config(), log.reader());
-    until_report(&projection, "a first batch", |report| report.applied.is_some());
-    projection.stop();
-    for _ in 0..3 {
-        more_orders(&mut log, 300);
+    let mut log = TestLog::new(1);
+    let mut mix = Mix::new(&mut log);
+    for _ in 0..4 {
+        mix.more(&mut log, 400);
+        log.sync();
         let projection = begin(&database.config(), log.reader());
         until_report(&projection, "another batch", |report| report.applied.is_some());
         projection.stop();
@@ -267,7 +184,7 @@ pub(crate) fn a_restart_goes_on_where_the_last_one_ended(database: &Database) {
 }
 
 pub(crate) fn a_commit_whose_answer_is_lost_is_not_written_again(database: &Database) {
-    let log = small_log(2_000);
+    let log = mixed_log(2_000);
     // Calls: open, apply (lost), open, apply (lost), …
     let plan = |call, _| if call % 2 == 1 { Fault::After } else { Fault::None };
     let projection = begin_with(Faulty::new(&database.config(), plan), log.reader());
@@ -276,7 +193,7 @@ pub(crate) fn a_commit_whose_answer_is_lost_is_not_written_again(database: &Data
 }
 
 pub(crate) fn a_store_that_fails_anywhere_loses_and_doubles_nothing(database: &Database) {
-    let log = small_log(3_000);
+    let log = mixed_log(3_000);
     let mut random = 3_u64;
     let plan = move |_, _| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -291,8 +208,27 @@ pub(crate) fn a_store_that_fails_anywhere_loses_and_doubles_nothing(database: &D
     assert_equal(database, &log);
 }
 
+pub(crate) fn connections_cut_lose_and_double_nothing(database: &Database) {
+    let mut log = TestLog::new(1);
+    let mut mix = Mix::new(&mut log);
+    log.sync();
+    let projection = begin(&database.config(), log.reader());
+    let mut cut = 0;
+    while cut < 20 {
+        mix.more(&mut log, 100);
+        log.sync();
+        // The driver's name is its schema's: only this projector's connections.
+        cut += database.number(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE application_name = current_schema()",
+        );
+    }
+    finish(projection, log.reader().durable());
+    assert_equal(database, &log);
+}
+
 pub(crate) fn a_database_too_slow_for_large_batches_gets_smaller_ones(database: &Database) {
-    let log = small_log(1_000);
+    let log = mixed_log(1_000);
     let plan = |_, records| if records > 10 { Fault::TooSlow } else { Fault::None };
     let projection = begin_with(Faulty::new(&database.config(), plan), log.reader());
     finish(projection, log.reader().durable());
@@ -300,11 +236,14 @@ pub(crate) fn a_database_too_slow_for_large_batches_gets_smaller_ones(database: 
 }
 
 pub(crate) fn two_projectors_write_each_record_once(database: &Database) {
-    let mut log = small_log(100);
+    let mut log = TestLog::new(1);
+    let mut mix = Mix::new(&mut log);
+    log.sync();
     let config = database.config();
     let both = [begin(&config, log.reader()), begin(&config, log.reader())];
     for _ in 0..40 {
-        more_orders(&mut log, 50);
+        mix.more(&mut log, 50);
+        log.sync();
     }
     let last = log.reader().durable();
     for projection in both {

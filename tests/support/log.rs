@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use doorbuster::domain::{
-    AdjustReason, AdjustStock, BuyerId, ChangeTerms, CreateProduct, Currency, Decided, Decision,
-    Handle, Inventory, LineWish, Money, Name, PlaceOrder, Principal, ProductId, Quantity, RecordAt,
-    Reference, RefusalReason, RefusalRow, RefusalsCounted, SaleId, Sequence, StockChange, Targets,
-    Terms, TermsPatch, apply, decide_adjustment, decide_create, decide_order, decide_terms,
+    AdjustReason, AdjustStock, BuyerId, CancelOrder, ChangeTerms, ConfirmHold, CreateProduct,
+    Currency, Decided, Decision, ExtendHold, Handle, HoldRules, Inventory, LineWish, LineWishes,
+    Money, Name, Part, PartOf, PlaceHold, PlaceOrder, PlacedOrder, Principal, ProductId, Quantity,
+    RecordAt, Reference, Refusal, RefusalReason, RefusalRow, RefusalsCounted, ReleaseHold, SaleId,
+    Sequence, StockChange, Targets, Terms, TermsPatch, Text, apply, check_applicable,
+    decide_adjustment, decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend,
+    decide_hold, decide_order, decide_release, decide_selling, decide_terms,
 };
 use doorbuster::journal::{
     Completion, Envelope, Journal, JournalError, JournalIdentity, JournalReader, LocalJournal,
@@ -29,9 +32,22 @@ pub(crate) struct TestLog {
     /// Time of the next record.
     pub(crate) now_ms: u64,
     handles: HashMap<String, Handle>,
+    orders: HashMap<Sequence, PlacedOrder>,
     journal: LocalJournal<()>,
     writer: Writer<(), Nothing>,
     _preallocator: Preallocator,
+}
+
+/// Holds as long and as many as a test likes.
+const RULES: HoldRules =
+    HoldRules { ttl_max_ms: 86_400_000, live_per_buyer_max: 1_000_000, live_lines_max: 1_000_000 };
+
+fn parts_of(parts: &[(usize, u64)]) -> Vec<Part> {
+    let part = |(line, units): &(usize, u64)| Part {
+        of: PartOf::Line(*line),
+        quantity: Quantity::new(*units).unwrap(),
+    };
+    parts.iter().map(part).collect()
 }
 
 /// Nobody waits for the records.
@@ -70,6 +86,7 @@ impl TestLog {
             inventory: Inventory::new(),
             now_ms: START_MS,
             handles: HashMap::new(),
+            orders: HashMap::new(),
             journal,
             writer,
             _preallocator: preallocator.expect("a thread"),
@@ -115,14 +132,88 @@ impl TestLog {
         lines: &[(&str, u64, Option<u64>)],
         reference: Option<&str>,
     ) -> Sequence {
-        let lines = lines.iter().map(|(id, quantity, price)| LineWish {
+        let order =
+            PlaceOrder { buyer_id: BuyerId::new(buyer).unwrap(), lines: self.wishes(lines) };
+        let decided = decide_order(&self.inventory, order, self.now_ms).expect("an order");
+        self.decided(decided, reference)
+    }
+
+    fn wishes(&self, lines: &[(&str, u64, Option<u64>)]) -> LineWishes {
+        let wish = |(id, quantity, price): &(&str, u64, Option<u64>)| LineWish {
             product: self.handles[*id],
             quantity: Quantity::new(*quantity).unwrap(),
             unit_price: price.map(pence),
-        });
-        let order = PlaceOrder { buyer_id: BuyerId::new(buyer).unwrap(), lines: lines.collect() };
-        let decided = decide_order(&self.inventory, order, self.now_ms).expect("an order");
+        };
+        lines.iter().map(wish).collect()
+    }
+
+    /// Sets lines aside.
+    pub(crate) fn hold(
+        &mut self,
+        buyer: &str,
+        lines: &[(&str, u64, Option<u64>)],
+        ttl_ms: u64,
+        reference: Option<&str>,
+    ) -> Sequence {
+        let (buyer_id, lines) = (BuyerId::new(buyer).unwrap(), self.wishes(lines));
+        let place = PlaceHold { buyer_id, lines, ttl_ms };
+        let decided = decide_hold(&self.inventory, place, &RULES, self.now_ms).expect("a hold");
         self.decided(decided, reference)
+    }
+
+    /// Keeps a hold longer.
+    pub(crate) fn extend(&mut self, hold: Sequence, ttl_ms: u64) -> Sequence {
+        let extend = ExtendHold { hold, ttl_ms };
+        let decided = decide_extend(&self.inventory, extend, &RULES, self.now_ms);
+        self.decided(decided.expect("a live hold"), None)
+    }
+
+    /// Makes an order of a hold; parts are a line's place and its units.
+    pub(crate) fn confirm(
+        &mut self,
+        hold: Sequence,
+        parts: Option<&[(usize, u64)]>,
+        reference: Option<&str>,
+    ) -> Sequence {
+        let confirm = ConfirmHold { hold, parts: parts.map(parts_of) };
+        let decided = decide_confirm(&self.inventory, confirm, self.now_ms);
+        self.decided(decided.expect("a live hold"), reference)
+    }
+
+    /// Gives a hold back.
+    pub(crate) fn release(&mut self, hold: Sequence) -> Sequence {
+        let decided = decide_release(&self.inventory, ReleaseHold { hold }, self.now_ms);
+        self.decided(decided.expect("a live hold"), None)
+    }
+
+    /// Ends the holds that are over; says how many.
+    pub(crate) fn expire(&mut self) -> u64 {
+        let mut expired = 0;
+        while let Some(decided) = decide_expiry(&self.inventory, self.now_ms) {
+            self.decided(decided, None);
+            expired += 1;
+        }
+        expired
+    }
+
+    /// Takes units of an order back; parts are a line's place and its units.
+    pub(crate) fn cancel(
+        &mut self,
+        order: Sequence,
+        parts: Option<&[(usize, u64)]>,
+        restock: bool,
+        reference: Option<&str>,
+    ) -> Result<Sequence, Refusal> {
+        let (order, parts) = (self.orders[&order].clone(), parts.map(parts_of));
+        let reason = Text::new("Changed her mind").unwrap();
+        let cancel = CancelOrder { order, parts, reason, restock };
+        let decided = decide_cancel(&self.inventory, cancel)?;
+        Ok(self.decided(decided, reference))
+    }
+
+    /// Pauses selling of everything, or resumes it.
+    pub(crate) fn pause_everything(&mut self, paused: bool) -> Sequence {
+        self.decided(decide_selling(paused), None)
     }
 
     /// Changes stock.
@@ -177,7 +268,18 @@ impl TestLog {
     fn decided(&mut self, decided: Decided, reference: Option<&str>) -> Sequence {
         let Decided { decision, changes } = decided;
         let at = RecordAt { sequence: self.journal.next_sequence(), at_ms: self.now_ms };
+        check_applicable(&self.inventory, &decision, &changes, at).expect("it can be replayed");
         apply(&mut self.inventory, &decision, &changes, at);
+        let placed = match &decision {
+            Decision::OrderPlaced(order) => Some(order),
+            Decision::HoldConfirmed(confirmed) => Some(&confirmed.order),
+            _ => None,
+        };
+        if let Some(order) = placed.cloned() {
+            let (sequence, changes) = (at.sequence, changes.clone());
+            let (buyer_id, lines) = (order.buyer_id, order.lines);
+            self.orders.insert(sequence, PlacedOrder { sequence, buyer_id, lines, changes });
+        }
         let envelope = Envelope {
             decided_at_ms: self.now_ms,
             principal: Principal::new("shop").unwrap(),

@@ -2,14 +2,17 @@
 //! file writes its metadata too.
 //!
 //! Running out of space here is no failure of the log: it writes to the end of what is zeroed, and
-//! the zeroing goes on by itself when there is space again.
+//! the zeroing goes on by itself when there is space again. A panic is no failure of the log either:
+//! nothing that is half done here is in use, so it is told and tried again like any other error.
+//! Ending the process would end sales that still have room.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::WalError;
-use crate::shared::Shared;
+use crate::shared::{Shared, Spares};
 use crate::storage::{Storage, StorageFile};
 
 /// The file in which a start prepares its segment.
@@ -85,13 +88,19 @@ pub(crate) fn salt() -> Result<u64, WalError> {
 }
 
 impl Preallocator {
-    /// Starts the thread.
+    /// Starts the thread. It tells why zeroing fails, once until it succeeds again.
     ///
     /// # Errors
     /// The system has no thread left: without one the log would end with its first segment.
-    pub fn start(shared: Arc<Shared>) -> io::Result<Self> {
+    pub fn start(
+        shared: Arc<Shared>,
+        mut tell: impl FnMut(&io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
         let theirs = Arc::clone(&shared);
-        let run = move || keep_ready(&theirs);
+        let run = move || {
+            let enough = theirs.options.spare_segments;
+            keep_ready(&theirs.spares, enough, || theirs.prepare_spare(), &mut tell);
+        };
         let thread = std::thread::Builder::new().name("preallocate".to_owned()).spawn(run)?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -115,14 +124,31 @@ impl Drop for Preallocator {
     }
 }
 
-fn keep_ready(shared: &Shared) {
-    while !shared.spares.stopped() {
-        match shared.prepare_spare() {
-            Ok(true) => {}
-            Ok(false) => shared.spares.wait_wanted(shared.options.spare_segments),
-            Err(_) => shared.spares.wait_before_retry(RETRY_AFTER),
+fn keep_ready(
+    spares: &Spares,
+    enough: usize,
+    mut prepare: impl FnMut() -> io::Result<bool>,
+    tell: &mut dyn FnMut(&io::Error),
+) {
+    let mut told = false;
+    while !spares.stopped() {
+        match without_panic(&mut prepare) {
+            Ok(true) => told = false,
+            Ok(false) => spares.wait_wanted(enough),
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    tell(&error);
+                }
+                spares.wait_before_retry(RETRY_AFTER);
+            }
         }
     }
+}
+
+/// Runs `prepare`; a panic in it is an error. Its message is out by then.
+fn without_panic(prepare: &mut impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
+    catch_unwind(AssertUnwindSafe(prepare))
+        .unwrap_or_else(|_| Err(io::Error::other("the zeroing of a segment panicked")))
 }
 
 #[cfg(test)]
@@ -147,5 +173,26 @@ mod tests {
         let expected = "4096 bytes for a segment are needed, 4095 are free";
         assert_eq!(error.as_deref(), Some(expected));
         assert_eq!(storage.operations(), before);
+    }
+
+    #[test]
+    fn panic_while_zeroing_is_told_once_and_tried_again() {
+        let (spares, mut attempts, mut told) = (Spares::default(), 0, Vec::new());
+        let prepare = || {
+            attempts += 1;
+            match attempts {
+                1 => panic!("a bug"),
+                2 => Err(io::Error::other("no space")),
+                3 => Ok(true),
+                4 => Err(io::Error::other("no space again")),
+                _ => {
+                    spares.stop();
+                    Ok(true)
+                }
+            }
+        };
+        keep_ready(&spares, 1, prepare, &mut |error| told.push(error.to_string()));
+        assert_eq!(attempts, 5);
+        assert_eq!(told, ["the zeroing of a segment panicked", "no space again"]);
     }
 }

@@ -1,7 +1,11 @@
 //! The sale: a server, one product, and every buyer asking until it has an answer.
 //!
 //! With a crash, the server is killed from the very turn in which the buyers have heard of some
-//! share of the units, between a quarter and three quarters, another one each time: all other connections wait for an answer at that moment, and none of them is told.
+//! share of the units, between a quarter and three quarters, another one each time. In the same
+//! turn all connections are cut, as when the machine goes down and not its process alone. Without
+//! that nearly nobody misses an answer: 150 to 210 orders were durable and unheard at the kill in
+//! each of six runs, and the kernel still handed all their answers over from its buffers. So all
+//! other connections wait for an answer at that moment, and none of them is told.
 //! Whoever did not hear asks the next server, with the same key.
 
 use std::cell::{Cell, RefCell};
@@ -222,12 +226,13 @@ impl Sale {
 }
 
 impl Scene {
-    /// SIGKILL, at once.
+    /// SIGKILL, at once, and nobody hears what is under way.
     fn kill(&self) {
         // A server that has just ended by itself is noticed by the watcher.
         if kill_process(self.pid.get(), Signal::KILL).is_ok() {
             let (sold_before, in_flight) = (self.heard.borrow().sold, self.trouble.in_flight());
             self.crash.set(Some(Crash { sold_before, in_flight, ready_again_ms: 0 }));
+            self.target.cut();
         }
     }
 

@@ -139,8 +139,8 @@ impl Summary {
         if let Some(crash) = &self.crash {
             let _ = writeln!(
                 out,
-                "kill -9 with {} sold and {} in flight; a new server was ready in {} ms\n\
-                 (in flight: asked and not answered yet; unknown: the answer never came)",
+                "kill -9, connections cut, with {} sold and {} in flight; a new server was ready \
+                 in {} ms\n(in flight: asked, the answer not heard yet)",
                 counted(crash.sold_before, "unit"),
                 counted(crash.in_flight, "purchase"),
                 grouped(crash.ready_again_ms),

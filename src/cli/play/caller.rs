@@ -12,6 +12,7 @@ use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use awc::error::SendRequestError;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -26,6 +27,8 @@ pub(crate) struct Target(Rc<TargetInner>);
 struct TargetInner {
     base_url: RefCell<String>,
     bearer: Option<String>,
+    /// Told when all connections are cut.
+    cut: Notify,
 }
 
 /// One connection's worth of calls.
@@ -68,12 +71,18 @@ impl Target {
     /// A server that is asked with an API key.
     pub(crate) fn new(base_url: &str, bearer: Option<String>) -> Self {
         let base_url = RefCell::new(base_url.trim_end_matches('/').to_owned());
-        Self(Rc::new(TargetInner { base_url, bearer }))
+        Self(Rc::new(TargetInner { base_url, bearer, cut: Notify::new() }))
     }
 
     /// From now on the server is there.
     pub(crate) fn lead_to(&self, base_url: &str) {
         *self.0.base_url.borrow_mut() = base_url.trim_end_matches('/').to_owned();
+    }
+
+    /// Cuts every connection that waits for an answer to a POST, as when the machine at its other
+    /// end goes down: what has arrived of the answer and was not read yet is never heard.
+    pub(crate) fn cut(&self) {
+        self.0.cut.notify_waiters();
     }
 
     /// Where it is.
@@ -116,6 +125,21 @@ impl Caller {
     ) -> Result<Reply, CallError> {
         let request = self.client.post(self.url(path));
         let request = request.insert_header(("Idempotency-Key", idempotency_key));
+        let cut = self.target.0.cut.notified();
+        let answer = async { read(self.with_key(request).send_json(body).await).await };
+        tokio::select! {
+            biased;
+            () = cut => Err(CallError::Unheard("the connection was cut".to_owned())),
+            reply = answer => reply,
+        }
+    }
+
+    /// PATCH of a merge-patch. It has no key: asking again sets the same again.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Reply, CallError> {
+        let request = self.client.patch(self.url(path));
         read(self.with_key(request).send_json(body).await).await
     }
 

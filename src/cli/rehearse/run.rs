@@ -41,6 +41,8 @@ struct Place {
     /// The server and its place, when they are ours.
     own: Option<(Stage, OwnServer)>,
     sources: Sources,
+    /// The log's last record when the play begins, where there is a log to read.
+    before: Option<u64>,
 }
 
 impl RehearseArgs {
@@ -75,7 +77,8 @@ impl RehearseArgs {
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
         let mut place = self.place(prepared).await?;
         let played = {
-            let play = play(&place.target, prepared, self.restock, place.own.is_some());
+            let alone = place.own.is_some();
+            let play = play(&place.target, prepared, self.restock, alone, place.before);
             match place.own.as_mut() {
                 Some((_, server)) => tokio::select! {
                     played = play => played?,
@@ -122,12 +125,10 @@ impl RehearseArgs {
             if let Some(database) = &database {
                 database.in_use().await?;
             }
-            let from = data_dir.as_deref().map_or(Ok(0), |dir| self.from(dir))?;
-            return Ok(Place {
-                target,
-                own: None,
-                sources: Sources { data_dir, database, from, keys },
-            });
+            let before = data_dir.as_deref().map(last_sequence).transpose()?;
+            let from = self.from(before);
+            let sources = Sources { data_dir, database, from, keys };
+            return Ok(Place { target, own: None, sources, before });
         }
         let stage = Stage::new(&Wanted {
             word: "rehearse",
@@ -138,18 +139,19 @@ impl RehearseArgs {
         })?;
         stage.database.reached().await?;
         let data_dir = stage.data_dir();
-        let from = self.from(&data_dir)?;
+        let before = Some(last_sequence(&data_dir)?);
+        let from = self.from(before);
         let target = Target::default();
         let mut server = stage.launch.spawn()?;
         server.ready(&target).await?;
         let database = Some(stage.database.clone());
         let sources = Sources { data_dir: Some(data_dir), database, from, keys };
-        Ok(Place { target, own: Some((stage, server)), sources })
+        Ok(Place { target, own: Some((stage, server)), sources, before })
     }
 
     /// The last record before this run: a run that goes on has records anywhere.
-    fn from(&self, data_dir: &std::path::Path) -> anyhow::Result<u64> {
-        if self.run_id.is_some() { Ok(0) } else { last_sequence(data_dir) }
+    fn from(&self, before: Option<u64>) -> u64 {
+        before.filter(|_| self.run_id.is_none()).unwrap_or(0)
     }
 
     fn report(
@@ -258,6 +260,7 @@ async fn play(
     prepared: &Prepared,
     restock: bool,
     alone: bool,
+    before: Option<u64>,
 ) -> anyhow::Result<Played> {
     let plan = &prepared.plan;
     let putting =
@@ -271,7 +274,7 @@ async fn play(
         "buying {bar:30} {human_pos} of {human_len} {per_sec} {eta} left",
         plan.lines.len() as u64,
     );
-    let tally = RefCell::new(Tally::new(plan, &openings));
+    let tally = RefCell::new(Tally::new(plan, &openings, before));
     let trouble = Trouble::default();
     let since = Stopwatch::start();
     let mut told = |number: usize, outcome, _| {

@@ -12,6 +12,7 @@ use crate::cli::play::book::Book;
 use crate::cli::play::check::Check;
 use crate::cli::play::number::grouped;
 use crate::cli::play::purchase::Outcome;
+use crate::journal::OrderId;
 
 /// Lines, units and money of the same kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +68,8 @@ pub(super) struct Tally {
     pub(super) failed: Vec<(u64, String)>,
     /// The orders, as the answers tell them.
     pub(super) answers: Book,
+    /// The log's last record before this run, if it could be read.
+    before: Option<u64>,
     /// Lines that came out otherwise than one after another they must.
     unexpected: Vec<String>,
 }
@@ -78,6 +81,11 @@ fn as_text<S: serde::Serializer>(at: &Option<DateTime>, serializer: S) -> Result
         Some(at) => serializer.collect_str(at),
         None => serializer.serialize_none(),
     }
+}
+
+/// Whether an order's record is not behind that place of the log.
+fn is_upto(order_id: &str, last: u64) -> bool {
+    order_id.parse().is_ok_and(|OrderId(position)| position.sequence.get() <= last)
 }
 
 impl Count {
@@ -98,7 +106,7 @@ impl Count {
 
 impl Tally {
     /// Nothing has happened yet.
-    pub(super) fn new(plan: &Plan, openings: &[Opening]) -> Self {
+    pub(super) fn new(plan: &Plan, openings: &[Opening], before: Option<u64>) -> Self {
         let products = plan.products.iter().zip(openings).map(|(product, opening)| ProductTally {
             product_id: product.product_id.clone(),
             name: product.name.clone(),
@@ -106,7 +114,7 @@ impl Tally {
             reused: opening.reused,
             ..ProductTally::default()
         });
-        let mut tally = Self { products: products.collect(), ..Self::default() };
+        let mut tally = Self { products: products.collect(), before, ..Self::default() };
         for line in &plan.lines {
             if let Some(product) = tally.products.get_mut(line.product) {
                 product.demand.add(line);
@@ -121,6 +129,9 @@ impl Tally {
         let sold = matches!(outcome, Outcome::Sold { .. });
         match outcome {
             Outcome::Sold { order_id, order, earlier } => {
+                // The place of its record tells, also when the first attempt of this run was lost,
+                // and a replayed answer may be to that one.
+                let earlier = self.before.map_or(earlier, |before| is_upto(&order_id, before));
                 if earlier && product.reused {
                     // What was there at the start had these units taken from it already.
                     product.opening_units += line.quantity;
@@ -197,5 +208,52 @@ impl ProductTally {
         if self.first_refused_line.is_none_or(|first| line.number < first) {
             (self.first_refused_line, self.first_refused_at) = (Some(line.number), Some(line.at));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::play::book::Order;
+    use crate::cli::rehearse::plan::PlannedProduct;
+    use crate::domain::Sequence;
+    use crate::journal::Position;
+
+    /// Opening units of a product that was there with 3, once an order of 2 units of the record
+    /// `sequence` was told: at the first attempt of this run, or else after one that was lost.
+    fn opening_units(before: Option<u64>, sequence: u64, at_first_attempt: bool) -> u64 {
+        let (product_id, name) = ("p".to_owned(), "A thing".to_owned());
+        let plan = Plan {
+            run_id: "r".to_owned(),
+            products: vec![PlannedProduct { product_id, name, stock: 5 }],
+            lines: Vec::new(),
+            wishes: Vec::new(),
+        };
+        let mut tally = Tally::new(&plan, &[Opening { units: 3, reused: true }], before);
+        let line = Line {
+            number: 1,
+            invoice: "i".to_owned(),
+            product: 0,
+            buyer_id: "b".to_owned(),
+            quantity: 2,
+            price_minor: 1,
+            at: DateTime::constant(2010, 12, 1, 8, 26, 0, 0),
+        };
+        let sequence = Sequence::new(sequence);
+        let order_id = OrderId(Position { partition: 1, epoch: 1, sequence }).to_string();
+        let order = Order { buyer_id: "b".to_owned(), reference: None, lines: Vec::new() };
+        let outcome = Outcome::Sold { order_id, order, earlier: at_first_attempt };
+        tally.enter(&line, outcome, None);
+        tally.products.first().map_or(0, |product| product.opening_units)
+    }
+
+    #[test]
+    fn what_an_earlier_run_sold_was_there_at_the_opening_also_when_this_run_heard_late() {
+        assert_eq!(opening_units(Some(10), 10, true), 5);
+        assert_eq!(opening_units(Some(10), 10, false), 5, "its first attempt was lost");
+        assert_eq!(opening_units(Some(10), 11, false), 3, "this run sold it");
+        // Without a log only the first attempt tells.
+        assert_eq!(opening_units(None, 10, true), 5);
+        assert_eq!(opening_units(None, 11, false), 3);
     }
 }

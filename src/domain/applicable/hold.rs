@@ -1,11 +1,15 @@
 //! Records of holds: placed within stock and limits, and each ended once, as what it was.
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use super::{NotApplicable, check_same_products, check_taken, check_versions};
 use crate::domain::ORDER_LINES_MAX;
 use crate::domain::decision::{Decision, HoldConfirmed, HoldEnded, HoldExtended, OrderLine};
 use crate::domain::holds::Hold;
 use crate::domain::inventory::Inventory;
-use crate::domain::place::{Change, RecordAt, Sequence};
+use crate::domain::money::Money;
+use crate::domain::place::{Change, Handle, RecordAt, Sequence};
 use crate::domain::sums::Sums;
 
 /// Whether a record about a hold can follow.
@@ -68,10 +72,11 @@ fn check_ended<'a>(
 ) -> Result<&'a Hold, NotApplicable> {
     let hold = live(inventory, ended.hold)?;
     check_products(hold, changes)?;
-    match hold.buyer_id == ended.buyer_id && hold.lines == ended.lines {
-        true => Ok(hold),
-        false => Err(NotApplicable::Changes("another hold than was placed")),
+    if hold.buyer_id != ended.buyer_id || hold.lines != ended.lines {
+        return Err(NotApplicable::Changes("another hold than was placed"));
     }
+    check_counts(inventory, hold, &[], &ended.lines, changes)?;
+    Ok(hold)
 }
 
 fn check_confirmed(
@@ -82,24 +87,46 @@ fn check_confirmed(
     let HoldConfirmed { hold, order, released } = confirmed;
     let hold = live(inventory, *hold)?;
     check_products(hold, changes)?;
-    let sums = |lines: &[OrderLine]| Sums::of(lines);
-    let (held, sold, back) = (sums(&hold.lines), sums(&order.lines), sums(released));
-    let whole = |change: &Change| {
-        let handle = change.handle;
-        held.units(handle) == sold.units(handle) + back.units(handle)
-    };
+    let lines = order.lines.iter().chain(released);
     if order.lines.is_empty()
-        || order.lines.len() > ORDER_LINES_MAX
+        || order.lines.len().max(released.len()) > ORDER_LINES_MAX
         || hold.buyer_id != order.buyer_id
-        || !changes.iter().all(whole)
+        || by_price(&hold.lines) != by_price(lines)
     {
         return Err(NotApplicable::Changes("another hold than was placed"));
     }
+    check_counts(inventory, hold, &order.lines, released, changes)
+}
+
+/// Units by product and price: what a confirmation divides, but does not change.
+fn by_price<'a>(
+    lines: impl IntoIterator<Item = &'a OrderLine>,
+) -> HashMap<(Handle, Option<Money>), u64, RandomState> {
+    let mut units = HashMap::default();
+    for line in lines {
+        *units.entry((line.product, line.unit_price)).or_default() += line.quantity.units();
+    }
+    units
+}
+
+/// Whether its buyer's counts can follow the end of a hold: one that counted gives back what is
+/// released, one that was placed before counting began adds what is sold.
+fn check_counts(
+    inventory: &Inventory,
+    hold: &Hold,
+    sold: &[OrderLine],
+    released: &[OrderLine],
+    changes: &[Change],
+) -> Result<(), NotApplicable> {
+    let (sold, released) = (Sums::of(sold), Sums::of(released));
     for change in changes {
         let Some(product) = inventory.product(change.handle) else { continue };
         let Some(counts) = &product.counts else { continue };
         let counted = hold.version_of(change.handle).is_some_and(|v| counts.count_from(v));
         let bought = inventory.buyers().units(counts, &hold.buyer_id);
+        if counted && bought < released.units(change.handle) {
+            return Err(NotApplicable::Promise("a limit is freed that was not used"));
+        }
         if !counted && bought + sold.units(change.handle) > u64::from(u32::MAX) {
             return Err(NotApplicable::Promise("a buyer's count over its maximum"));
         }

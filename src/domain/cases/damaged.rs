@@ -1,8 +1,12 @@
 //! Records that no engine wrote: a disk may say anything that passes its checksum. Each is refused
 //! with its reason, and its sound neighbour applies.
 
+mod cancels;
+mod holds;
+
 use smallvec::smallvec;
 
+use super::dump::dump;
 use crate::domain::*;
 
 fn product(sale: Option<&str>, limit: u32) -> ProductCreated {
@@ -29,14 +33,21 @@ fn world() -> Inventory {
     inventory
 }
 
-fn order(lines: &[(u32, u64)]) -> Decision {
+fn lines(lines: &[(u32, u64)]) -> OrderLines {
     let line = |(handle, quantity): &(u32, u64)| OrderLine {
         product: Handle::new(*handle),
         quantity: Quantity::new(*quantity).unwrap(),
         unit_price: None,
     };
-    let lines = lines.iter().map(line).collect();
-    Decision::OrderPlaced(OrderPlaced { buyer_id: BuyerId::new("anna").unwrap(), lines })
+    lines.iter().map(line).collect()
+}
+
+fn buyer(name: &str) -> BuyerId {
+    BuyerId::new(name).unwrap()
+}
+
+fn order(of: &[(u32, u64)]) -> Decision {
+    Decision::OrderPlaced(OrderPlaced { buyer_id: buyer("anna"), lines: lines(of) })
 }
 
 fn adjusted(delta: i64, stock: u64, unsold: i64) -> Decision {
@@ -51,10 +62,20 @@ fn changed(sale: Option<&str>, patch: TermsPatch) -> Decision {
 }
 
 fn refused(decision: &Decision, changes: &[Change]) -> String {
-    match check_applicable(&world(), decision, changes, AT) {
+    follows(&mut world(), decision, changes, AT)
+}
+
+/// Applies a record that can follow: what passes the check must not panic.
+fn follows(
+    inventory: &mut Inventory,
+    decision: &Decision,
+    changes: &[Change],
+    at: RecordAt,
+) -> String {
+    match check_applicable(inventory, decision, changes, at) {
         Ok(()) => {
-            // What passes the check must not panic.
-            apply(&mut world(), decision, changes, AT);
+            apply(inventory, decision, changes, at);
+            dump(inventory);
             "applies".to_owned()
         }
         Err(error) => error.to_string(),

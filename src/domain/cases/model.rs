@@ -1,14 +1,18 @@
-//! Random commands against a naive model that shares nothing with the domain: plain maps, no
-//! versions of shared rules, with a reopening from the journal in between.
+//! Random commands against a naive model that shares nothing with the domain: it keeps a history
+//! and adds it up, with a reopening from the journal in between.
 
-use std::collections::{BTreeMap, HashMap};
+mod naive;
 
 use proptest::prelude::*;
 
-use super::script::{World, dump};
+use self::naive::Model;
+use super::dump::dump;
+use super::script::World;
 use crate::domain::*;
 
 const PRODUCTS: u32 = 3;
+const BUYERS: u8 = 3;
+const RULES: HoldRules = HoldRules { ttl_max_ms: 40, live_per_buyer_max: 3, live_lines_max: 8 };
 
 /// One random step; the figures are small, so that edges are met often.
 #[derive(Debug, Clone)]
@@ -16,6 +20,13 @@ enum Step {
     Create { stock: u64, oversell: u32, limit: u32, sale: Option<u8> },
     Buy { product: u32, buyer: u8, quantity: u64 },
     Order { buyer: u8, lines: Vec<(u32, u64)> },
+    Hold { buyer: u8, lines: Vec<(u32, u64)>, ttl: u64 },
+    Confirm { hold: usize, parts: Option<Vec<(Of, u64)>> },
+    Extend { hold: usize, ttl: u64 },
+    Release { hold: usize },
+    Cancel { order: usize, parts: Option<Vec<(Of, u64)>>, restock: bool },
+    SellingPaused { paused: bool },
+    ReturnsFree { product: u32, free: bool },
     Delta { product: u32, delta: i64 },
     SetUnsold { product: u32, unsold: u64, expected: Option<i64> },
     Limit { product: u32, limit: Option<u32> },
@@ -28,37 +39,51 @@ enum Step {
     Reopen,
 }
 
-/// What the naive model keeps of a product.
-#[derive(Debug, Default)]
-struct Naive {
-    stock: i64,
-    sold: i64,
-    oversell: i64,
-    safety: i64,
-    limit: i64,
-    opens: u64,
-    closes: Option<u64>,
-    paused: bool,
-    sale: Option<u8>,
-    version: u64,
-    bought: HashMap<u8, i64>,
+/// Of which lines a part is.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Line(usize),
+    Product(u32),
 }
 
-#[derive(Default)]
-struct Model {
-    products: BTreeMap<u32, Naive>,
-    now_ms: u64,
+fn parts() -> impl Strategy<Value = Option<Vec<(Of, u64)>>> {
+    let of = prop_oneof![(0..4usize).prop_map(Of::Line), (0..PRODUCTS).prop_map(Of::Product)];
+    proptest::option::of(proptest::collection::vec((of, 1..4u64), 1..3))
+}
+
+fn lines(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<(u32, u64)>> {
+    proptest::collection::vec((0..PRODUCTS, 1..3u64), count)
+}
+
+/// What happens to holds and orders.
+fn later() -> impl Strategy<Value = Step> {
+    let number = 0..40usize;
+    prop_oneof![
+        6 => (0..BUYERS, lines(1..4), 1..=RULES.ttl_max_ms)
+            .prop_map(|(buyer, lines, ttl)| Step::Hold { buyer, lines, ttl }),
+        4 => (number.clone(), parts()).prop_map(|(hold, parts)| Step::Confirm { hold, parts }),
+        2 => (number.clone(), 0..60u64).prop_map(|(hold, ttl)| Step::Extend { hold, ttl }),
+        2 => number.clone().prop_map(|hold| Step::Release { hold }),
+        6 => (number, parts(), any::<bool>())
+            .prop_map(|(order, parts, restock)| Step::Cancel { order, parts, restock }),
+        1 => proptest::bool::weighted(0.3).prop_map(|paused| Step::SellingPaused { paused }),
+        1 => (0..PRODUCTS, any::<bool>())
+            .prop_map(|(product, free)| Step::ReturnsFree { product, free }),
+        // Long enough for how a hold ended to be forgotten.
+        1 => Just(Step::Wait { ms: HOLD_KNOWN_MS - 10 }),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let product = 0..PRODUCTS;
     let sale = proptest::option::of(0..2u8);
     prop_oneof![
+        20 => later(),
         1 => (0..9u64, 0..3u32, 0..4u32, sale.clone())
             .prop_map(|(stock, oversell, limit, sale)| Step::Create { stock, oversell, limit, sale }),
-        8 => (product.clone(), 0..3u8, 1..4u64)
+        8 => (product.clone(), 0..BUYERS, 1..4u64)
             .prop_map(|(product, buyer, quantity)| Step::Buy { product, buyer, quantity }),
-        4 => (0..3u8, proptest::collection::vec((product.clone(), 1..3u64), 2..5))
+        4 => (0..BUYERS, lines(2..5))
             .prop_map(|(buyer, lines)| Step::Order { buyer, lines }),
         3 => (product.clone(), -5..6i64).prop_map(|(product, delta)| Step::Delta { product, delta }),
         2 => (product.clone(), 0..9u64, proptest::option::of(-2..6i64))
@@ -85,140 +110,12 @@ fn buyer_id(buyer: u8) -> BuyerId {
     BuyerId::new(&format!("buyer-{buyer}")).unwrap()
 }
 
-impl Model {
-    /// Whether a buyer may have `units` of a product now.
-    fn sells(&self, product: u32, buyer: u8, units: i64) -> bool {
-        let Some(p) = self.products.get(&product) else { return false };
-        let open = !p.paused && self.now_ms >= p.opens;
-        let open = open && p.closes.is_none_or(|closes| self.now_ms < closes);
-        let enough = p.stock + p.oversell - p.safety - p.sold >= units;
-        let has = p.bought.get(&buyer).copied().unwrap_or(0);
-        open && enough && (p.limit == 0 || has + units <= p.limit)
-    }
-
-    fn order(&mut self, buyer: u8, lines: &[(u32, u64)]) -> bool {
-        let mut wanted = BTreeMap::<u32, i64>::new();
-        for (product, quantity) in lines {
-            *wanted.entry(*product).or_default() += *quantity as i64;
-        }
-        let sells = wanted.iter().all(|(product, units)| self.sells(*product, buyer, *units));
-        for (product, units) in wanted.into_iter().filter(|_| sells) {
-            let p = self.products.get_mut(&product).unwrap();
-            p.sold += units;
-            p.version += 1;
-            if p.limit > 0 {
-                *p.bought.entry(buyer).or_default() += units;
-            }
-        }
-        sells
-    }
-
-    fn adjust(&mut self, product: u32, delta: i64) -> bool {
-        let Some(p) = self.products.get_mut(&product) else { return false };
-        let after = p.stock + delta;
-        let fits = after >= 0 && p.sold <= after + p.oversell;
-        if fits {
-            p.stock = after;
-            p.version += 1;
-        }
-        fits
-    }
-
-    /// Changes terms of some products, all or none.
-    fn change(
-        &mut self,
-        of: &[u32],
-        fits: impl Fn(&Naive) -> bool,
-        set: impl Fn(&mut Naive),
-    ) -> bool {
-        let fits = !of.is_empty()
-            && of.iter().all(|product| self.products.get(product).is_some_and(&fits));
-        for product in of.iter().filter(|_| fits) {
-            let p = self.products.get_mut(product).unwrap();
-            set(p);
-            p.version += 1;
-        }
-        fits
-    }
-
-    fn of_sale(&self, sale: u8) -> Vec<u32> {
-        let members = self.products.iter().filter(|(_, p)| p.sale == Some(sale));
-        members.map(|(product, _)| *product).collect()
-    }
-
-    /// Whether the step happens; does it if so.
-    fn takes(&mut self, step: &Step) -> bool {
-        match step.clone() {
-            Step::Create { stock, oversell, limit, sale } => {
-                let next = u32::try_from(self.products.len()).unwrap();
-                let naive = Naive {
-                    stock: stock as i64,
-                    oversell: i64::from(oversell),
-                    limit: i64::from(limit),
-                    sale,
-                    version: 1,
-                    ..Naive::default()
-                };
-                next < PRODUCTS && self.products.insert(next, naive).is_none()
-            }
-            Step::Buy { product, buyer, quantity } => self.order(buyer, &[(product, quantity)]),
-            Step::Order { buyer, lines } => self.order(buyer, &lines),
-            Step::Delta { product, delta } => self.adjust(product, delta),
-            Step::SetUnsold { product, unsold, expected } => {
-                let Some(p) = self.products.get(&product) else { return false };
-                let found = p.stock - p.sold;
-                expected.is_none_or(|expected| expected == found)
-                    && self.adjust(product, unsold as i64 - found)
-            }
-            Step::Limit { product, limit } => self.change(
-                &[product],
-                |_| true,
-                |p| {
-                    p.limit = limit.map_or(0, i64::from);
-                    if limit.is_none() {
-                        p.bought.clear();
-                    }
-                },
-            ),
-            Step::Safety { product, safety } => {
-                self.change(&[product], |_| true, |p| p.safety = i64::from(safety))
-            }
-            Step::Oversell { product, oversell } => {
-                let oversell = i64::from(oversell);
-                let fits = |p: &Naive| p.sold <= p.stock + oversell;
-                self.change(&[product], fits, |p| p.oversell = oversell)
-            }
-            Step::Window { product, opens, closes } => self.change(
-                &[product],
-                |_| opens < closes,
-                |p| {
-                    (p.opens, p.closes) = (opens, Some(closes));
-                },
-            ),
-            Step::Sale { product, sale } => self.change(&[product], |_| true, |p| p.sale = sale),
-            Step::PauseSale { sale, paused } => {
-                self.change(&self.of_sale(sale), |_| true, |p| p.paused = paused)
-            }
-            Step::Wait { ms } => {
-                self.now_ms += ms;
-                true
-            }
-            Step::Reopen => true,
-        }
-    }
-}
-
 /// What the domain makes of the step; `None`: a step of the model alone.
 fn decide(world: &World, step: &Step, now_ms: u64) -> Option<Result<Decided, Refusal>> {
     let inventory = &world.inventory;
     let order = |buyer: u8, lines: &[(u32, u64)]| {
-        let line = |(product, quantity): &(u32, u64)| LineWish {
-            product: Handle::new(*product),
-            quantity: Quantity::new(*quantity).unwrap(),
-            unit_price: None,
-        };
-        let lines = lines.iter().map(line).collect();
-        decide_order(inventory, PlaceOrder { buyer_id: buyer_id(buyer), lines }, now_ms)
+        let (buyer_id, lines) = (buyer_id(buyer), wishes(lines));
+        decide_order(inventory, PlaceOrder { buyer_id, lines }, now_ms)
     };
     let adjust = |product: u32, change| {
         let (product, reason) = (Handle::new(product), AdjustReason::Correction);
@@ -240,6 +137,19 @@ fn decide(world: &World, step: &Step, now_ms: u64) -> Option<Result<Decided, Ref
         }
         Step::Buy { product, buyer, quantity } => order(buyer, &[(product, quantity)]),
         Step::Order { buyer, lines } => order(buyer, &lines),
+        Step::Hold { .. } | Step::Confirm { .. } | Step::Extend { .. } | Step::Release { .. } => {
+            return decide_of_hold(world, step, now_ms);
+        }
+        Step::Cancel { order, parts, restock } => {
+            let sequence = world.orders.get(order.checked_rem(world.orders.len())?)?;
+            let order = world.placed_order(*sequence);
+            let (parts, reason) = (parts.map(parts_of), Text::new("changed mind").unwrap());
+            decide_cancel(inventory, CancelOrder { order, parts, reason, restock })
+        }
+        Step::SellingPaused { paused } => Ok(decide_selling(paused)),
+        Step::ReturnsFree { product, free } => {
+            patch_of(product, TermsPatch { returns_free_limit: Patch::Set(free), ..keep() })
+        }
         Step::Delta { product, delta } => adjust(product, StockChange::Delta(delta)),
         Step::SetUnsold { product, unsold, expected } => {
             adjust(product, StockChange::SetUnsold { unsold, expected })
@@ -268,26 +178,87 @@ fn decide(world: &World, step: &Step, now_ms: u64) -> Option<Result<Decided, Ref
     })
 }
 
+fn wishes(lines: &[(u32, u64)]) -> LineWishes {
+    let line = |(product, quantity): &(u32, u64)| LineWish {
+        product: Handle::new(*product),
+        quantity: Quantity::new(*quantity).unwrap(),
+        unit_price: None,
+    };
+    lines.iter().map(line).collect()
+}
+
+fn parts_of(parts: Vec<(Of, u64)>) -> Vec<Part> {
+    let part = |(of, units)| Part {
+        of: match of {
+            Of::Line(place) => PartOf::Line(place),
+            Of::Product(product) => PartOf::Product(Handle::new(product)),
+        },
+        quantity: Quantity::new(units).unwrap(),
+    };
+    parts.into_iter().map(part).collect()
+}
+
+/// `None`: no hold was placed yet.
+fn decide_of_hold(world: &World, step: &Step, now_ms: u64) -> Option<Result<Decided, Refusal>> {
+    let inventory = &world.inventory;
+    let named = |hold: usize| world.holds.get(hold.checked_rem(world.holds.len())?).copied();
+    Some(match step.clone() {
+        Step::Hold { buyer, lines, ttl } => {
+            let (buyer_id, lines) = (buyer_id(buyer), wishes(&lines));
+            let place = PlaceHold { buyer_id, lines, ttl_ms: ttl };
+            decide_hold(inventory, place, &RULES, now_ms)
+        }
+        Step::Confirm { hold, parts } => {
+            let confirm = ConfirmHold { hold: named(hold)?, parts: parts.map(parts_of) };
+            decide_confirm(inventory, confirm, now_ms)
+        }
+        Step::Extend { hold, ttl } => {
+            let extend = ExtendHold { hold: named(hold)?, ttl_ms: ttl };
+            decide_extend(inventory, extend, &RULES, now_ms)
+        }
+        Step::Release { hold } => {
+            decide_release(inventory, ReleaseHold { hold: named(hold)? }, now_ms)
+        }
+        other => unreachable!("{other:?} is about no hold"),
+    })
+}
+
 fn compare(world: &World, model: &Model) {
     assert_eq!(world.inventory.len(), model.products.len());
     for (number, p) in &model.products {
         let product = world.inventory.product(Handle::new(*number)).unwrap();
         let Figures { stock, held, sold } = product.figures;
-        assert_eq!((stock as i64, held, sold as i64), (p.stock, 0, p.sold));
+        let expected = (p.stock, model.held(*number), model.sold(*number));
+        assert_eq!((stock as i64, held as i64, sold as i64), expected);
         assert!(held + sold <= stock + u64::from(product.terms.oversell_limit), "P1");
         assert_eq!(product.version.get(), p.version, "each change once, no gaps");
         let buyers = world.inventory.buyers();
         let counts = product.counts.as_ref();
         assert_eq!(counts.is_some(), p.limit > 0);
-        for (buyer, units) in &p.bought {
-            let counted = counts.map_or(0, |counts| buyers.units(counts, &buyer_id(*buyer)));
-            assert_eq!(counted as i64, *units, "counts are exact");
+        let Some(counts) = counts else { continue };
+        let has = |buyer: &u8| model.has(*number, *buyer);
+        for buyer in 0..BUYERS {
+            assert_eq!(buyers.units(counts, &buyer_id(buyer)) as i64, has(&buyer), "exact");
         }
-        assert_eq!(counts.map_or(0, |counts| counts.len()), p.bought.len());
+        assert_eq!(counts.len(), (0..BUYERS).filter(|buyer| has(buyer) > 0).count());
     }
     for sale in 0..2 {
         let members = world.inventory.sale(&sale_id(sale)).map(Handle::get);
         assert_eq!(members.collect::<Vec<_>>(), model.of_sale(sale), "membership is exact");
+    }
+    let holds = world.inventory.holds();
+    assert_eq!(world.holds.len(), model.holds.len());
+    for (sequence, hold) in world.holds.iter().zip(&model.holds) {
+        let expires_at_ms = hold.end.is_none().then_some(hold.expires_ms);
+        assert_eq!(holds.live(*sequence).map(|hold| hold.expires_at_ms), expires_at_ms);
+        assert_eq!(holds.end_of(*sequence, model.now_ms), model.known_end(hold));
+    }
+    assert_eq!(world.orders.len(), model.orders.len());
+    for (sequence, order) in world.orders.iter().zip(&model.orders) {
+        let returned = world.inventory.returns().of(*sequence);
+        for (place, line) in order.lines.iter().enumerate() {
+            assert_eq!(returned.map_or(0, |returned| returned.units(place)) as i64, line.back);
+        }
     }
 }
 
@@ -295,13 +266,18 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn domain_does_what_a_naive_model_does(steps in proptest::collection::vec(step(), 1..120)) {
-        let (mut world, mut model) = (World::default(), Model::default());
+    fn domain_does_what_a_naive_model_does(steps in proptest::collection::vec(step(), 1..160)) {
+        let (mut world, mut model) = (World { rules: RULES, ..World::default() }, Model::default());
         for step in &steps {
             let decided = decide(&world, step, model.now_ms);
             let expected = model.takes(step);
+            world.advance(model.now_ms);
             if let Some(decided) = decided {
                 prop_assert_eq!(decided.is_ok(), expected, "{:?}: {:?}", step, decided);
+                if let Ok(Decided { decision: Decision::OrderCancelled(body), .. }) = &decided {
+                    let number = world.orders.iter().position(|order| *order == body.order);
+                    prop_assert_eq!(body.whole, model.orders[number.unwrap()].left() == 0);
+                }
                 world.take(decided);
             }
             if matches!(step, Step::Reopen) {

@@ -21,14 +21,15 @@ use crate::domain::refusal::Refusal;
 /// # Errors
 /// `AlreadyCancelled` when less is left than asked for, or nothing; `NoSuchLine`, `PartTooLarge`;
 /// `WouldOversell` for writing off units that never were in stock.
+///
+/// # Panics
+/// With parts that name nothing: a form that is checked where it enters.
 pub fn decide_cancel(inventory: &Inventory, cancel: CancelOrder) -> Result<Decided, Refusal> {
     let CancelOrder { order, parts, reason, restock } = cancel;
     let available = left_of(inventory, &order);
     let left: u64 = available.iter().map(|line| line.left).sum();
-    if left == 0 {
-        return Err(Refusal::AlreadyCancelled { left, requested: left });
-    }
     let taken = match parts {
+        None if left == 0 => return Err(Refusal::AlreadyCancelled { left, requested: left }),
         None => available.iter().map(|line| line.left).collect(),
         Some(parts) => part::take(&available, &parts)?,
     };
@@ -49,7 +50,8 @@ fn left_of(inventory: &Inventory, order: &PlacedOrder) -> Vec<Available> {
     let left = |(place, line)| {
         let all = Available::all_of(line);
         let back = returned.map_or(0, |returned| returned.units(place));
-        Available { left: all.units - back, ..all }
+        // Replay cannot see that a record took more back than the order's had.
+        Available { left: all.units.saturating_sub(back), ..all }
     };
     order.lines.iter().enumerate().map(left).collect()
 }

@@ -20,8 +20,10 @@ use crate::domain::sums::Sums;
 
 /// Sets lines aside, all or nothing.
 ///
+/// What the published view refuses comes before the bounds of holds, as it comes before a limit.
+///
 /// # Errors
-/// `HoldsReached`, `HoldsFull`, then as [`super::decide_order`].
+/// As [`super::decide_order`], then `HoldsReached`, `HoldsFull`.
 ///
 /// # Panics
 /// As [`super::decide_order`]; with a time to live outside the rules.
@@ -33,6 +35,7 @@ pub fn decide_hold(
 ) -> Result<Decided, Refusal> {
     let PlaceHold { buyer_id, lines, ttl_ms } = place;
     assert!((1..=rules.ttl_max_ms).contains(&ttl_ms), "a hold of {ttl_ms} ms");
+    let (lines, changes) = take_lines(inventory, &buyer_id, &lines, now_ms)?;
     let holds = inventory.holds();
     if holds.of_buyer(&buyer_id) >= rules.live_per_buyer_max {
         return Err(Refusal::HoldsReached { limit: rules.live_per_buyer_max });
@@ -40,7 +43,6 @@ pub fn decide_hold(
     if holds.lines() + lines.len() > rules.live_lines_max {
         return Err(Refusal::HoldsFull { max: rules.live_lines_max as u64 });
     }
-    let (lines, changes) = take_lines(inventory, &buyer_id, &lines, now_ms)?;
     let placed = HoldPlaced { buyer_id, lines, expires_at_ms: now_ms.saturating_add(ttl_ms) };
     Ok(Decided { decision: Decision::HoldPlaced(placed), changes })
 }
@@ -69,6 +71,9 @@ pub fn decide_extend(
 /// # Errors
 /// `UnknownHold`, `HoldEnded`, `NoSuchLine`, `PartTooLarge`; `OverMaximum` for a buyer's count that
 /// would pass 2^32.
+///
+/// # Panics
+/// With parts that name nothing: a form that is checked where it enters.
 pub fn decide_confirm(
     inventory: &Inventory,
     confirm: ConfirmHold,

@@ -36,7 +36,11 @@ impl Available {
 /// # Errors
 /// `NoSuchLine`; `PartTooLarge` for more than the lines ever had; `AlreadyCancelled` for more than
 /// is left of them.
+///
+/// # Panics
+/// Without a part: nothing would be recorded that happened.
 pub(super) fn take(lines: &[Available], parts: &[Part]) -> Result<Vec<u64>, Refusal> {
+    assert!(!parts.is_empty(), "no parts are not all of them");
     let mut places = HashMap::<Handle, Vec<usize>, RandomState>::default();
     for (place, line) in lines.iter().enumerate() {
         places.entry(line.product).or_default().push(place);

@@ -208,6 +208,7 @@ impl Naive {
 
     fn hold(&self, place: &PlaceHold, rules: &HoldRules, now_ms: u64) -> Expected {
         let PlaceHold { buyer_id, lines, ttl_ms } = place;
+        let lines = self.had(buyer_id, lines, now_ms)?;
         let theirs = self.live().filter(|(_, hold)| hold.buyer == buyer_id.as_str()).count();
         if theirs as u32 >= rules.live_per_buyer_max {
             return Err(Refusal::HoldsReached { limit: rules.live_per_buyer_max });
@@ -216,7 +217,6 @@ impl Naive {
         if held + lines.len() > rules.live_lines_max {
             return Err(Refusal::HoldsFull { max: rules.live_lines_max as u64 });
         }
-        let lines = self.had(buyer_id, lines, now_ms)?;
         let products = products_of(&lines);
         let expires_at_ms = now_ms + ttl_ms;
         let placed = HoldPlaced { buyer_id: buyer_id.clone(), lines, expires_at_ms };
@@ -270,7 +270,7 @@ impl Naive {
         let sequence = cancel.order.sequence;
         let order = &self.orders[&sequence.get()];
         let mut left = all_left(&order.lines, &order.back);
-        if left.iter().all(|units| units.left() == 0) {
+        if cancel.parts.is_none() && left.iter().all(|units| units.left() == 0) {
             return Err(Refusal::AlreadyCancelled { left: 0, requested: 0 });
         }
         take(&mut left, cancel.parts.as_deref())?;

@@ -352,12 +352,10 @@ impl History {
     /// A refusal is counted for the product it is about.
     fn count(&mut self, action: &Action, refusal: &Refusal) {
         let products: Vec<Handle> = match action {
-            Action::Order(PlaceOrder { lines, .. })
-            | Action::PlaceHold(PlaceHold { lines, .. }) => {
-                lines.iter().map(|line| line.product).collect()
-            }
-            Action::ChangeTerms(ChangeTerms { targets, .. }) => match targets {
-                Targets::Product { handle, .. } => vec![*handle],
+            Action::Order(order) => order.lines.iter().map(|line| line.product).collect(),
+            Action::PlaceHold(hold) => hold.lines.iter().map(|line| line.product).collect(),
+            Action::ChangeTerms(change) => match change.targets {
+                Targets::Product { handle, .. } => vec![handle],
                 Targets::Sale(_) => Vec::new(),
             },
             Action::Adjust(adjust) => vec![adjust.product],

@@ -151,16 +151,16 @@ impl Wish {
             Self::Create { product, stock, terms } => {
                 let terms = Terms::open(Name::new("a").unwrap()).patched(terms);
                 let (product_id, stock) = (product_id(*product), *stock);
-                Action::Create(CreateProduct { product_id, terms, stock })
+                Action::Create(Box::new(CreateProduct { product_id, terms, stock }))
             }
             Self::Terms { product, version, patch } => {
                 let targets =
                     Targets::Product { handle: handle(*product)?, terms_version: *version };
-                Action::ChangeTerms(ChangeTerms { targets, patch: patch.clone() })
+                Action::ChangeTerms(Box::new(ChangeTerms { targets, patch: patch.clone() }))
             }
             Self::Sale(patch) => {
                 let targets = Targets::Sale(sale());
-                Action::ChangeTerms(ChangeTerms { targets, patch: patch.clone() })
+                Action::ChangeTerms(Box::new(ChangeTerms { targets, patch: patch.clone() }))
             }
             Self::PauseAll(paused) => Action::PauseSelling(*paused),
             Self::Adjust { product, change } => Action::Adjust(AdjustStock {
@@ -172,11 +172,11 @@ impl Wish {
                 buyer_id: buyer_id(*buyer),
                 lines: wishes(lines, handle)?,
             }),
-            Self::Hold { buyer, lines, ttl_ms } => Action::PlaceHold(PlaceHold {
+            Self::Hold { buyer, lines, ttl_ms } => Action::PlaceHold(Box::new(PlaceHold {
                 buyer_id: buyer_id(*buyer),
                 lines: wishes(lines, handle)?,
                 ttl_ms: *ttl_ms,
-            }),
+            })),
             Self::Extend { hold, ttl_ms } => {
                 let (hold, ttl_ms) = (Sequence::new(*hold), *ttl_ms);
                 Action::ExtendHold(ExtendHold { hold, ttl_ms })
@@ -199,7 +199,7 @@ impl Wish {
                 let order = PlacedOrder { sequence, buyer_id, lines, changes };
                 let (parts, restock) = (named(parts, handle)?, *restock);
                 let reason = Text::new("no more wanted").unwrap();
-                Action::Cancel(CancelOrder { order, parts, reason, restock })
+                Action::Cancel(Box::new(CancelOrder { order, parts, reason, restock }))
             }
         })
     }

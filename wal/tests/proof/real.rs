@@ -31,7 +31,7 @@ fn records_survive_restarts_in_a_directory_made_for_them() {
         let (mut log, found) = start(&dir, OPTIONS);
         assert_eq!(found, expected);
         let shared = log.shared();
-        let preallocator = Preallocator::start(Arc::clone(&shared)).unwrap();
+        let preallocator = Preallocator::start(Arc::clone(&shared), |_| {}).unwrap();
         let mut batch = Batch::new();
         for number in 0..60 {
             let record = payload(number, 3000);
