@@ -20,7 +20,7 @@ async fn place(house: &House, buyer: &str, lines: &[(Handle, u64)], ttl_ms: u64)
 }
 
 fn state(house: &House, hold: Sequence) -> Option<HoldState> {
-    let entry = house.engine.board().unwrap().hold(hold, house.engine.now_ms());
+    let entry = house.engine.board().expect("a started engine").hold(hold, house.engine.now_ms());
     entry.map(|entry| entry.state)
 }
 

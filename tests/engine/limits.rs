@@ -74,6 +74,7 @@ fn limits_of_admission_hold_and_every_permit_comes_back() {
 }
 
 /// What ends a hold of a thousand lines, and what takes an order of a thousand back.
+#[expect(clippy::unwrap_used, reason = "a helper of a test: a panic is how it fails")]
 async fn largest_ends(house: &House, full: impl Fn(Request) -> Request) {
     let places = 0..ORDER_LINES_MAX;
     let buyer = "y".repeat(64);
