@@ -138,7 +138,10 @@ impl Ledger {
             }
             (Refusal::SoldOut { available, .. }, _) => self.sold_out(ask, 0, *available),
             (Refusal::Lines(lines), _) => lines.iter().try_for_each(|line| match &line.refusal {
-                Refusal::SoldOut { available, .. } => self.sold_out(ask, line.lines[0], *available),
+                Refusal::SoldOut { available, .. } => {
+                    let place = line.lines.first().copied().unwrap_or(usize::MAX);
+                    self.sold_out(ask, place, *available)
+                }
                 other => Err(format!("{ask:?} was refused: {other}")),
             }),
             _ => Err(format!("{ask:?} was refused: {refusal}")),
@@ -146,7 +149,8 @@ impl Ledger {
     }
 
     fn sold_out(&mut self, ask: &Ask, line: usize, available: u64) -> Result<(), String> {
-        let (product, units) = ask.units()[line];
+        let line = ask.units().get(line).copied();
+        let (product, units) = line.ok_or_else(|| format!("{ask:?} has no such line"))?;
         self.counts.sold_out += 1;
         self.too_few.insert((product, available));
         match units > available {

@@ -209,7 +209,7 @@ fn next_asks(ledger: &mut Ledger, dice: &mut Dice) -> Vec<Ask> {
     let late = |all: &[u64], dice: &mut Dice| {
         // Rather one of the last.
         let back = dice.below(20) as usize;
-        all.len().checked_sub(back + 1).map(|place| all[place])
+        all.iter().rev().nth(back).copied()
     };
     let wish = |dice: &mut Dice| {
         let kind = dice.below(20);

@@ -8,12 +8,15 @@
 //! `DOORBUSTER_HISTORIES` says how many, over all cores, `DOORBUSTER_SEED` the first one's seed; a
 //! failure prints its seed.
 
+mod clients;
 mod compare;
 mod expected;
 mod history;
 mod keys;
 mod life;
 mod naive;
+mod tally;
+mod turns;
 mod wish;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +24,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
-use self::history::{History, Tally};
+use self::history::History;
+use self::tally::Tally;
 
 const HISTORIES: u64 = 60;
 const STEPS: u64 = 200;
