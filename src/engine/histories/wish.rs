@@ -1,5 +1,6 @@
 //! What clients ask for, thrown by dice.
 
+use super::life::RULES;
 use super::naive::Naive;
 use crate::domain::*;
 use crate::engine::{Action, Engine, Stored};
@@ -107,7 +108,9 @@ impl Wish {
             50..68 => {
                 Self::Hold { buyer: dice.roll(BUYERS), lines: lines(dice), ttl_ms: ttl_ms(dice) }
             }
-            68..74 => Self::Extend { hold: hold(dice, true), ttl_ms: 1 + dice.roll(200) },
+            68..74 => {
+                Self::Extend { hold: hold(dice, true), ttl_ms: 1 + dice.roll(RULES.ttl_max_ms) }
+            }
             74..84 => Self::Confirm { hold: hold(dice, true), parts: parts(dice) },
             84..88 => Self::Release { hold: hold(dice, true) },
             88..90 => Self::Confirm { hold: hold(dice, false), parts: None },
