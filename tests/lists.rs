@@ -1,6 +1,7 @@
 //! Lists over HTTP from the tables of either store: a buyer's orders, a reference's, a product's
 //! history; by the real binary.
 #![expect(clippy::indexing_slicing, reason = "a missing field of an answer is a failed test")]
+#![expect(clippy::disallowed_methods, reason = "waits for a real process")]
 
 #[path = "support/postgres.rs"]
 mod postgres;

@@ -56,6 +56,16 @@ impl Faults {
         }
     }
 
+    /// Adds what another check found.
+    pub fn add_all(&mut self, others: &Self) {
+        self.total += others.total;
+        for (kind, count) in &others.by_kind {
+            *self.by_kind.entry(*kind).or_insert(0) += count;
+        }
+        let room = TOLD_MAX.saturating_sub(self.first.len());
+        self.first.extend(others.first.iter().take(room).cloned());
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

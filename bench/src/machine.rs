@@ -1,6 +1,5 @@
 //! The machine a figure was measured on: cores, processor, kernel, and what a sync costs.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
@@ -54,8 +53,8 @@ impl Machine {
 }
 
 fn sync_times_us(directory: &Path) -> std::io::Result<Vec<f64>> {
-    let path = directory.join("fdatasync.probe");
-    let file = File::create(&path)?;
+    // Without a name: two measurements at once do not meet, and nothing is left behind.
+    let file = tempfile::tempfile_in(directory)?;
     // Written and synced ahead, as the journal does: only the data is synced afterwards.
     file.write_all_at(&vec![0; SYNCS * BLOCK_BYTES], 0)?;
     file.sync_all()?;
@@ -67,7 +66,6 @@ fn sync_times_us(directory: &Path) -> std::io::Result<Vec<f64>> {
         file.sync_data()?;
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    std::fs::remove_file(path)?;
     Ok(times)
 }
 

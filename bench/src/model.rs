@@ -21,6 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use self::placed::Cancelling;
 use self::shelf::About;
 use crate::faults::{FaultKind, Faults};
+use crate::log::{End, Log, LogError};
 use crate::payload::{Decision, Envelope, KINDS, Line, Payload, Terms};
 
 pub use self::held::{Held, HoldEnd, Holds};
@@ -51,6 +52,35 @@ impl Model {
     #[must_use]
     pub fn after(last_sequence: u64) -> Self {
         Self { last_sequence, ..Self::default() }
+    }
+
+    /// A whole log by itself, and where it ends.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn of_log(log: &Log, faults: &mut Faults) -> Result<(Self, End), LogError> {
+        let first = log.first_sequence();
+        let mut model = Self::after(first - 1);
+        let end = log.read(first, |frame| match Payload::parse(frame.payload) {
+            Ok(payload) => model.apply(frame.sequence, &payload, faults),
+            Err(error) => {
+                faults.add(FaultKind::Broken, || format!("sequence {}: {error}", frame.sequence))
+            }
+        })?;
+        Ok((model, end))
+    }
+
+    /// How many records there are of a kind, by its word.
+    #[must_use]
+    pub fn kind_count(&self, word: &str) -> u64 {
+        let of_kind = KINDS.iter().zip(self.kinds()).find(|(name, _)| **name == word);
+        of_kind.map_or(0, |(_, count)| *count)
+    }
+
+    /// Units sold and not returned, over all products.
+    #[must_use]
+    pub fn units_sold(&self) -> u64 {
+        self.products().iter().map(|shelf| shelf.sold).sum()
     }
 
     /// Sequence of the last record.

@@ -15,7 +15,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
@@ -23,20 +22,17 @@ use tokio::time::sleep;
 use crate::checker::Checker;
 use crate::crowd::{self, Crowd, Manners, SharedShop};
 use crate::database::Database;
-use crate::faults::{FaultKind, Faults};
-use crate::load::{Latency, percentiles};
+use crate::faults::Faults;
 use crate::log::Log;
+use crate::parts::{Heard, Parts};
 use crate::postgres::Postgres;
 use crate::process::Launch;
 use crate::rows::{self, Compared};
 use crate::seeded::Seeded;
 use crate::shop::{Mix, Shop};
 
-/// The server's default deadline of a request.
-pub const DEADLINE: Duration = Duration::from_secs(2);
 const START_LIMIT: Duration = Duration::from_secs(60);
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(120);
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
 
 /// A sale with an outage in it.
 #[derive(Debug, Clone)]
@@ -55,24 +51,11 @@ pub struct OutagePlan {
     pub every: Duration,
 }
 
-/// What was heard in one part of the sale.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Part {
-    /// Purchases that began in it and were answered.
-    pub purchases: u64,
-    /// Latency of these, in microseconds.
-    pub latency_us: Latency,
-}
-
 /// What a sale with an outage found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct OutageReport {
-    /// Before the outage.
-    pub before: Part,
-    /// While the database was away.
-    pub during: Part,
-    /// Afterwards.
-    pub after: Part,
+    /// Around the time the database was away.
+    pub parts: Parts,
     /// How long the database was away.
     pub outage_seconds: f64,
     /// From its start until it had every order, in seconds.
@@ -81,14 +64,6 @@ pub struct OutageReport {
     pub database: Compared,
     /// What was wrong.
     pub faults: Faults,
-}
-
-/// Latencies by part, and what was no sale.
-struct Heard {
-    parts: [Histogram<u64>; 3],
-    /// When the outage began and ended.
-    bounds: [Option<Instant>; 2],
-    faults: Faults,
 }
 
 /// Runs the sale; `watch` hears which part begins.
@@ -127,20 +102,20 @@ async fn sale(
     watch("selling");
     sleep(plan.around).await;
     watch("PostgreSQL is stopped");
-    heard.borrow_mut().bounds = [Some(Instant::now()), None];
     let stopped = Instant::now();
+    heard.borrow_mut().begins(stopped);
     postgres.stop()?;
     sleep(plan.outage.saturating_sub(stopped.elapsed())).await;
     let outage_seconds = stopped.elapsed().as_secs_f64();
     postgres.start_again().await?;
     let back = Instant::now();
     watch("PostgreSQL is back");
-    heard.borrow_mut().bounds[1] = Some(back);
+    heard.borrow_mut().ends(back);
     sleep(plan.around).await;
     crowd.leave().await?;
     watch("the projection catches up");
-    let mut report = heard.borrow().report();
-    report.outage_seconds = outage_seconds;
+    let (parts, faults) = (heard.borrow().parts(), heard.borrow().faults().clone());
+    let mut report = OutageReport { parts, outage_seconds, faults, ..OutageReport::default() };
     let database = Database::Postgres(postgres.url());
     let upto = check_log(&mut report, &shop.borrow(), &data_dir)?;
     let compared = check_database(&mut report, &database, upto, &data_dir).await;
@@ -171,68 +146,4 @@ async fn check_database(
     let reader = rows::caught_up(database, upto, CATCH_UP_LIMIT).await?;
     report.database = rows::compare(data_dir, &reader, &mut report.faults).await?;
     Ok(())
-}
-
-impl Heard {
-    fn new() -> anyhow::Result<Self> {
-        let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
-        let parts = [histogram()?, histogram()?, histogram()?];
-        Ok(Self { parts, bounds: [None, None], faults: Faults::default() })
-    }
-
-    fn hear(&mut self, sent: Instant, latency: Duration, status: u16) {
-        let part = match self.bounds {
-            [Some(began), _] if sent < began => 0,
-            [_, Some(ended)] if sent >= ended => 2,
-            [Some(_), _] => 1,
-            [None, _] => 0,
-        };
-        let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
-        if let Some(part) = self.parts.get_mut(part) {
-            part.saturating_record(latency_ns.max(1));
-        }
-        if status != 201 {
-            self.faults.add(FaultKind::Refused, || {
-                format!("a purchase was answered with {status} in part {part}")
-            });
-        } else if latency > DEADLINE {
-            self.faults
-                .add(FaultKind::Refused, || format!("a purchase took {latency:?} in part {part}"));
-        }
-    }
-
-    fn report(&self) -> OutageReport {
-        let [before, during, after] = [0, 1, 2].map(|part: usize| {
-            self.parts.get(part).map_or_else(Part::default, |part| Part {
-                purchases: part.len(),
-                latency_us: percentiles(part),
-            })
-        });
-        let faults = self.faults.clone();
-        OutageReport { before, during, after, faults, ..OutageReport::default() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_and_a_late_answer_are_faults_of_their_part() {
-        let mut heard = Heard::new().expect("histograms");
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        heard.bounds = [Some(after(5)), Some(after(15))];
-        let quick = Duration::from_millis(1);
-        heard.hear(after(1), quick, 201);
-        heard.hear(after(6), quick, 201);
-        heard.hear(after(20), quick, 201);
-        assert!(heard.report().faults.is_empty());
-        heard.hear(after(7), quick, 503);
-        heard.hear(after(14), 2 * DEADLINE, 201);
-        let report = heard.report();
-        assert_eq!(report.faults.of(FaultKind::Refused), 2, "{}", report.faults);
-        let purchases = [report.before, report.during, report.after].map(|part| part.purchases);
-        assert_eq!(purchases, [1, 3, 1]);
-    }
 }

@@ -22,7 +22,10 @@ fn an_outage_of_postgres_delays_no_sale_and_loses_no_row() {
     };
     let report = outage::run(&plan, |_| {}).expect("a sale that ends");
     assert!(report.faults.is_empty(), "{}", report.faults);
-    assert!(report.during.purchases > 500 && report.after.purchases > 100, "{report:?}");
+    assert!(
+        report.parts.during.purchases > 500 && report.parts.after.purchases > 100,
+        "{report:?}"
+    );
     assert!(report.outage_seconds >= 10.0, "{report:?}");
     println!("{}", serde_json::to_string_pretty(&report).expect("a report"));
 }

@@ -1,7 +1,7 @@
 //! Results: a table for people, or JSON for programs, on standard output or into a file.
 #![expect(clippy::disallowed_methods, reason = "writes the file that was named")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -24,22 +24,7 @@ impl OutputArgs {
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn prepare(&self) -> anyhow::Result<()> {
-        let Some(path) = &self.output else { return Ok(()) };
-        let found = std::fs::metadata(path);
-        // Opening a pipe waits for its reader.
-        if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-            return Ok(());
-        }
-        let opened = std::fs::File::options().append(true).create(true).open(path);
-        if let Err(error) = opened {
-            let message = format!("cannot write {}: {error}", path.display());
-            return Err(super::exit::failure(super::exit::Exit::Usage, message));
-        }
-        if found.is_err() {
-            std::fs::remove_file(path)
-                .with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        Ok(())
+        self.output.as_deref().map_or(Ok(()), can_write)
     }
 
     /// Shows a result: as JSON where that was asked for, else as `text` writes it.
@@ -53,8 +38,7 @@ impl OutputArgs {
     ) -> anyhow::Result<()> {
         if let Some(path) = &self.output {
             let json = serde_json::to_string_pretty(result)? + "\n";
-            let wrote = std::fs::write(path, json);
-            wrote.with_context(|| format!("cannot write {}", path.display()))?;
+            write_file(path, &json)?;
         }
         if self.json {
             println!("{}", serde_json::to_string_pretty(result)?);
@@ -65,4 +49,34 @@ impl OutputArgs {
         }
         Ok(())
     }
+}
+
+/// Finds out whether a file can be written; changes none.
+///
+/// # Errors
+/// It cannot be opened.
+pub(super) fn can_write(path: &Path) -> anyhow::Result<()> {
+    let found = std::fs::metadata(path);
+    // Opening a pipe waits for its reader.
+    if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    let opened = std::fs::File::options().append(true).create(true).open(path);
+    if let Err(error) = opened {
+        let message = format!("cannot write {}: {error}", path.display());
+        return Err(super::exit::failure(super::exit::Exit::Usage, message));
+    }
+    if found.is_err() {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes a file that was named.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let wrote = std::fs::write(path, text);
+    wrote.with_context(|| format!("cannot write {}", path.display()))
 }

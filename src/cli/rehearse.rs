@@ -1,22 +1,44 @@
 //! `rehearse FILE`: plays real order lines against chosen stock, and proves what came of them.
 //!
 //! ```text
-//! file ─► sheet (purchases, skipped) ─► plan (stock, wishes) ─► server ─► tally
-//!                                          answers, log, database compared ─► report
+//! file ─► sheet (lines, skipped) ─► plan (stock, steps) ─► player ─► outcomes ─► tally, lists
+//!                                     └► reckoning ─────────────────┘ compared      └► report, chart
+//!                                                 answers, log, database compared ─┘
 //! ```
 //!
-//! With one connection the lines come in the file's order, so the totals are those of a plain
-//! count, and that is checked line by line. docs/rehearse.md says the rest.
+//! A step is an order, a cancellation or a write-off. With one connection they come in the file's
+//! order, so the outcomes are those of a plain count, and that is checked step by step.
+//! docs/rehearse.md says the rest.
 
+mod adjust;
 mod amount;
+mod answer;
 mod args;
+mod axis;
+mod cancel;
+mod chart;
+mod columns;
+mod count;
+mod curve;
+mod earlier;
+mod known;
+mod line;
+mod listing;
+mod lists;
+mod outcome;
+mod pace;
 mod plan;
+mod play;
+mod player;
 mod products;
+mod queue;
+mod reckon;
 mod record;
 mod report;
 mod run;
 mod sheet;
 mod stock;
 mod tally;
+mod words;
 
 pub(super) use args::RehearseArgs;

@@ -151,11 +151,11 @@ impl<J: Journal<Effect>> Partition<J> {
                 decide_extend(&self.inventory, extend, &self.hold_rules, now_ms)
             }
             Action::ConfirmHold { confirm, lines } => {
-                self.check_lines(confirm.hold, lines)?;
+                self.has_room_to_end(confirm.hold, lines)?;
                 decide_confirm(&self.inventory, confirm, now_ms)
             }
             Action::ReleaseHold { release, lines } => {
-                self.check_lines(release.hold, lines)?;
+                self.has_room_to_end(release.hold, lines)?;
                 decide_release(&self.inventory, release, now_ms)
             }
             Action::Cancel(cancel) => decide_cancel(&self.inventory, *cancel),
@@ -163,13 +163,13 @@ impl<J: Journal<Effect>> Partition<J> {
         }
     }
 
-    /// Room was taken for the end of a hold as the board shows it. Who took less asked for a hold
-    /// that is not durable yet: a guessed id, of which nobody has been told.
-    fn check_lines(&self, hold: Sequence, lines: u16) -> Result<(), Refusal> {
-        let placed = self.inventory.holds().live(hold).map_or(0, |hold| hold.lines.len());
-        match placed <= usize::from(lines) {
-            true => Ok(()),
-            false => Err(Refusal::UnknownHold),
+    /// Room was reserved for the lines that the board showed. A hold with more is not durable yet:
+    /// nobody has heard of it, and whoever names it has guessed.
+    fn has_room_to_end(&self, hold: Sequence, lines: u16) -> Result<(), Refusal> {
+        let live = self.inventory.holds().live(hold);
+        match live.is_some_and(|live| live.lines.len() > usize::from(lines)) {
+            true => Err(Refusal::UnknownHold),
+            false => Ok(()),
         }
     }
 

@@ -31,11 +31,11 @@ const TOKEN_RANDOM_BYTES: usize = 32;
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Read products, stock and orders; also metrics on the main listener.
+    /// Read products, stock, orders and holds; also metrics on the main listener.
     Read,
-    /// Buy.
+    /// Buy, cancel, hold.
     Sell,
-    /// Create and change products, adjust stock.
+    /// Create, change and pause products, adjust stock.
     Manage,
 }
 

@@ -214,7 +214,7 @@ fn known(call: &Call<'_>, id: &str, stamp: &KeyStamp) -> Result<Sequence, Proble
     found.ok_or_else(|| unless_known(call.worker, stamp, unknown(id)))
 }
 
-/// Lines a hold was placed with; one for a hold that is none, which is refused.
+/// Lines a hold was placed with; one for a hold that is none or not durable yet: both are refused.
 fn lines_of(engine: &Engine, hold: Sequence) -> u16 {
     let entry = engine.board().and_then(|board| board.hold(hold, engine.now_ms()));
     entry.map_or(1, |entry| entry.lines.max(1))

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use doorbuster::http::ProblemType;
 use doorbuster::http::ProblemType as P;
-use serde_json::json;
+use doorbuster::http::{PROBLEM_PREFIX, ProblemType};
+use serde_json::{Value, json};
 
 use crate::house::{House, Plan};
 use crate::wire::{Ask, Wire};
 
 /// A request, and the problem it must meet.
-struct Row {
+pub(crate) struct Row {
     says: String,
     ask: Ask,
     problem: ProblemType,
@@ -18,11 +18,11 @@ struct Row {
     pointers: Vec<&'static str>,
 }
 
-fn row(says: &str, problem: ProblemType, ask: Ask) -> Row {
+pub(crate) fn row(says: &str, problem: ProblemType, ask: Ask) -> Row {
     Row { says: says.to_owned(), ask, problem, pointers: Vec::new() }
 }
 
-fn invalid(says: &str, pointers: &[&'static str], ask: Ask) -> Row {
+pub(crate) fn invalid(says: &str, pointers: &[&'static str], ask: Ask) -> Row {
     Row { pointers: pointers.to_vec(), ..row(says, P::Invalid, ask) }
 }
 
@@ -43,7 +43,7 @@ fn adjust(body: impl AsRef<[u8]>) -> Ask {
 }
 
 /// A house with a product of each kind that says no.
-fn furnished() -> House {
+pub(crate) fn furnished() -> House {
     let house = House::open(Plan::default());
     house.product("plain", 10, json!({"price": {"amount_minor": 250, "currency": "GBP"}}));
     house.product("gone", 0, json!({}));
@@ -58,7 +58,17 @@ fn furnished() -> House {
 
 fn check(rows: Vec<Row>) {
     let house = furnished();
-    let before = house.state();
+    check_in(&house, &[], rows);
+    // And nothing of it spoiled the house.
+    good_purchase().to(house.address).ok(201);
+}
+
+/// Each row meets its problem, and leaves products, what is `watched` and keys as they were.
+pub(crate) fn check_in(house: &House, watched: &[String], rows: Vec<Row>) {
+    let keys = || house.engine.gauges().map(|gauges| gauges.idempotency_keys);
+    let state =
+        || (house.state(), watched.iter().map(|path| house.get(path)).collect::<Vec<_>>(), keys());
+    let before = state();
     let mut wire = Wire::open(house.address);
     for Row { says, ask, problem, pointers } in rows {
         // One connection for all that leave it open: what one left unread would spoil the next.
@@ -70,10 +80,8 @@ fn check(rows: Vec<Row>) {
         if problem == P::Invalid {
             assert_eq!(answer.pointers(), pointers, "{says}: {answer:?}");
         }
-        assert_eq!(house.state(), before, "{says} changed something");
+        assert_eq!(state(), before, "{says} changed something");
     }
-    // And nothing of it spoiled the house.
-    good_purchase().to(house.address).ok(201);
 }
 
 #[test]
@@ -477,9 +485,18 @@ fn problem_list_and_its_page_say_the_same() {
     let known: BTreeMap<&str, (&str, &str)> =
         known.iter().map(|(name, (status, retry))| (*name, (&**status, *retry))).collect();
     assert_eq!(told, known);
+    let examples = page.lines().filter(|line| line.starts_with('{'));
+    let examples: BTreeMap<String, Value> = examples
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .map(|example: Value| (example["type"].as_str().expect("a type").to_owned(), example))
+        .collect();
+    assert_eq!(examples.len(), ProblemType::ALL.len());
     for kind in ProblemType::ALL {
-        let urn = format!("urn:doorbuster:problem:{}", kind.name());
-        assert!(page.contains(&urn), "no example of {urn}");
+        let urn = format!("{PROBLEM_PREFIX}{}", kind.name());
+        let example = examples.get(&urn).unwrap_or_else(|| panic!("no example of {urn}"));
+        let said = [&example["title"], &example["status"], &example["retry"]];
+        let known = [json!(kind.title()), json!(kind.status()), json!(kind.retry().as_str())];
+        assert_eq!(said, known.each_ref(), "the example of {urn}");
     }
 }
 

@@ -1,10 +1,12 @@
 //! Holds over HTTP: placed, read, extended, confirmed, released, expired.
 
+use doorbuster::domain::Sequence;
 use doorbuster::http::ProblemType as P;
+use doorbuster::journal::HoldId;
 use serde_json::{Value, json};
 
 use crate::house::{House, Plan, wait_until};
-use crate::wire::Ask;
+use crate::wire::{Ask, Wire};
 
 fn shop() -> House {
     let house = House::open(Plan::default());
@@ -24,7 +26,7 @@ fn two_lines(ttl_ms: u64) -> Value {
 }
 
 fn path(hold: &Value, of: &str) -> String {
-    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().expect("text"))
+    format!("/v1/holds/{}{of}", hold["hold_id"].as_str().expect("a hold"))
 }
 
 #[test]
@@ -157,4 +159,41 @@ fn what_is_no_hold_is_unknown() {
             assert_eq!(ask.to(house.address).problem(), P::UnknownHold, "{id}");
         }
     }
+}
+
+#[test]
+fn hold_whose_placing_is_not_durable_yet_is_nobodys_to_end() {
+    let house = shop();
+    let pair =
+        [json!({"product_id": "p", "quantity": 1}), json!({"product_id": "q", "quantity": 1})];
+    let lines: Vec<&Value> = pair.iter().cycle().take(400).collect();
+    for product in ["p", "q"] {
+        let terms = r#"{"oversell_limit":1000}"#;
+        Ask::patch(&format!("/v1/products/{product}"), terms).to(house.address).ok(200);
+    }
+    house.gate.close();
+    let mut placing = Wire::open(house.address);
+    let body = json!({"buyer_id": "b", "ttl_ms": 60_000, "lines": lines});
+    placing.send(&Ask::post("/v1/holds", "h", body.to_string()).bytes());
+    wait_until(|| house.engine.gauges().is_some_and(|gauges| gauges.commands == 1));
+    // Ids are no secrets: whoever guesses the next one asks before it is anybody's.
+    let durable = house.engine.gauges().unwrap().durable_sequence;
+    let mut guessing = Vec::new();
+    for guess in 1..=3 {
+        let id = HoldId(house.engine.position(Sequence::new(durable + guess)));
+        let confirm = Ask::post(&format!("/v1/holds/{id}/confirm"), &format!("c{guess}"), "{}");
+        for ask in [confirm, Ask::delete(&format!("/v1/holds/{id}"))] {
+            let mut wire = Wire::open(house.address);
+            wire.send(&ask.bytes());
+            guessing.push(wire);
+        }
+    }
+    wait_until(|| house.engine.gauges().is_some_and(|gauges| gauges.commands == 7));
+    house.gate.open();
+    for mut wire in guessing {
+        assert_eq!(wire.receive().expect("an answer").problem(), P::UnknownHold);
+    }
+    let placed = placing.receive().expect("an answer").ok(201);
+    assert_eq!(house.get(&path(&placed, ""))["status"], "held");
+    Ask::post(&path(&placed, "/confirm"), "c", "{}").to(house.address).ok(201);
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use doorbuster::domain::HoldRules;
 use doorbuster::engine::ports::{
     Asked, HistoryPage, HistoryQuery, OrderPage, OrderQuery, OrderReader, ProjectionReport,
     ProjectionStatus, ProjectionUnavailable,
@@ -34,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) free_bytes: u64,
     /// Where the engine's time comes from.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Bounds of holds.
+    pub(crate) holds: HoldRules,
 }
 
 /// A projection that always reports the same.
@@ -71,6 +74,7 @@ impl Default for Plan {
             report: ProjectionReport::default(),
             free_bytes: 1 << 40,
             clock: Arc::new(SystemClock::new()),
+            holds: HoldRules::default(),
         }
     }
 }
@@ -207,12 +211,7 @@ async fn serve(
     };
     let admission = AdmissionLimits { commands_max: plan.commands_max, queued_bytes_max: 64 << 20 };
     let options = StartOptions {
-        config: EngineConfig {
-            admission,
-            actors: limits,
-            keys_max: 100_000,
-            holds: doorbuster::domain::HoldRules::default(),
-        },
+        config: EngineConfig { admission, actors: limits, keys_max: 100_000, holds: plan.holds },
         clock: plan.clock,
         accept_clock: None,
         binary: "contract".to_owned(),

@@ -19,7 +19,7 @@ fn order(house: &House, key: &str, lines: Value) -> Value {
 }
 
 fn cancel(house: &House, order: &Value, key: &str, body: &Value) -> crate::wire::Answer {
-    let path = format!("/v1/orders/{}/cancel", order["order_id"].as_str().expect("text"));
+    let path = format!("/v1/orders/{}/cancel", order["order_id"].as_str().expect("an order"));
     Ask::post(&path, key, body.to_string()).to(house.address)
 }
 
@@ -95,6 +95,8 @@ fn each_unit_comes_back_once() {
     assert_eq!(shown["status"], "cancelled");
     let nothing = cancel(&house, &sold, "c4", &json!({"reason": "again"}));
     assert_eq!(nothing.problem(), P::AlreadyCancelled);
+    let part = cancel(&house, &sold, "c5", &part);
+    assert_eq!((&part.json()["left"], &part.json()["requested"]), (&json!(0), &json!(3)));
     // The limit of q is free again.
     order(&house, "k2", json!([{"product_id": "q", "quantity": 2}]));
 }

@@ -185,6 +185,10 @@ impl Ask {
         self
     }
 
+    pub(crate) fn body(&self) -> Vec<u8> {
+        self.body.clone().unwrap_or_default()
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
         for (name, value) in &self.headers {

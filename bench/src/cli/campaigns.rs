@@ -8,12 +8,12 @@ use super::{binary, exit_code, progress, write_json};
 use crate::crash::{self, CrashPlan, CrashReport, IN_FLIGHT_MIN};
 use crate::faults::Faults;
 use crate::moment::KINDS;
-use crate::outage::{self, DEADLINE, OutagePlan, OutageReport};
+use crate::outage::{self, OutagePlan, OutageReport};
 use crate::traced::{self, TracePlan, TraceReport};
 
 /// What every campaign is told.
 #[derive(Debug, clap::Args)]
-struct Common {
+pub(super) struct Common {
     /// The engine [default: doorbuster beside this program].
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -22,7 +22,7 @@ struct Common {
     data_root: Option<PathBuf>,
     /// Writes the whole result into a file.
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub(super) json: Option<PathBuf>,
 }
 
 /// `crash`
@@ -95,16 +95,16 @@ pub(super) struct OutageArgs {
 }
 
 impl Common {
-    fn engine(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn engine(&self) -> anyhow::Result<PathBuf> {
         binary(self.binary.as_deref())
     }
 
-    fn data_root(&self) -> PathBuf {
+    pub(super) fn data_root(&self) -> PathBuf {
         self.data_root.clone().unwrap_or_else(std::env::temp_dir)
     }
 }
 
-fn passed(faults: &Faults) -> ExitCode {
+pub(super) fn passed(faults: &Faults) -> ExitCode {
     if faults.is_empty() {
         println!("no faults");
     } else {
@@ -255,21 +255,7 @@ impl OutageArgs {
 
 fn show_outage(report: &OutageReport) {
     println!("PostgreSQL was away for {:.1} s", report.outage_seconds);
-    println!(
-        "        purchases   p50 ms   p99 ms   max ms   (deadline {} ms)",
-        DEADLINE.as_millis()
-    );
-    let parts = [("before", report.before), ("during", report.during), ("after", report.after)];
-    for (name, part) in parts {
-        let latency = part.latency_us;
-        println!(
-            "{name:<7} {:>9} {:>8.2} {:>8.2} {:>8.2}",
-            part.purchases,
-            latency.p50 / 1e3,
-            latency.p99 / 1e3,
-            latency.max / 1e3
-        );
-    }
+    report.parts.show();
     println!(
         "{} orders in the log and in the database, complete {:.1} s after it was back",
         report.database.orders, report.caught_up_seconds

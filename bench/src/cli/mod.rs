@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod orders;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
+use self::orders::{CartsArgs, ExpiryArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
 use crate::log::Log;
 use crate::model::Model;
-use crate::payload::{KINDS, Payload};
+use crate::payload::KINDS;
 use crate::{bare, client, process};
 
 /// Load, peers, crash campaigns and the independent checker of doorbuster.
@@ -43,6 +45,10 @@ enum Command {
     Crash(CrashArgs),
     /// Proves from system calls that no answer leaves before its sync has returned.
     Trace(TraceArgs),
+    /// Sells carts of many lines beside single purchases, and accounts for every unit.
+    Carts(CartsArgs),
+    /// Lets many holds expire within a second while purchases go on.
+    Expiry(ExpiryArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
 }
@@ -140,6 +146,8 @@ impl Cli {
             Command::Crash(args) => args.run(),
             Command::Trace(args) => args.run(),
             Command::Outage(args) => args.run(),
+            Command::Carts(args) => args.run(),
+            Command::Expiry(args) => args.run(),
         }
     }
 }
@@ -259,13 +267,8 @@ fn run_load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
 
 fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {
     let log = Log::open(directory)?;
-    let (mut model, mut faults) = (Model::after(log.first_sequence() - 1), Faults::default());
-    let end = log.read(log.first_sequence(), |frame| match Payload::parse(frame.payload) {
-        Ok(payload) => model.apply(frame.sequence, &payload, &mut faults),
-        Err(error) => faults.add(crate::faults::FaultKind::Broken, || {
-            format!("sequence {}: {error}", frame.sequence)
-        }),
-    })?;
+    let mut faults = Faults::default();
+    let (model, end) = Model::of_log(&log, &mut faults)?;
     println!(
         "{} segments, {} bytes, sequences {} to {}{}",
         end.segments,
@@ -277,8 +280,7 @@ fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {
     for (name, count) in KINDS.iter().zip(model.kinds()).skip(1) {
         println!("{name:<18} {count:>12}");
     }
-    let sold: u64 = model.products().iter().map(|shelf| shelf.sold).sum();
-    println!("{} products, {sold} units sold", model.products().len());
+    println!("{} products, {} units sold", model.products().len(), model.units_sold());
     if faults.is_empty() {
         println!("no faults");
     } else {

@@ -19,12 +19,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::summary::Summary;
-use crate::cli::play::book::{Book, Price};
+use crate::cli::play::ask::{Trouble, ask};
+use crate::cli::play::book::Book;
 use crate::cli::play::caller::{Caller, Target};
 use crate::cli::play::log_book::{OurKeys, last_sequence};
 use crate::cli::play::number::{grouped, per_second, short_time};
+use crate::cli::play::order::Price;
 use crate::cli::play::pool::buy_all;
-use crate::cli::play::purchase::{Outcome, Trouble, Wish, ask};
+use crate::cli::play::purchase::{Outcome, Wish};
 use crate::cli::play::server::OwnServer;
 use crate::cli::play::stage::Stage;
 use crate::cli::play::stopwatch::Stopwatch;

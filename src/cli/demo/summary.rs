@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::sale::{Crash, Heard, Sale};
+use crate::cli::play::ask::TroubleReport;
 use crate::cli::play::check::Check;
 use crate::cli::play::database::Database;
 use crate::cli::play::number::{counted, grouped, per_second, short_time};
-use crate::cli::play::purchase::TroubleReport;
 use crate::cli::play::stage::Stage;
 use crate::cli::play::table::table;
 use crate::cli::play::witness::Testimony;

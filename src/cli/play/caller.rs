@@ -158,8 +158,7 @@ impl Caller {
 impl Reply {
     /// The name of its problem, such as `sold-out`; empty when it is none.
     pub(crate) fn problem(&self) -> &str {
-        let kind = self.body.get("type").and_then(Value::as_str).unwrap_or_default();
-        kind.strip_prefix("urn:doorbuster:problem:").unwrap_or_default()
+        problem_of(&self.body)
     }
 
     /// Status, problem and detail, for a person.
@@ -168,6 +167,12 @@ impl Reply {
         let errors = self.body.get("errors").map(Value::to_string).unwrap_or_default();
         format!("{} {} {detail} {errors}", self.status, self.problem()).trim().to_owned()
     }
+}
+
+/// The name of the problem in a value; empty when it is none.
+pub(crate) fn problem_of(value: &Value) -> &str {
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
+    kind.strip_prefix("urn:doorbuster:problem:").unwrap_or_default()
 }
 
 async fn read(

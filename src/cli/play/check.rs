@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::book::Difference;
+use super::book::{Book, Difference};
 use super::number::{counted, grouped};
 
 /// Ids that a failed check names; the rest is counted.
@@ -50,10 +50,15 @@ impl Check {
         Self::new(what, ids.is_empty(), named(ids))
     }
 
-    /// That two witnesses tell the same `count` orders.
-    pub(crate) fn same(what: impl Into<String>, count: usize, difference: &Difference) -> Self {
+    /// That two witnesses tell the same; `book` is what one of them tells.
+    pub(crate) fn same(what: impl Into<String>, book: &Book, difference: &Difference) -> Self {
         if difference.is_none() {
-            return Self::new(what, true, counted(count as u64, "order"));
+            let orders = counted(book.len() as u64, "order");
+            let found = match book.adjustments() {
+                0 => orders,
+                count => format!("{orders}, {}", counted(count as u64, "adjustment")),
+            };
+            return Self::new(what, true, found);
         }
         let parts = [
             ("missing", &difference.missing),
@@ -105,7 +110,7 @@ mod tests {
         assert!(check.failed());
         assert_eq!(check.found, "7 (o1, o2, o3, o4, o5, …)");
         let difference = Difference { missing: ids[..2].to_vec(), ..Difference::default() };
-        let check = Check::same("answers and log agree", 9, &difference);
+        let check = Check::same("answers and log agree", &Book::default(), &difference);
         assert_eq!(check.found, "missing: 2 (o1, o2)");
         assert!(!Check::not_checked("x", "give --data-dir").failed());
     }

@@ -1,4 +1,4 @@
-//! What the database tells of a play, read only: how far it is, and the orders in it.
+//! The database of a play, read only: where it is, and how far it is.
 //!
 //! Plain statements without parameters or session state, the same on both engines.
 
@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rusqlite::OpenFlags;
 
-use super::book::{Book, Line, Order, Price};
 use super::stopwatch::Stopwatch;
 use crate::cli::exit::{Exit, failure};
 
@@ -27,17 +26,8 @@ pub(crate) enum Database {
     Postgres(String, String),
 }
 
-/// What the database tells.
-#[derive(Debug, Default)]
-pub(crate) struct DatabaseBook {
-    /// Orders in the stretch asked for.
-    pub(crate) orders: Book,
-    /// Records in quarantine.
-    pub(crate) quarantined: u64,
-}
-
-/// One line as the statement gives it, all of it text.
-type Row = [Option<String>; 7];
+/// What a statement gives, all of it text.
+pub(super) type Row<const N: usize> = [Option<String>; N];
 
 impl std::fmt::Display for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,7 +54,7 @@ impl Database {
         if let Self::Sqlite(_) = self {
             return Ok(());
         }
-        let asked = tokio::time::timeout(REACH_LIMIT, self.rows("SELECT '','','','','','',''"));
+        let asked = tokio::time::timeout(REACH_LIMIT, self.rows::<1>("SELECT ''"));
         let found = asked.await.unwrap_or_else(|_| {
             Err(anyhow::anyhow!("{self} does not answer within {} s", REACH_LIMIT.as_secs()))
         });
@@ -99,12 +89,10 @@ impl Database {
 
     /// Whose log it copies and how far it is; `None`: not a record of any yet.
     async fn progress(&self) -> anyhow::Result<Option<(String, u64)>> {
-        let statement = format!(
-            "SELECT journal_id, CAST(sequence AS TEXT), '', '', '', '', '' FROM {}progress",
-            self.prefix()
-        );
-        let rows = self.rows(&statement).await?;
-        let [journal_id, sequence, ..] = rows.into_iter().next().unwrap_or_default();
+        let statement =
+            format!("SELECT journal_id, CAST(sequence AS TEXT) FROM {}progress", self.prefix());
+        let rows = self.rows::<2>(&statement).await?;
+        let [journal_id, sequence] = rows.into_iter().next().unwrap_or([None, None]);
         let Some((journal_id, sequence)) = journal_id.zip(sequence) else { return Ok(None) };
         Ok(Some((journal_id, sequence.parse().context("progress is no number")?)))
     }
@@ -151,50 +139,6 @@ impl Database {
         }
     }
 
-    /// Its orders after record `from`, up to `upto`.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(crate) async fn read(&self, from: u64, upto: u64) -> anyhow::Result<DatabaseBook> {
-        let prefix = self.prefix();
-        let lines = format!(
-            "SELECT o.order_id, o.buyer_id, o.reference, l.product_id, \
-             CAST(l.quantity AS TEXT), CAST(l.unit_price_minor AS TEXT), l.currency \
-             FROM {prefix}orders o LEFT JOIN {prefix}order_lines l ON l.order_id = o.order_id \
-             WHERE o.sequence > {from} AND o.sequence <= {upto} ORDER BY o.sequence, l.line_no"
-        );
-        let quarantine = format!(
-            "SELECT CAST(COUNT(*) AS TEXT), '', '', '', '', '', '' FROM {prefix}quarantine \
-             WHERE sequence > {from}"
-        );
-        let mut book = DatabaseBook::default();
-        let mut open: Option<(String, Order)> = None;
-        for row in self.rows(&lines).await? {
-            let [Some(order_id), buyer_id, reference, product, quantity, amount, currency] = row
-            else {
-                bail!("an order without an id in {self}");
-            };
-            if open.as_ref().is_none_or(|(id, _)| *id != order_id) {
-                if let Some((id, order)) = open.take() {
-                    book.orders.enter(id, order);
-                }
-                let buyer_id = buyer_id.unwrap_or_default();
-                open = Some((order_id, Order { buyer_id, reference, lines: Vec::new() }));
-            }
-            if let (Some(product_id), Some((_, order))) = (product, open.as_mut()) {
-                let quantity = quantity.unwrap_or_default().parse().context("a quantity")?;
-                let unit_price = priced(amount, currency)?;
-                order.lines.push(Line { product_id, quantity, unit_price });
-            }
-        }
-        if let Some((id, order)) = open {
-            book.orders.enter(id, order);
-        }
-        let [count, ..] = self.rows(&quarantine).await?.into_iter().next().unwrap_or_default();
-        book.quarantined = count.unwrap_or_default().parse().context("a count")?;
-        Ok(book)
-    }
-
     /// Removes the schema that a play of ours made; other databases are left alone.
     ///
     /// # Errors
@@ -203,19 +147,25 @@ impl Database {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(_, schema) => {
-                self.rows(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.map(|_| ())
+                let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+                self.rows::<0>(&drop).await.map(|_| ())
             }
         }
     }
 
-    fn prefix(&self) -> String {
+    /// What stands before the name of a table.
+    pub(super) fn prefix(&self) -> String {
         match self {
             Self::Sqlite(_) => String::new(),
             Self::Postgres(_, schema) => format!("{schema}."),
         }
     }
 
-    async fn rows(&self, statement: &str) -> anyhow::Result<Vec<Row>> {
+    /// The rows of a statement with `N` columns of text.
+    pub(super) async fn rows<const N: usize>(
+        &self,
+        statement: &str,
+    ) -> anyhow::Result<Vec<Row<N>>> {
         match self {
             Self::Sqlite(path) => sqlite_rows(path, statement),
             Self::Postgres(url, _) => postgres_rows(url, statement).await,
@@ -241,19 +191,13 @@ fn away(error: &anyhow::Error) -> anyhow::Error {
     failure(Exit::Environment, format!("{error:#}; nothing was played"))
 }
 
-fn priced(amount: Option<String>, currency: Option<String>) -> anyhow::Result<Option<Price>> {
-    let Some((amount, currency)) = amount.zip(currency) else { return Ok(None) };
-    let amount_minor = amount.parse().context("a price")?;
-    Ok(Some(Price { amount_minor, currency: currency.trim().to_owned() }))
-}
-
-fn sqlite_rows(path: &Path, statement: &str) -> anyhow::Result<Vec<Row>> {
+fn sqlite_rows<const N: usize>(path: &Path, statement: &str) -> anyhow::Result<Vec<Row<N>>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let mut statement = connection.prepare(statement)?;
     let rows = statement.query_map((), |row| {
-        let mut texts = Row::default();
+        let mut texts = [const { None }; N];
         for (place, text) in texts.iter_mut().enumerate() {
             *text = row.get(place)?;
         }
@@ -262,7 +206,7 @@ fn sqlite_rows(path: &Path, statement: &str) -> anyhow::Result<Vec<Row>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-async fn postgres_rows(url: &str, statement: &str) -> anyhow::Result<Vec<Row>> {
+async fn postgres_rows<const N: usize>(url: &str, statement: &str) -> anyhow::Result<Vec<Row<N>>> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let connection = tokio::task::spawn_local(connection);
     let messages = client.simple_query(statement).await;
@@ -270,7 +214,7 @@ async fn postgres_rows(url: &str, statement: &str) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for message in messages? {
         if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
-            let mut texts = Row::default();
+            let mut texts = [const { None }; N];
             for (place, text) in texts.iter_mut().enumerate() {
                 *text = row.try_get(place)?.map(str::to_owned);
             }

@@ -1,17 +1,19 @@
-//! What the log tells of a play: its orders, and whether any product was ever oversold.
+//! What the log tells of a play: its orders and adjustments, what is left of each product, and
+//! whether any was ever oversold.
 //!
 //! Shares no code with the engine's rules: a sum of what went in, a sum of what was sold.
-//! An order belongs to this play when its idempotency key is one of ours.
+//! A decision belongs to this play when its idempotency key is one of ours.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::book::{Book, Line, Order, Price};
+use super::book::Book;
+use super::order::{Adjustment, Line, Order, Price, Status};
 use crate::cli::hex;
 use crate::cli::log::open_log;
-use crate::domain::{Decision, Handle, Money, Patch, Sequence};
+use crate::domain::{Decision, Handle, Money, OrderCancelled, OrderPlaced, Patch, Sequence};
 use crate::journal::{OrderId, Payload, Position, Record};
 
 /// The keys of a play, by what each leaves in a record.
@@ -26,12 +28,16 @@ pub(crate) struct OurKeys {
 pub(crate) struct LogBook {
     /// Whose log it is.
     pub(crate) journal_id: String,
-    /// Orders under our keys.
+    /// Orders and adjustments under our keys.
     pub(crate) ours: Book,
-    /// Orders of others in the same stretch of the log.
+    /// Those of others in the same stretch of the log.
     pub(crate) others: Book,
-    /// Keys of ours that made more than one order.
+    /// What our keys decided, by the key's place: the order it placed, if it placed one.
+    pub(crate) by_key: HashMap<usize, Option<String>>,
+    /// Keys of ours that decided more than once.
     pub(crate) keys_twice: Vec<String>,
+    /// Units in stock and not sold at the end, by product.
+    pub(crate) left: HashMap<String, i128>,
     /// Products that at some record had more sold than they may.
     pub(crate) oversold: Vec<String>,
     /// Sequence of the last decision.
@@ -51,7 +57,6 @@ struct Tally {
 
 struct Reader<'a> {
     keys: &'a mut OurKeys,
-    seen: HashMap<usize, u64>,
     from: u64,
     tallies: HashMap<Handle, Tally>,
     book: LogBook,
@@ -85,8 +90,7 @@ pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Re
     let identity = log.identity();
     let journal_id = hex(&identity.journal_id);
     let book = LogBook { journal_id, ..LogBook::default() };
-    let (tallies, seen) = (HashMap::new(), HashMap::new());
-    let mut reader = Reader { keys, seen, from, tallies, book };
+    let mut reader = Reader { keys, from, tallies: HashMap::new(), book };
     let mut visit = |entry: &doorbuster_wal::Entry<'_>, payload: Payload| {
         reader.book.last_sequence = entry.sequence;
         let Payload::Record(record) = payload else { return Ok(()) };
@@ -96,11 +100,15 @@ pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Re
         reader.visit(position, &record)
     };
     log.read(&mut visit, &mut |_| {})?;
-    let mut oversold: Vec<String> =
-        reader.tallies.into_values().filter(|tally| tally.oversold).map(|t| t.product_id).collect();
-    oversold.sort_unstable();
-    reader.book.oversold = oversold;
-    Ok(reader.book)
+    let mut book = reader.book;
+    for tally in reader.tallies.into_values() {
+        book.left.insert(tally.product_id.clone(), tally.stock - tally.sold);
+        if tally.oversold {
+            book.oversold.push(tally.product_id);
+        }
+    }
+    book.oversold.sort_unstable();
+    Ok(book)
 }
 
 /// Sequence of the last record of a log; 0 when there is none yet.
@@ -137,35 +145,80 @@ impl Reader<'_> {
                 }
             }
             Decision::StockAdjusted(adjusted) => {
-                self.tally(adjusted.product)?.stock += i128::from(adjusted.delta);
-            }
-            Decision::OrderPlaced(placed) => {
-                let mut order = Order {
-                    buyer_id: placed.buyer_id.to_string(),
+                let tally = self.tally(adjusted.product)?;
+                tally.stock += i128::from(adjusted.delta);
+                let adjustment = Adjustment {
+                    product_id: tally.product_id.clone(),
+                    delta: adjusted.delta,
+                    reason: adjusted.reason.as_str().to_owned(),
+                    text: adjusted.reason.text().map(str::to_owned),
                     reference: record.envelope.reference.as_ref().map(ToString::to_string),
-                    lines: Vec::new(),
                 };
-                for line in &placed.lines {
-                    let tally = self.tally(line.product)?;
-                    tally.sold += i128::from(line.quantity.units());
-                    tally.oversold |= tally.sold > tally.stock + tally.oversell_limit;
-                    let product_id = tally.product_id.clone();
-                    let quantity = line.quantity.units();
-                    let unit_price = line.unit_price.map(price);
-                    order.lines.push(Line { product_id, quantity, unit_price });
+                if let Some(book) = self.book_of(position, record, None) {
+                    book.adjust(position.sequence.get(), adjustment);
                 }
-                self.enter(position, record, order);
             }
-            // What a play of purchases alone does not make.
+            Decision::OrderPlaced(order) => self.place(position, record, order)?,
+            Decision::HoldConfirmed(confirmed) => self.place(position, record, &confirmed.order)?,
+            Decision::OrderCancelled(cancelled) => self.cancel(position, record, cancelled)?,
+            // Units on hold are not sold yet.
             Decision::HoldPlaced(_)
             | Decision::HoldExtended(_)
-            | Decision::HoldConfirmed(_)
             | Decision::HoldReleased(_)
             | Decision::HoldExpired(_)
-            | Decision::OrderCancelled(_)
             | Decision::SellingPaused(_)
             | Decision::RefusalsCounted(_) => {}
         }
+        Ok(())
+    }
+
+    fn place(
+        &mut self,
+        position: Position,
+        record: &Record,
+        placed: &OrderPlaced,
+    ) -> Result<(), String> {
+        let mut order = Order {
+            buyer_id: placed.buyer_id.to_string(),
+            reference: record.envelope.reference.as_ref().map(ToString::to_string),
+            ..Order::default()
+        };
+        for line in &placed.lines {
+            let tally = self.tally(line.product)?;
+            tally.sold += i128::from(line.quantity.units());
+            tally.oversold |= tally.sold > tally.stock + tally.oversell_limit;
+            let (product_id, quantity) = (tally.product_id.clone(), line.quantity.units());
+            order.lines.push(Line::new(product_id, quantity, line.unit_price.map(price)));
+        }
+        let order_id = OrderId(position).to_string();
+        if let Some(book) = self.book_of(position, record, Some(&order_id)) {
+            book.enter(order_id, order);
+        }
+        Ok(())
+    }
+
+    fn cancel(
+        &mut self,
+        position: Position,
+        record: &Record,
+        cancelled: &OrderCancelled,
+    ) -> Result<(), String> {
+        for line in &cancelled.lines {
+            let units = i128::from(line.quantity.units());
+            let tally = self.tally(line.product)?;
+            tally.sold -= units;
+            if !cancelled.restocked {
+                tally.stock -= units;
+            }
+        }
+        let _ = self.book_of(position, record, None);
+        let status = if cancelled.whole { Status::Cancelled } else { Status::PartlyCancelled };
+        let order_id = OrderId(Position { sequence: cancelled.order, ..position }).to_string();
+        let lines = cancelled.lines.iter();
+        let lines = lines.map(|line| (line.place as usize, line.quantity.units()));
+        // Whoever cancels, it is that order which has less; one of the two books has it, or none.
+        self.book.ours.cancel(&order_id, lines.clone(), status);
+        self.book.others.cancel(&order_id, lines, status);
         Ok(())
     }
 
@@ -173,22 +226,22 @@ impl Reader<'_> {
         self.tallies.get_mut(&handle).ok_or_else(|| format!("product {handle} was never created"))
     }
 
-    fn enter(&mut self, position: Position, record: &Record, order: Order) {
+    /// The book a decision belongs in, if it is in the stretch that is taken down.
+    fn book_of(
+        &mut self,
+        position: Position,
+        record: &Record,
+        order_id: Option<&str>,
+    ) -> Option<&mut Book> {
         if position.sequence.get() <= self.from {
-            return;
+            return None;
         }
-        let order_id = OrderId(position).to_string();
-        match self.keys.find(record) {
-            Some(key) => {
-                let orders = self.seen.entry(key).or_default();
-                *orders += 1;
-                if *orders == 2 {
-                    self.book.keys_twice.extend(self.keys.keys.get(key).cloned());
-                }
-                self.book.ours.enter(order_id, order);
-            }
-            None => self.book.others.enter(order_id, order),
+        let Some(key) = self.keys.find(record) else { return Some(&mut self.book.others) };
+        let placed = order_id.map(str::to_owned);
+        if self.book.by_key.insert(key, placed).is_some() {
+            self.book.keys_twice.extend(self.keys.keys.get(key).cloned());
         }
+        Some(&mut self.book.ours)
     }
 }
 

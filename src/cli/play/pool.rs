@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::ask::Trouble;
 use super::caller::{Caller, Target};
-use super::purchase::{Outcome, Trouble, Wish, buy};
+use super::purchase::{Outcome, Wish, buy};
 use super::stopwatch::Stopwatch;
 
 /// Hears each outcome once: which wish, what became of it, how long the buyer waited.

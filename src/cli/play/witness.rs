@@ -1,12 +1,14 @@
 //! Asks the log and the database what happened, and compares them with the answers.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 
 use super::book::{Book, Totals};
 use super::check::Check;
-use super::database::{Database, DatabaseBook};
+use super::database::Database;
+use super::database_book::DatabaseBook;
 use super::log_book::{self, LogBook, OurKeys};
 use super::server::OwnServer;
 use crate::journal::OrderId;
@@ -30,6 +32,11 @@ pub(crate) struct Testimony {
     pub(crate) log: Option<Totals>,
     /// What the database counts of the same orders.
     pub(crate) database: Option<Totals>,
+    /// Units left of each product by the log, and by the database; both of every record there is
+    /// only where the server was our own.
+    pub(crate) log_left: Option<HashMap<String, i128>>,
+    /// See `log_left`.
+    pub(crate) database_left: Option<HashMap<String, i128>>,
     /// Acknowledged orders that the log does not have.
     pub(crate) lost: u64,
     /// Products the log shows oversold.
@@ -76,7 +83,7 @@ pub(crate) async fn hear(
         log = log_book::read(&data_dir, &mut sources.keys, sources.from)?;
     }
     // Without an order, nothing shows that the log is that of the server that answered.
-    if foreign && answers.len() == 0 && log.ours.len() == 0 {
+    if foreign && answers.is_empty() && log.ours.is_empty() {
         testimony.log = Some(log.ours.totals());
         testimony.checks.push(Check::not_checked(LOG, "nothing was sold"));
         return Ok(testimony);
@@ -116,7 +123,8 @@ impl Testimony {
     /// Without the log, an order's id still tells the place of its record.
     async fn of_database_alone(&mut self, database: &Database, answers: &Book, bar: &ProgressBar) {
         let ids = answers.ids().filter_map(|id| id.parse::<OrderId>().ok());
-        let places: Vec<u64> = ids.map(|OrderId(position)| position.sequence.get()).collect();
+        let places = ids.map(|OrderId(position)| position.sequence.get());
+        let places: Vec<u64> = places.chain(answers.adjusted_at()).collect();
         let (Some(first), Some(last)) = (places.iter().min(), places.iter().max()) else {
             return self.checks.push(Check::not_checked(ORDERS, "nothing was sold"));
         };
@@ -128,7 +136,7 @@ impl Testimony {
             Err(error) => self.checks.push(Check::new(ORDERS, false, format!("{error:#}"))),
             Ok(found) => {
                 let ours = found.orders.only(answers);
-                self.checks.push(Check::same(ORDERS, answers.len(), &answers.compare(&ours)));
+                self.checks.push(Check::same(ORDERS, answers, &answers.compare(&ours)));
                 self.database = Some(ours.totals());
             }
         }
@@ -139,9 +147,10 @@ impl Testimony {
         self.lost = difference.missing.len() as u64;
         self.oversold = log.oversold.len() as u64;
         self.log = Some(log.ours.totals());
+        self.log_left = Some(log.left.clone());
         let checks = [
-            Check::same(LOG, answers.len(), &difference),
-            Check::none("keys that made two orders", &log.keys_twice),
+            Check::same(LOG, answers, &difference),
+            Check::none("keys that decided twice", &log.keys_twice),
             Check::none("products oversold at any record of the log", &log.oversold),
         ];
         self.checks.extend(checks);
@@ -156,11 +165,12 @@ impl Testimony {
             }
         };
         self.database = Some(database.orders.only(&log.ours).totals());
+        self.database_left = Some(database.left);
         let all = log.ours.with(log.others);
         let difference = all.compare(&database.orders);
-        self.checks.push(Check::same(what, all.len(), &difference));
+        self.checks.push(Check::same(what, &all, &difference));
         let twice = database.orders.twice();
-        self.checks.push(Check::none("orders that stand twice in the database", twice));
+        self.checks.push(Check::none("what stands twice in the database", twice));
         let none = database.quarantined == 0;
         let found = if none { "none".to_owned() } else { database.quarantined.to_string() };
         self.checks.push(Check::new("records in quarantine", none, found));

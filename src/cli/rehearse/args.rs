@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::plan::Plan;
-use super::sheet::{Columns, Reading, Sheet};
+use super::columns::Columns;
+use super::line::Reading;
+use super::plan::{Partial, Plan};
+use super::sheet::Sheet;
 use super::stock::StockRule;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
@@ -22,20 +24,28 @@ const RUN_ID_BYTES_MAX: usize = 64;
 /// `rehearse`
 #[derive(Debug, Args)]
 pub(crate) struct RehearseArgs {
-    /// Order lines as CSV: one line a purchase
+    /// Order lines as CSV: an invoice's lines are one order
     pub(super) file: PathBuf,
     /// Opening stock: so many units of every product
     #[arg(long, value_name = "UNITS", group = "opening", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000))]
     stock: Option<u64>,
-    /// Opening stock: so many percent of each product's demand in the file, rounded down [default: 100]
+    /// Opening stock: so many percent of what each product's sales in the file want, rounded down
+    /// [default: 100]
     #[arg(long, value_name = "PERCENT", group = "opening", value_parser = clap::value_parser!(u64).range(..=100_000))]
     stock_share: Option<u64>,
     /// Opening stock: from a CSV with the columns product_id (or the name given for products) and
     /// stock; a product that is not in it has none
     #[arg(long, value_name = "FILE", group = "opening")]
     stock_file: Option<PathBuf>,
-    /// Connections that buy at once; with more than one the order of the lines is not kept, and
-    /// invariants are checked instead of totals
+    /// What becomes of an order that is refused: it stays so, or it is asked for once more with what
+    /// can be had of it
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    partial: Partial,
+    /// Play by the times of the file, so many times as fast [default: as fast as it goes]
+    #[arg(long, value_name = "TIMES", value_parser = speed)]
+    pub(super) speed: Option<f64>,
+    /// Connections that buy at once; with more than one only each customer's own lines keep their
+    /// order, and invariants are checked instead of totals
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=CONNECTIONS_MAX))]
     connections: u64,
     /// A server that runs already, such as http://127.0.0.1:7373 [default: one of its own]
@@ -58,8 +68,8 @@ pub(crate) struct RehearseArgs {
     /// Keep the temporary data directory and schema
     #[arg(long, conflicts_with = "url")]
     pub(super) keep: bool,
-    /// Sets the idempotency keys of this run apart. Given again with the same file, what was sold
-    /// is not sold again: an interrupted run goes on [default: a new one]
+    /// Sets the idempotency keys of this run apart. Given again with the same file and flags, what
+    /// was done is not done again: an interrupted run goes on [default: a new one]
     #[arg(long, value_name = "WORD", value_parser = run_id)]
     pub(super) run_id: Option<String>,
     /// Set products that are on the server already to the opening stock; else they are sold as
@@ -68,9 +78,12 @@ pub(crate) struct RehearseArgs {
     pub(super) restock: bool,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Products to show, those short of most units first: a number, or all
+    /// Products to show, those refused most units first: a number, or all
     #[arg(long, value_name = "N", default_value = "25")]
     rows: String,
+    /// Draw how the sale went, and which products sold out first, as SVG into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) chart: Option<PathBuf>,
     /// Show every skipped line, not only bad ones
     #[arg(long)]
     pub(super) list_skipped: bool,
@@ -89,6 +102,9 @@ struct ReadingArgs {
     /// anything; empty for none
     #[arg(long, value_name = "CODES", default_value = SERVICE_CODES)]
     service_codes: String,
+    /// How the invoices begin whose negative units cancel earlier sales; empty for none
+    #[arg(long, value_name = "TEXT", default_value = "C")]
+    cancellation_mark: String,
     /// How its dates are written (strftime)
     #[arg(long, value_name = "FORMAT", default_value = "%d/%m/%Y %H:%M")]
     date_format: String,
@@ -116,6 +132,12 @@ struct ReadingArgs {
     /// Column of the customer; empty for none
     #[arg(long, value_name = "NAME", default_value = "CustomerID")]
     column_customer: String,
+}
+
+/// How many times as fast as the file.
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "must be a number above 0, such as 60".to_owned())
 }
 
 /// A checked word for keys: they are visible ASCII.
@@ -163,6 +185,7 @@ impl ReadingArgs {
             date_format: self.date_format.clone(),
             currency: self.currency.clone(),
             service_codes: codes.map(str::to_ascii_uppercase).collect(),
+            cancellation_mark: self.cancellation_mark.clone(),
         })
     }
 }
@@ -200,13 +223,13 @@ impl RehearseArgs {
             let skipped = sheet.skipped.first();
             let first =
                 skipped.map_or(String::new(), |s| format!("; line {}: {}", s.line, s.detail));
-            return Err(usage(format!("{}: no line is a purchase{first}", self.file.display())));
+            return Err(usage(format!("{}: no line can be played{first}", self.file.display())));
         }
         let run_id = match &self.run_id {
             Some(run_id) => run_id.clone(),
             None => format!("r-{}", random_word()?),
         };
-        let plan = Plan::new(&run_id, &sheet, &rule, &reading.currency);
+        let plan = Plan::new(&run_id, &sheet, &rule, &reading.currency, self.partial);
         let connections = usize::try_from(self.connections).unwrap_or(1);
         Ok(Prepared { sheet, reading, rule, plan, connections, rows })
     }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::plan::Plan;
 use crate::cli::exit::{Exit, failure};
+use crate::cli::play::ask::{Trouble, ask};
 use crate::cli::play::caller::{Caller, Reply, Target};
 use crate::cli::play::pool::spread;
-use crate::cli::play::purchase::{Trouble, ask};
 
 /// Most connections that put products in; their order does not matter.
 const CONNECTIONS: usize = 16;

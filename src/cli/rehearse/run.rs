@@ -1,39 +1,34 @@
-//! Runs a rehearsal: server, products, purchases, witnesses, report.
+//! Runs a rehearsal: finds its place, plays, hears the witnesses, reports.
 
-use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::args::{Prepared, RehearseArgs};
-use super::products::{Opening, put_in};
-use super::report::{FailedLine, Lines, Report, Shown, Sums, Witnesses};
-use super::tally::{ProductTally, Tally};
+use super::chart;
+use super::count::ProductTally;
+use super::known::keys;
+use super::plan::Step;
+use super::play::{Played, Stock, bar, play};
+use super::report::{FailedLine, Lines, Orders, Overall, Report, Witness, Witnesses};
+use super::words::Shown;
 use crate::cli::exit::Exit;
+use crate::cli::log::journal_dir;
+use crate::cli::output::{can_write, write_file};
 use crate::cli::play::caller::{Caller, Target};
 use crate::cli::play::check::Check;
 use crate::cli::play::database::{Database, check_url};
 use crate::cli::play::interrupt::until_interrupted;
-use crate::cli::play::log_book::{OurKeys, last_sequence};
-use crate::cli::play::pool::buy_all;
-use crate::cli::play::purchase::{Trouble, TroubleReport};
+use crate::cli::play::log_book::{self, LogBook, OurKeys};
 use crate::cli::play::server::OwnServer;
 use crate::cli::play::stage::{Stage, Wanted};
 use crate::cli::play::stopwatch::Stopwatch;
 use crate::cli::play::witness::{Sources, Testimony, hear};
+use anyhow::Context;
 
 /// How long a server that is said to run may refuse connections.
 const REACH_LIMIT: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// What the purchases came to.
-struct Played {
-    tally: Tally,
-    trouble: TroubleReport,
-    expected_known: bool,
-    seconds: f64,
-}
 
 /// Where the rehearsal takes place.
 struct Place {
@@ -41,14 +36,15 @@ struct Place {
     /// The server and its place, when they are ours.
     own: Option<(Stage, OwnServer)>,
     sources: Sources,
-    /// The log's last record when the play begins, where there is a log to read.
-    before: Option<u64>,
+    /// The log when the play begins, where there is one to read.
+    before: Option<LogBook>,
 }
 
 impl RehearseArgs {
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         self.output.prepare()?;
+        self.chart.as_deref().map_or(Ok(()), can_write)?;
         if let Some(url) = &self.database_url {
             check_url(url)?;
         }
@@ -77,8 +73,8 @@ impl RehearseArgs {
     async fn rehearse(&self, prepared: &Prepared) -> anyhow::Result<Report> {
         let mut place = self.place(prepared).await?;
         let played = {
-            let alone = place.own.is_some();
-            let play = play(&place.target, prepared, self.restock, alone, place.before);
+            let stock = Stock { restock: self.restock, alone: place.own.is_some() };
+            let play = play(&place.target, prepared, self.speed, stock, place.before.as_ref());
             match place.own.as_mut() {
                 Some((_, server)) => tokio::select! {
                     played = play => played?,
@@ -92,6 +88,10 @@ impl RehearseArgs {
             place.own.map_or((None, None), |(stage, server)| (Some(stage), Some(server)));
         let bar = bar("{msg} {bar:30} record {human_pos} of {human_len}", 0);
         let testimony = hear(place.sources, &played.tally.answers, server, &bar).await?;
+        if let Some(path) = &self.chart {
+            let (file, total) = (&*self.file.to_string_lossy(), played.tally.total());
+            write_file(path, &chart::draw(file, &played.points, &played.tally.products, &total)?)?;
+        }
         let mut report = self.report(prepared, facts, played, testimony);
         if let Some(mut stage) = stage {
             if !report.passed {
@@ -107,8 +107,8 @@ impl RehearseArgs {
 
     /// Starts a server, or finds the one that runs.
     async fn place(&self, prepared: &Prepared) -> anyhow::Result<Place> {
-        let keys = prepared.plan.wishes.iter().map(|wish| wish.key.clone()).collect();
-        let keys = OurKeys::new(keys);
+        let keys = keys(&prepared.plan).into_iter().map(|(key, _)| key).collect();
+        let mut keys = OurKeys::new(keys);
         if let Some(url) = &self.url {
             let target = Target::new(url, self.api_key()?);
             reached(&target).await?;
@@ -125,8 +125,8 @@ impl RehearseArgs {
             if let Some(database) = &database {
                 database.in_use().await?;
             }
-            let before = data_dir.as_deref().map(last_sequence).transpose()?;
-            let from = self.from(before);
+            let before = data_dir.as_deref().map(|dir| log_before(dir, &mut keys)).transpose()?;
+            let from = self.from(before.as_ref());
             let sources = Sources { data_dir, database, from, keys };
             return Ok(Place { target, own: None, sources, before });
         }
@@ -139,8 +139,8 @@ impl RehearseArgs {
         })?;
         stage.database.reached().await?;
         let data_dir = stage.data_dir();
-        let before = Some(last_sequence(&data_dir)?);
-        let from = self.from(before);
+        let before = Some(log_before(&data_dir, &mut keys)?);
+        let from = self.from(before.as_ref());
         let target = Target::default();
         let mut server = stage.launch.spawn()?;
         server.ready(&target).await?;
@@ -150,8 +150,8 @@ impl RehearseArgs {
     }
 
     /// The last record before this run: a run that goes on has records anywhere.
-    fn from(&self, before: Option<u64>) -> u64 {
-        before.filter(|_| self.run_id.is_none()).unwrap_or(0)
+    fn from(&self, before: Option<&LogBook>) -> u64 {
+        before.filter(|_| self.run_id.is_none()).map_or(0, |log| log.last_sequence)
     }
 
     fn report(
@@ -161,29 +161,30 @@ impl RehearseArgs {
         played: Played,
         testimony: Testimony,
     ) -> Report {
-        let Played { tally, trouble, expected_known, seconds } = played;
-        let mut checks = tally.checks(expected_known, facts.alone);
+        let Played { tally, lists, trouble, unexpected, seconds, .. } = played;
+        let mut checks = tally.checks(unexpected.as_deref(), facts.alone);
         checks.extend(testimony.checks);
-        let products = tally.products.iter();
-        let count = |which: fn(&ProductTally) -> bool| {
-            products.clone().filter(|product| which(product)).count() as u64
-        };
-        let totals = Sums {
-            products: count(|_| true),
-            products_reused: count(|product| product.reused),
-            products_sold_out: count(|product| product.sold_out_at.is_some()),
-            products_that_refused: count(|product| product.first_refused_at.is_some()),
-            demand: tally.total(|product| product.demand),
-            sold: tally.total(|product| product.sold),
-            refused: tally.total(|product| product.refused),
+        let products = &tally.products;
+        if facts.alone {
+            let left = [&testimony.log_left, &testimony.database_left];
+            checks.push(left_agrees(products, left.into_iter().flatten()));
+        }
+        let sums = tally.total();
+        let told = |totals: Option<_>, left: Option<&HashMap<String, i128>>| {
+            let left = left.filter(|_| facts.alone);
+            totals.map(|totals| Witness::new(totals, left, products))
         };
         let witnesses = Witnesses {
-            answers: tally.answers.totals(),
-            log: testimony.log,
-            database: testimony.database,
+            answers: Witness {
+                totals: tally.answers.totals(),
+                left_units: facts.alone.then_some(sums.left_units.into()),
+            },
+            log: told(testimony.log, testimony.log_left.as_ref()),
+            database: told(testimony.database, testimony.database_left.as_ref()),
         };
         let sheet = &prepared.sheet;
         let failed = tally.failed.into_iter().map(|(line, what)| FailedLine { line, what });
+        let is_order = |step: &&Step| matches!(step, Step::Order(_));
         Report {
             passed: !checks.iter().any(Check::failed),
             run_id: prepared.plan.run_id.clone(),
@@ -193,8 +194,10 @@ impl RehearseArgs {
             data_dir: facts.data_dir,
             database: facts.database,
             connections: prepared.connections,
+            speed: self.speed,
             opening_stock: prepared.rule.words(),
             restocked: self.restock,
+            partial: prepared.plan.partial,
             service_codes: prepared.reading.service_codes.clone(),
             currency: prepared.reading.currency.clone(),
             seconds,
@@ -204,15 +207,49 @@ impl RehearseArgs {
                 skipped: sheet.skipped_by_reason(),
                 not_utf8: sheet.not_utf8,
             },
-            totals,
+            orders: Orders {
+                asked: prepared.plan.steps.iter().filter(is_order).count() as u64,
+                sold_whole: lists.whole_orders,
+                sold_in_part: lists.part_orders.len() as u64,
+                refused: lists.refused_orders.len() as u64,
+            },
+            totals: Overall::new(products, sums),
             refused_by_reason: tally.refused_by_reason,
             trouble,
             witnesses,
             checks,
             failed_lines: failed.collect(),
             skipped_lines: sheet.skipped.clone(),
+            split_invoices: prepared.plan.split.clone(),
             products: tally.products,
+            lists,
         }
+    }
+}
+
+/// That those who look at the stock itself find left of each product what the answers leave.
+fn left_agrees<'a>(
+    products: &[ProductTally],
+    others: impl Iterator<Item = &'a HashMap<String, i128>>,
+) -> Check {
+    let mut wrong = BTreeSet::new();
+    for left in others {
+        for product in products {
+            let ours = i128::from(product.sums.left_units);
+            if left.get(&product.product_id) != Some(&ours) {
+                wrong.insert(product.product_id.clone());
+            }
+        }
+    }
+    let wrong: Vec<String> = wrong.into_iter().collect();
+    Check::none("products of which the witnesses do not leave the same", &wrong)
+}
+
+/// The log of a data directory as it is now; an empty one where there is none yet.
+fn log_before(data_dir: &Path, keys: &mut OurKeys) -> anyhow::Result<LogBook> {
+    match journal_dir(data_dir).is_dir() {
+        true => log_book::read(data_dir, keys, 0),
+        false => Ok(LogBook::default()),
     }
 }
 
@@ -247,45 +284,4 @@ impl Facts {
         let database = sources.database.as_ref().map(ToString::to_string);
         Self { url, data_dir, database, alone: own }
     }
-}
-
-fn bar(template: &str, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// Puts the products in and buys every line.
-async fn play(
-    target: &Target,
-    prepared: &Prepared,
-    restock: bool,
-    alone: bool,
-    before: Option<u64>,
-) -> anyhow::Result<Played> {
-    let plan = &prepared.plan;
-    let putting =
-        bar("putting products in {bar:30} {human_pos} of {human_len}", plan.products.len() as u64);
-    let openings = put_in(target, plan, restock, &|| putting.inc(1)).await?;
-    putting.finish_and_clear();
-    let fresh = openings.iter().all(|opening: &Opening| !opening.reused);
-    let expected_known = prepared.connections == 1 && fresh && alone;
-    let expected = plan.expected();
-    let buying = bar(
-        "buying {bar:30} {human_pos} of {human_len} {per_sec} {eta} left",
-        plan.lines.len() as u64,
-    );
-    let tally = RefCell::new(Tally::new(plan, &openings, before));
-    let trouble = Trouble::default();
-    let since = Stopwatch::start();
-    let mut told = |number: usize, outcome, _| {
-        let expected = expected.get(number).copied().filter(|_| expected_known);
-        if let Some(line) = plan.lines.get(number) {
-            tally.borrow_mut().enter(line, outcome, expected);
-        }
-        buying.inc(1);
-    };
-    buy_all(target, prepared.connections, &plan.wishes, &trouble, &mut told).await;
-    buying.finish_and_clear();
-    let seconds = since.elapsed().as_secs_f64();
-    Ok(Played { tally: tally.into_inner(), trouble: trouble.report(), expected_known, seconds })
 }

@@ -1,6 +1,7 @@
-//! Cases of reading order lines: what is a purchase, what is skipped, what is bad.
+//! Cases of reading order lines: what is a sale, a cancellation, a write-off, skipped or bad.
 
 use super::*;
+use crate::cli::rehearse::columns::Columns;
 
 fn reading() -> Reading {
     Reading {
@@ -17,6 +18,7 @@ fn reading() -> Reading {
         date_format: "%d/%m/%Y %H:%M".into(),
         currency: "GBP".into(),
         service_codes: vec!["POST".into(), "GIFT_*".into()],
+        cancellation_mark: "C".into(),
     }
 }
 
@@ -27,7 +29,7 @@ fn read(lines: &str) -> Sheet {
 }
 
 #[test]
-fn a_line_is_a_purchase_by_its_customer_or_a_guest() {
+fn a_line_is_a_sale_to_its_customer_or_a_guest() {
     let sheet = read(
         "536365,85123A,\"HOLDER, WHITE\",6,01/12/2010 08:26,2.55,17850\n\
          536366,85123a,,2,01/12/2010 08:28,10,\n\
@@ -56,13 +58,47 @@ fn check(line: &str, reason: Reason, part: &str) {
 }
 
 #[test]
-fn what_is_no_sale_is_skipped_by_its_reason() {
+fn what_is_not_played_is_skipped_by_its_reason() {
     check("1,POST,x,1,01/12/2010 08:26,1,1", Reason::ServiceRow, "POST");
     check("1,gift_0001_10,x,1,01/12/2010 08:26,1,1", Reason::ServiceRow, "gift");
-    check("C1,A,x,-1,01/12/2010 08:26,1,1", Reason::QuantityNotAboveZero, "-1");
+    check("1,A,x,-1,01/12/2010 08:26,1,1", Reason::QuantityNotAboveZero, "-1");
+    check("C1,A,x,-1,01/12/2010 08:26,-1,1", Reason::QuantityNotAboveZero, "-1");
     check("1,A,x,0,01/12/2010 08:26,1,1", Reason::QuantityNotAboveZero, "0");
     check("1,A,x,1,01/12/2010 08:26,0,1", Reason::PriceNotAboveZero, "0");
     check("1,A,x,1,01/12/2010 08:26,-11062.06,1", Reason::PriceNotAboveZero, "-11062.06");
+}
+
+#[test]
+fn negative_units_come_back_or_are_written_off() {
+    let sheet = read(
+        "C1,A,LAMP,-3,01/12/2010 08:26,2.55,17850\n\
+         C1,A,LAMP,-2,01/12/2010 08:26,0,17850\n\
+         C2,B,BELL,2,01/12/2010 08:26,1,\n\
+         7,C,damages,-4,01/12/2010 08:26,0,\n",
+    );
+    let told: Vec<(Kind, u64)> =
+        sheet.lines.iter().map(|line| (line.kind, line.quantity)).collect();
+    let sale = (Kind::Sale, 2);
+    let back = [(Kind::Cancellation, 3), (Kind::Cancellation, 2)];
+    assert_eq!(told, [back[0], back[1], sale, (Kind::WriteOff, 4)]);
+    let products: Vec<(&str, u64)> =
+        sheet.products.iter().map(|product| (&*product.name, product.demand_units)).collect();
+    assert_eq!(products, [("LAMP", 0), ("BELL", 2), ("", 0)], "a write-off says why, not what");
+    let mut without = reading();
+    without.cancellation_mark = String::new();
+    let text = format!("{HEADER}C1,A,x,-1,01/12/2010 08:26,0,1\n");
+    let sheet = Sheet::read(text.as_bytes(), &without).unwrap();
+    assert_eq!(sheet.lines[0].kind, Kind::WriteOff);
+}
+
+#[test]
+fn stretches_end_where_invoice_or_customer_change() {
+    let line =
+        |invoice, code, customer| format!("{invoice},{code},x,1,01/12/2010 08:26,1,{customer}\n");
+    let rows = [(1, "A", 7), (1, "POST", 7), (1, "B", 7), (2, "POST", 7), (1, "A", 7), (1, "A", 8)];
+    let sheet = read(&rows.map(|(invoice, code, customer)| line(invoice, code, customer)).concat());
+    let stretches: Vec<u64> = sheet.lines.iter().map(|line| line.stretch).collect();
+    assert_eq!(stretches, [1, 1, 3, 4]);
 }
 
 #[test]

@@ -29,9 +29,9 @@ pub fn decide_cancel(inventory: &Inventory, cancel: CancelOrder) -> Result<Decid
     let available = left_of(inventory, &order);
     let left: u64 = available.iter().map(|line| line.left).sum();
     let taken = match parts {
+        Some(parts) => part::take(&available, &parts)?,
         None if left == 0 => return Err(Refusal::AlreadyCancelled { left, requested: left }),
         None => available.iter().map(|line| line.left).collect(),
-        Some(parts) => part::take(&available, &parts)?,
     };
     let lines = cancelled_lines(inventory, &order, &taken);
     if !restock {
