@@ -1,10 +1,11 @@
 //! The whole engine on a storage that forgets what was not synced.
 //!
 //! SIGKILL cannot show a missing sync: the page cache outlives the process. Here the machine dies
-//! at a seeded operation with many purchases in flight, keeps of what was not synced nothing or
-//! any part, and the engine starts again. Every purchase that was acknowledged is there exactly
-//! once; none oversold; what was refused for want of stock rests on sales that are there; a retry
-//! with the same key hears of the same order; what was "not decided" did not happen.
+//! at a seeded operation with many purchases, carts, holds, ends of holds and cancellations in
+//! flight, keeps of what was not synced nothing or any part, and the engine starts again. Whatever
+//! was acknowledged is there exactly once; none oversold; each hold ended once, each order was
+//! cancelled once; the figures of every refusal are figures the log had; a retry with the same key
+//! hears of the same record; what was "not decided" did not happen.
 //!
 //! `DOORBUSTER_CRASH_ROUNDS` says how many rounds, `DOORBUSTER_CRASH_SEED` which one alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -13,6 +14,8 @@
 mod ledger;
 #[path = "crash_storage/life.rs"]
 mod life;
+#[path = "crash_storage/tale.rs"]
+mod tale;
 #[path = "crash_storage/unsynced.rs"]
 mod unsynced;
 
@@ -92,7 +95,7 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn acknowledged_purchases_survive_a_machine_that_forgets_what_was_not_synced() {
+fn what_was_acknowledged_survives_a_machine_that_forgets_what_was_not_synced() {
     let seeds = match asked("DOORBUSTER_CRASH_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..asked("DOORBUSTER_CRASH_ROUNDS").unwrap_or(ROUNDS),
@@ -118,6 +121,8 @@ fn acknowledged_purchases_survive_a_machine_that_forgets_what_was_not_synced() {
     if rounds >= 100 {
         assert!(all.acknowledged > 50 * rounds && all.unknown > rounds, "too tame: {all:?}");
         assert!(all.sold_out > rounds && all.replayed > rounds, "too tame: {all:?}");
+        assert!(all.held > 10 * rounds && all.expired > rounds, "too tame: {all:?}");
+        assert!(all.too_late > rounds, "too tame: {all:?}");
     }
 }
 

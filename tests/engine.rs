@@ -7,6 +7,8 @@ mod actors;
 mod durability;
 #[path = "support/gated.rs"]
 mod gated;
+#[path = "engine/holds.rs"]
+mod holds;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/keys.rs"]

@@ -4,17 +4,22 @@
 //! code with the engine. Proves, beside what [`Model`] does:
 //! - every acknowledged request is in the log exactly once, at the place its answer said, with the
 //!   same product, buyer, quantity and price;
-//! - no record without a request behind it, and none behind two requests;
+//! - no record without a request behind it, and none behind two requests; what ends a hold or takes
+//!   an order back is about the hold or the order that its request named;
 //! - what was refused is not there; what is unknown is there once or not at all;
 //! - refusals counted in the log are no more than were heard or may have gone unheard.
 //!
 //! Reads on from where it stopped, so that a campaign's check costs what the log has grown.
 
+mod held;
+
+use std::collections::HashMap;
+
 use crate::faults::{FaultKind, Faults};
 use crate::log::{End, Log, LogError};
 use crate::model::Model;
-use crate::notes::{self, Asked, Fate, Notes, Ware};
-use crate::payload::{Decision, Envelope, KINDS, Line, Money, Payload, Terms};
+use crate::notes::{self, Asked, Fate, Notes, Wanted, Ware};
+use crate::payload::{Decision, Envelope, KINDS, Line, Payload, Terms};
 use crate::segment::Frame;
 
 /// What has been read of a log, against notes.
@@ -25,6 +30,8 @@ pub struct Checker {
     places: Vec<u64>,
     /// Refusals the log counts, by ware.
     refusals: Vec<u64>,
+    /// By the sequence of the record that placed a hold: the request behind it.
+    holds: HashMap<u64, u32>,
 }
 
 impl Checker {
@@ -75,14 +82,16 @@ impl Checker {
             // The engine's own.
             Decision::HoldExpired(_) => return,
             Decision::TermsChanged { .. } => Err("terms were changed, nobody asked".to_owned()),
+            Decision::SellingPaused { .. } => {
+                let kind = KINDS.get(payload.kind()).copied().unwrap_or_default();
+                Err(format!("{kind}, nobody asked"))
+            }
             Decision::HoldPlaced { .. }
             | Decision::HoldExtended { .. }
             | Decision::HoldConfirmed { .. }
             | Decision::HoldReleased(_)
-            | Decision::OrderCancelled { .. }
-            | Decision::SellingPaused { .. } => {
-                let kind = KINDS.get(payload.kind()).copied().unwrap_or_default();
-                Err(format!("{kind}, nobody asked"))
+            | Decision::OrderCancelled { .. } => {
+                self.held_or_back(sequence, envelope, decision, notes)
             }
             Decision::StockAdjusted { product, delta, .. } => {
                 self.adjusted(*product, *delta, envelope, notes)
@@ -139,18 +148,35 @@ impl Checker {
         notes: &Notes,
     ) -> Result<u64, String> {
         let (number, asked) = request_behind(envelope, notes)?;
-        let [line] = lines else { return Err(format!("an order of {} lines", lines.len())) };
-        let ware = self.ware(line.product).ok_or_else(|| "no ware".to_owned())?;
-        let expected = Asked::Buy {
-            ware,
-            quantity: u16::try_from(line.quantity).map_err(|_| "too many units".to_owned())?,
-            buyer: notes::buyer_of(buyer_id).ok_or_else(|| format!("buyer {buyer_id}"))?,
-        };
-        let price = price_of(number, notes.wares.get(usize::from(ware)));
-        if line.unit_price != price {
-            return Err(format!("request {number} at {:?}, not {price:?}", line.unit_price));
+        if !matches!(asked, Asked::Buy { .. } | Asked::Cart { .. }) {
+            return Err(format!("request {number} asked for {asked:?}, the log has an order"));
         }
-        same(number, asked, expected)
+        self.same_lines(number, buyer_id, lines, notes)
+    }
+
+    /// The lines are those of the order or the hold that a request is about.
+    fn same_lines(
+        &self,
+        number: u64,
+        buyer_id: &str,
+        lines: &[Line],
+        notes: &Notes,
+    ) -> Result<u64, String> {
+        let line = |line: &Line| {
+            let ware = self.ware(line.product)?;
+            let gbp = line.unit_price.is_none_or(|price| price.currency == *b"GBP");
+            let price = line.unit_price.map(|price| price.amount_minor);
+            gbp.then_some(Wanted { ware, quantity: u64::from(line.quantity), price })
+        };
+        let found: Option<Vec<Wanted>> = lines.iter().map(line).collect();
+        let (wanted, buyer) = (notes.lines(number), notes.buyer(number));
+        if found.as_ref() == Some(&wanted) && buyer == notes::buyer_of(buyer_id) {
+            return Ok(number);
+        }
+        Err(format!(
+            "request {number} asked for {wanted:?} for {buyer:?}, \
+             the log has {lines:?} for {buyer_id}"
+        ))
     }
 
     fn count_refusals(&mut self, rows: &[(u32, u8, u64)]) {
@@ -204,13 +230,6 @@ impl Checker {
             }
         }
     }
-}
-
-/// The price a purchase is to stand at: its own, or the ware's.
-#[must_use]
-pub fn price_of(number: u64, ware: Option<&Ware>) -> Option<Money> {
-    let pence = notes::own_price(number).or_else(|| ware?.price)?;
-    Some(Money { amount_minor: pence, currency: *b"GBP" })
 }
 
 /// The number and the wish of the request that a record's reference names.

@@ -12,6 +12,7 @@
 //! the seed but the machine's own timing. The first fault ends the campaign, and its data stays.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ use crate::faults::{FaultKind, Faults};
 use crate::log::{End, Log, LogError};
 use crate::moment::{KINDS, Moment};
 use crate::notes;
+use crate::payload::KINDS as KINDS_OF_RECORDS;
 use crate::process::{Launch, Process};
 use crate::rows::{self, Compared};
 use crate::seeded::Seeded;
@@ -41,6 +43,9 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
 const PROJECTION_LIMIT: Duration = Duration::from_secs(300);
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long a view may take to be what the log makes: far more than one turn of the timer of holds.
+const VIEW_LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
 /// Lives for a round, at most on average.
 const LIVES_MAX: u64 = 20;
 /// Wares there are before the first load, and at most.
@@ -90,6 +95,8 @@ pub struct CrashReport {
     pub counts: Counts,
     /// Records in the log.
     pub records: u64,
+    /// Of these, by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// Segments of the log.
     pub segments: usize,
     /// Kills that left a torn write.
@@ -196,7 +203,8 @@ impl<'a> Campaign<'a> {
             sleep(after.saturating_sub(began.elapsed())).await;
             process.kill()?;
             self.killed(moment, None);
-            return self.check_log();
+            self.report.torn += u64::from(self.check_log()?);
+            return Ok(());
         }
         let client = self.ready(&mut process, began).await?;
         if look {
@@ -229,7 +237,8 @@ impl<'a> Campaign<'a> {
         }
         crowd.leave().await?;
         self.killed(moment, Some(in_flight));
-        self.check_log()
+        self.report.torn += u64::from(self.check_log()?);
+        Ok(())
     }
 
     /// Waits until enough requests are in flight.
@@ -272,7 +281,8 @@ impl<'a> Campaign<'a> {
         Ok(client)
     }
 
-    /// The newest products' figures, and some older one's, are those the log makes.
+    /// The newest products' figures, and some older one's, are those the log makes. Holds that are
+    /// over end by themselves, so a difference is one when the log, read again, has it too.
     async fn compare_views(&mut self, client: Client) -> anyhow::Result<()> {
         let mut wares = self.shop.borrow().open().to_vec();
         let older = wares.len().saturating_sub(VIEWS);
@@ -280,25 +290,53 @@ impl<'a> Campaign<'a> {
         let one = usize::try_from(one).ok().and_then(|one| wares.get(one).copied());
         wares.drain(..older);
         for ware in wares.into_iter().chain(one) {
-            let id = notes::product_id(ware);
+            self.compare_view(client, &notes::product_id(ware)).await?;
+            self.report.views += 1;
+        }
+        Ok(())
+    }
+
+    async fn compare_view(&mut self, client: Client, id: &str) -> anyhow::Result<()> {
+        let until = Instant::now() + VIEW_LIMIT;
+        loop {
             let reply = client.get(&format!("/v1/products/{id}/stock")).await?;
             let figure = |name: &str| reply.body.get(name).and_then(serde_json::Value::as_u64);
-            let found = ["stock", "sold", "version"].map(figure);
-            let expected = self.checker.model().product(&id);
-            let expected = expected.map_or([None; 3], |p| [p.stock, p.sold, p.version()].map(Some));
-            if found != expected {
-                self.report.faults.add(FaultKind::Contradicted, || {
-                    format!("{id} (stock, sold, version) is {found:?}, the log makes {expected:?}")
-                });
+            let found = ["stock", "held", "sold", "version"].map(figure);
+            let expected = self.checker.model().product(id);
+            let expected =
+                expected.map_or([None; 4], |p| [p.stock, p.held, p.sold, p.version()].map(Some));
+            if found == expected {
+                return Ok(());
             }
-            self.report.views += 1;
+            if Instant::now() > until {
+                self.report.faults.add(FaultKind::Contradicted, || {
+                    format!(
+                        "{id} (stock, held, sold, version) is {found:?}, \
+                         the log makes {expected:?}"
+                    )
+                });
+                return Ok(());
+            }
+            sleep(POLL).await;
+            self.check_log()?;
+        }
+    }
+
+    /// Waits until no hold is left that would end by itself.
+    async fn rest(&mut self) -> anyhow::Result<()> {
+        let until = Instant::now() + RESOLVE_LIMIT;
+        self.check_log()?;
+        while self.checker.model().holds().next_due().is_some() {
+            ensure!(Instant::now() < until, "holds do not end by themselves");
+            sleep(POLL).await;
+            self.check_log()?;
         }
         Ok(())
     }
 
     async fn resolve(&mut self, client: Client) -> anyhow::Result<()> {
         crowd::resolve(client.address, &self.shop, RESOLVE_LIMIT).await?;
-        self.check_log()
+        self.rest().await
     }
 
     /// Waits for the projection and compares it. The server is at rest.
@@ -311,8 +349,8 @@ impl<'a> Campaign<'a> {
         Ok(())
     }
 
-    /// The log against the notes, when no request is under way.
-    fn check_log(&mut self) -> anyhow::Result<()> {
+    /// The log against the notes, when no request is under way; whether its end is torn.
+    fn check_log(&mut self) -> anyhow::Result<bool> {
         let mut shop = self.shop.borrow_mut();
         let faults = &mut self.report.faults;
         for fault in std::mem::take(&mut shop.faults).first() {
@@ -331,9 +369,11 @@ impl<'a> Campaign<'a> {
         self.checker.settle(&shop.notes, faults);
         self.report.counts = shop.counts;
         self.report.records = end.next_sequence - 1;
+        let kinds =
+            KINDS_OF_RECORDS.iter().copied().zip(self.checker.model().kinds().iter().copied());
+        self.report.kinds = kinds.filter(|(_, count)| *count > 0).collect();
         self.report.segments = end.segments;
-        self.report.torn += u64::from(end.torn);
-        Ok(())
+        Ok(end.torn)
     }
 
     /// The last life: everything resolved, everything in the database, an orderly end.

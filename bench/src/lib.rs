@@ -13,6 +13,7 @@
 //! no code with it.
 
 pub mod answer;
+mod asked;
 pub mod bare;
 pub mod carts;
 pub mod checker;

@@ -161,13 +161,25 @@ impl Bytes {
         order: u64,
         buyer_id: &str,
         lines: &[(u32, u32, u32)],
+        flags: [bool; 3],
+    ) -> Vec<u8> {
+        Self::cancelled_for("why", about, order, buyer_id, lines, flags)
+    }
+
+    /// The same, for a reason.
+    pub(crate) fn cancelled_for(
+        reason: &str,
+        about: About<'_>,
+        order: u64,
+        buyer_id: &str,
+        lines: &[(u32, u32, u32)],
         [frees, restocked, whole]: [bool; 3],
     ) -> Vec<u8> {
         let bytes = Self::decision(13, about).u64(order).text(buyer_id).u64(lines.len() as u64);
         let line = |bytes: Self, (place, product, units): &(u32, u32, u32)| {
             bytes.u32(*place).u32(*product).u32(*units).u8(0).u8(u8::from(frees))
         };
-        let bytes = lines.iter().fold(bytes, line).text("why");
+        let bytes = lines.iter().fold(bytes, line).text(reason);
         bytes.u8(u8::from(restocked)).u8(u8::from(whole)).0
     }
 

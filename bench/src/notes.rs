@@ -4,7 +4,10 @@
 //! is its idempotency key and its reference, so that a record in the log names the request behind
 //! it. 32 bytes a request: a campaign of millions fits in memory.
 
+use std::collections::HashMap;
 use std::num::NonZeroU64;
+
+pub use crate::asked::Asked;
 
 /// A product of the campaign, as it is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,30 +24,15 @@ pub struct Ware {
     pub price: Option<u64>,
 }
 
-/// What a request asks for.
+/// A line of an order or a hold, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// Create the ware of this number.
-    Create {
-        /// Which.
-        ware: u16,
-    },
-    /// Put units in or write them off.
-    Adjust {
-        /// Of which ware.
-        ware: u16,
-        /// How many.
-        delta: i32,
-    },
-    /// Buy.
-    Buy {
-        /// Which ware.
-        ware: u16,
-        /// How many units.
-        quantity: u16,
-        /// Who.
-        buyer: u32,
-    },
+pub struct Wanted {
+    /// Which ware.
+    pub ware: u16,
+    /// How many units.
+    pub quantity: u64,
+    /// Price of one in pence: the request's own, or the ware's.
+    pub price: Option<u64>,
 }
 
 /// What is known of a request's fate.
@@ -90,6 +78,9 @@ pub struct Notes {
     requests: Vec<Request>,
     /// By ware: refusals heard, and attempts that may have been refused unheard.
     refusals: Vec<u64>,
+    /// By the request that placed a hold: the requests to extend it and to give it back.
+    extensions: HashMap<u32, u64>,
+    releases: HashMap<u32, u64>,
 }
 
 impl Notes {
@@ -97,13 +88,20 @@ impl Notes {
     #[must_use]
     pub fn new(wares: Vec<Ware>) -> Self {
         let refusals = vec![0; wares.len()];
-        Self { wares, requests: Vec::new(), refusals }
+        Self { wares, refusals, ..Self::default() }
     }
 
     /// Notes a request that is about to be sent; gives its number.
     pub fn begin(&mut self, asked: Asked) -> u64 {
         self.requests.push(Request { asked, fate: Fate::Unknown, silent: false });
-        self.requests.len() as u64 - 1
+        let number = self.requests.len() as u64 - 1;
+        let first = match asked {
+            Asked::Extend { hold, .. } => self.extensions.insert(hold, number),
+            Asked::Release { hold, .. } => self.releases.insert(hold, number),
+            _ => None,
+        };
+        assert_eq!(first, None, "once for each hold");
+        number
     }
 
     /// Notes what was heard of a request, after one more attempt; gives its fate.
@@ -113,11 +111,11 @@ impl Notes {
     pub fn hear(&mut self, number: u64, heard: Heard) -> Result<Fate, String> {
         let request = usize::try_from(number).ok().and_then(|n| self.requests.get_mut(n));
         let request = request.ok_or_else(|| format!("request {number} was never sent"))?;
-        let ware = request.asked.ware();
-        if !matches!(heard, Heard::Done(_))
-            && let Some(refusals) = self.refusals.get_mut(usize::from(ware))
-        {
-            *refusals += 1;
+        let wares = std::iter::once(request.asked.ware()).chain(request.asked.other_ware());
+        for ware in wares.filter(|_| !matches!(heard, Heard::Done(_))) {
+            if let Some(refusals) = self.refusals.get_mut(usize::from(ware)) {
+                *refusals += 1;
+            }
         }
         request.silent |= heard == Heard::Silence;
         request.fate = match (request.fate, heard) {
@@ -148,6 +146,66 @@ impl Notes {
         self.requests.get(usize::try_from(number).ok()?)
     }
 
+    /// Where a request's record is, as far as an answer said so.
+    #[must_use]
+    pub fn place_of(&self, number: u64) -> Option<u64> {
+        match self.get(number)?.fate {
+            Fate::Done(place) => place.map(NonZeroU64::get),
+            Fate::Unknown | Fate::Nothing => None,
+        }
+    }
+
+    /// The request to extend the hold that a request placed.
+    #[must_use]
+    pub fn extension_of(&self, hold: u32) -> Option<u64> {
+        self.extensions.get(&hold).copied()
+    }
+
+    /// The request to give the hold back that a request placed.
+    #[must_use]
+    pub fn release_of(&self, hold: u32) -> Option<u64> {
+        self.releases.get(&hold).copied()
+    }
+
+    /// The lines of the order or the hold that a request is about.
+    #[must_use]
+    pub fn lines(&self, number: u64) -> Vec<Wanted> {
+        let price = |ware: u16| self.wares.get(usize::from(ware)).and_then(|ware| ware.price);
+        let line =
+            |ware, quantity: u16, price| Wanted { ware, quantity: u64::from(quantity), price };
+        match self.get(number).map(|request| request.asked) {
+            Some(Asked::Buy { ware, quantity, .. }) => {
+                vec![line(ware, quantity, own_price(number).or(price(ware)))]
+            }
+            Some(Asked::Cart { ware, other, quantity, .. }) => {
+                vec![line(ware, quantity, price(ware)), line(other, quantity, price(other))]
+            }
+            Some(Asked::Hold { ware, quantity, .. }) => vec![line(ware, quantity, price(ware))],
+            Some(
+                Asked::Extend { hold: placed, .. }
+                | Asked::Confirm { hold: placed, .. }
+                | Asked::Release { hold: placed, .. }
+                | Asked::Cancel { order: placed, .. },
+            ) => self.lines(u64::from(placed)),
+            Some(Asked::Create { .. } | Asked::Adjust { .. }) | None => Vec::new(),
+        }
+    }
+
+    /// Who buys or holds by a request.
+    #[must_use]
+    pub fn buyer(&self, number: u64) -> Option<u32> {
+        match self.get(number)?.asked {
+            Asked::Buy { buyer, .. } | Asked::Cart { buyer, .. } | Asked::Hold { buyer, .. } => {
+                Some(buyer)
+            }
+            Asked::Extend { hold: placed, .. }
+            | Asked::Confirm { hold: placed, .. }
+            | Asked::Release { hold: placed, .. }
+            | Asked::Cancel { order: placed, .. } => self.buyer(u64::from(placed)),
+            Asked::Create { .. } | Asked::Adjust { .. } => None,
+        }
+    }
+
     /// Every request with its number.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Request)> {
         (0..).zip(&self.requests)
@@ -169,16 +227,6 @@ impl Notes {
     #[must_use]
     pub fn refusals_max(&self, ware: usize) -> u64 {
         self.refusals.get(ware).copied().unwrap_or(0)
-    }
-}
-
-impl Asked {
-    /// The ware it is about.
-    #[must_use]
-    pub fn ware(self) -> u16 {
-        match self {
-            Self::Create { ware } | Self::Adjust { ware, .. } | Self::Buy { ware, .. } => ware,
-        }
     }
 }
 
@@ -245,6 +293,29 @@ mod tests {
             assert_eq!(number_of(wrong), None, "{wrong}");
         }
         assert_eq!(ware_of("ware-70000"), None);
+    }
+
+    #[test]
+    fn what_follows_a_hold_has_its_lines_and_its_buyer() {
+        let ware = |price| Ware {
+            stock: 9,
+            oversell_limit: 0,
+            safety_stock: 0,
+            per_buyer_limit: 0,
+            price,
+        };
+        let mut notes = Notes::new(vec![ware(Some(250)), ware(None)]);
+        let hold = notes.begin(Asked::Hold { ware: 0, quantity: 3, ttl_ms: 9, buyer: 5 });
+        let confirm = notes.begin(Asked::Confirm { ware: 0, hold: 0 });
+        let cancel = notes.begin(Asked::Cancel { ware: 0, restock: true, order: 1 });
+        for number in [hold, confirm, cancel] {
+            let line = Wanted { ware: 0, quantity: 3, price: Some(250) };
+            assert_eq!((notes.lines(number), notes.buyer(number)), (vec![line], Some(5)));
+        }
+        let cart = notes.begin(Asked::Cart { ware: 1, other: 0, quantity: 2, buyer: 6 });
+        assert_eq!(notes.lines(cart).len(), 2);
+        assert_eq!(notes.hear(cart, Heard::Refused), Ok(Fate::Nothing));
+        assert_eq!((notes.refusals_max(0), notes.refusals_max(1)), (1, 1), "of each of its wares");
     }
 
     #[test]

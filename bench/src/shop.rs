@@ -1,27 +1,24 @@
 //! What the buyers of a campaign share: what to ask next, and what was heard.
 //!
 //! A seeded mix over a few wares with different terms: purchases (some with a price of their own,
-//! some over a buyer's limit, more units than there are), adjustments both ways, new products; one
-//! in twelve asks a second time for something that was acknowledged long ago. What went unheard is
-//! asked again, with the same key, before anything new.
+//! some over a buyer's limit, more units than there are), carts, holds with short lives and all that
+//! becomes of them, cancellations, adjustments both ways, new products; one in twelve asks a second
+//! time for something that was acknowledged long ago. What went unheard is asked again, with the
+//! same key, before anything new.
 //! No IO: [`Crowd`](crate::crowd::Crowd) carries the bytes.
+
+mod bodies;
+mod picks;
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::answer::{Sent, heard_of};
 use crate::connection::Head;
 use crate::faults::{FaultKind, Faults};
 use crate::notes::{self, Asked, Fate, Heard, Notes, Ware};
-use crate::request;
 use crate::seeded::Seeded;
-
-/// Buyers there are: few enough that limits are reached.
-const BUYERS: u64 = 300;
-/// The newest wares get most of the traffic.
-const FRESH: usize = 5;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +70,10 @@ pub struct Shop {
     unknown: VecDeque<u64>,
     /// Wares whose creation was acknowledged.
     open: Vec<u16>,
+    /// Requests whose holds may live.
+    held: Vec<u32>,
+    /// Requests whose orders may stand.
+    orders: Vec<u32>,
     /// The journal that positions name.
     journal: Option<(u16, u32)>,
 }
@@ -89,6 +90,8 @@ impl Shop {
             draws,
             unknown: VecDeque::new(),
             open: Vec::new(),
+            held: Vec::new(),
+            orders: Vec::new(),
             journal: None,
         }
     }
@@ -114,118 +117,14 @@ impl Shop {
         self.begin(Asked::Create { ware })
     }
 
-    fn any_ware(&mut self) -> Ware {
-        let draws = &mut self.draws;
-        let some = |draws: &mut Seeded, max| {
-            if draws.once_in(2) { 0 } else { u32::try_from(draws.between(1, max)).unwrap_or(0) }
-        };
-        Ware {
-            stock: draws.spread(1, 4_000),
-            oversell_limit: some(draws, 40),
-            safety_stock: some(draws, 20),
-            per_buyer_limit: some(draws, 8),
-            price: (!draws.once_in(3)).then(|| draws.between(0, 20_000)),
-        }
-    }
-
     fn begin(&mut self, asked: Asked) -> u64 {
         self.counts.requests += 1;
         self.notes.begin(asked)
     }
 
-    /// The next request to send, or `None`: nothing is for sale.
-    pub fn next_request(&mut self) -> Option<u64> {
-        if let Some(number) = self.next_unknown() {
-            return Some(number);
-        }
-        let Mix::Everything { wares_max } = self.mix else {
-            return self.purchase();
-        };
-        if self.notes.wares.len() < usize::from(wares_max) && self.draws.once_in(600) {
-            return Some(self.new_ware());
-        }
-        if self.draws.once_in(12)
-            && let Some(number) = self.acknowledged()
-        {
-            return Some(number);
-        }
-        if self.draws.once_in(12) { self.adjustment() } else { self.purchase() }
-    }
-
-    /// A request whose outcome is unknown and nobody is asking for.
-    pub fn next_unknown(&mut self) -> Option<u64> {
-        self.unknown.pop_front()
-    }
-
-    /// Some request that was acknowledged, if a few looks find one.
-    fn acknowledged(&mut self) -> Option<u64> {
-        let sent = self.notes.len() as u64;
-        let look = |_| {
-            let number = self.draws.below(sent.max(1));
-            let request = self.notes.get(number)?;
-            matches!(request.fate, Fate::Done(_)).then_some(number)
-        };
-        (0..4).find_map(look)
-    }
-
-    fn ware(&mut self) -> Option<u16> {
-        if self.mix == Mix::Purchases {
-            return self.open.last().copied();
-        }
-        let fresh = self.open.len().saturating_sub(FRESH);
-        let from = if self.draws.once_in(8) { 0 } else { fresh };
-        let wares = self.open.get(from..).filter(|wares| !wares.is_empty())?;
-        let place = usize::try_from(self.draws.below(wares.len() as u64)).ok()?;
-        wares.get(place).copied()
-    }
-
-    fn adjustment(&mut self) -> Option<u64> {
-        let ware = self.ware()?;
-        let units = i32::try_from(self.draws.spread(1, 800)).unwrap_or(1);
-        let delta = if self.draws.once_in(3) { -units } else { units };
-        Some(self.begin(Asked::Adjust { ware, delta }))
-    }
-
-    fn purchase(&mut self) -> Option<u64> {
-        let ware = self.ware()?;
-        let quantity = u16::try_from(self.draws.spread(1, 6)).unwrap_or(1);
-        let buyer = u32::try_from(self.draws.below(BUYERS)).unwrap_or(0);
-        Some(self.begin(Asked::Buy { ware, quantity, buyer }))
-    }
-
     /// The bytes of a request, into `out`.
     pub fn write(&self, number: u64, out: &mut String) {
-        let Some(request) = self.notes.get(number) else { return };
-        let asked = request.asked;
-        let product_id = notes::product_id(asked.ware());
-        let key = notes::key(number);
-        let money = |pence: u64| json!({ "amount_minor": pence, "currency": "GBP" });
-        match asked {
-            Asked::Create { ware } => {
-                let Some(ware) = self.notes.wares.get(usize::from(ware)) else { return };
-                let body = creation(&product_id, ware, money);
-                request::post_into(out, "/v1/products", &key, &body.to_string());
-            }
-            Asked::Adjust { delta, .. } => {
-                let reason = if delta > 0 { "received" } else { "damaged" };
-                let body = json!({ "delta": delta, "reason": reason, "reference": key });
-                let path = format!("/v1/products/{product_id}/adjustments");
-                request::post_into(out, &path, &key, &body.to_string());
-            }
-            Asked::Buy { quantity, buyer, .. } => {
-                let mut body = json!({
-                    "product_id": product_id,
-                    "buyer_id": notes::buyer_id(buyer),
-                    "quantity": quantity,
-                    "reference": key,
-                });
-                if let (Some(pence), Some(body)) = (notes::own_price(number), body.as_object_mut())
-                {
-                    body.insert("unit_price".to_owned(), money(pence));
-                }
-                request::post_into(out, "/v1/purchases", &key, &body.to_string());
-            }
-        }
+        bodies::write(&self.notes, self.journal, number, out);
     }
 
     /// Takes an attempt's answer, or `None`: there was none.
@@ -234,7 +133,7 @@ impl Shop {
         let heard = match answer {
             None => Heard::Silence,
             Some((head, body)) => {
-                let heard = self.heard(number, before.asked, head.status, body);
+                let heard = self.heard(number, before, head.status, body);
                 self.check_replay(number, before, head, heard);
                 heard
             }
@@ -250,9 +149,9 @@ impl Shop {
         }
     }
 
-    fn heard(&mut self, number: u64, asked: Asked, status: u16, body: &[u8]) -> Heard {
-        let ware = self.notes.wares.get(usize::from(asked.ware()));
-        match heard_of(Sent { number, asked, ware }, status, body) {
+    fn heard(&mut self, number: u64, before: notes::Request, status: u16, body: &[u8]) -> Heard {
+        let notes::Request { asked, silent, .. } = before;
+        match heard_of(Sent { number, asked, silent, notes: &self.notes }, status, body) {
             Ok((heard, None)) => heard,
             Ok((heard, Some(journal))) => {
                 let first = *self.journal.get_or_insert(journal);
@@ -291,8 +190,12 @@ impl Shop {
                 counts.done += 1;
                 counts.unknown_had_happened += u64::from(before.silent && replayed);
                 counts.unknown_happened_then += u64::from(before.silent && !replayed);
-                if let Asked::Create { ware } = before.asked {
-                    self.open.push(ware);
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                match before.asked {
+                    Asked::Create { ware } => self.open.push(ware),
+                    Asked::Hold { .. } => self.held.push(number),
+                    asked if asked.is_order() => self.orders.push(number),
+                    _ => {}
                 }
             }
             (_, Fate::Nothing) => {
@@ -310,30 +213,12 @@ impl Shop {
     }
 }
 
-fn creation(product_id: &str, ware: &Ware, money: impl Fn(u64) -> Value) -> Value {
-    let mut body = Map::new();
-    body.insert("product_id".to_owned(), json!(product_id));
-    body.insert("name".to_owned(), json!(format!("A thing called {product_id}")));
-    body.insert("stock".to_owned(), json!(ware.stock));
-    if let Some(pence) = ware.price {
-        body.insert("price".to_owned(), money(pence));
-    }
-    let limits = [
-        ("oversell_limit", ware.oversell_limit),
-        ("safety_stock", ware.safety_stock),
-        ("per_buyer_limit", ware.per_buyer_limit),
-    ];
-    for (name, units) in limits {
-        if units > 0 {
-            body.insert(name.to_owned(), json!(units));
-        }
-    }
-    Value::Object(body)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::place::Place;
 
     fn head(status: u16, replayed: bool) -> Head {
         Head { status, replayed, close: false, head_bytes: 0, body_bytes: 0 }
@@ -397,8 +282,86 @@ mod tests {
         };
         let sent = run();
         assert_eq!(sent, run());
-        for part in ["POST /v1/purchases ", "/adjustments ", "POST /v1/products ", "unit_price"] {
+        let parts = ["POST /v1/purchases ", "/adjustments ", "POST /v1/products ", "unit_price"];
+        for part in parts.iter().chain(&["POST /v1/holds "]) {
             assert!(sent.iter().any(|text| text.contains(part)), "{part} was never asked");
+        }
+    }
+
+    #[test]
+    fn holds_and_orders_that_were_acknowledged_are_asked_about() {
+        let mut shop = Shop::new(Mix::Everything { wares_max: 9 }, Seeded::new(3));
+        for _ in 0..3 {
+            let number = shop.new_ware();
+            shop.hear(number, Some((head(201, false), b"{}")));
+        }
+        let word = |letter, sequence| Place { partition: 1, epoch: 1, sequence }.word(letter);
+        let mut text = String::new();
+        let mut sent = Vec::new();
+        for sequence in 3..800 {
+            let number = shop.next_request().expect("something to ask");
+            shop.write(number, &mut text);
+            sent.push(text.clone());
+            let asked = shop.notes.get(number).expect("it was sent").asked;
+            let position = word(b'p', sequence);
+            let body = match asked {
+                Asked::Hold { .. } | Asked::Buy { .. } | Asked::Cart { .. } => {
+                    shop.told(number, sequence)
+                }
+                Asked::Create { .. } | Asked::Adjust { .. } => {
+                    format!(r#"{{"position":"{position}"}}"#)
+                }
+                _ => r#"{"type":"urn:doorbuster:problem:hold-expired"}"#.to_owned(),
+            };
+            let status = if body.contains("problem") { 409 } else { 201 };
+            if shop.notes.get(number).is_some_and(|request| request.fate == Fate::Unknown) {
+                shop.hear(number, Some((head(status, false), body.as_bytes())));
+            }
+        }
+        assert!(shop.faults.is_empty(), "{}", shop.faults);
+        let parts = [
+            "POST /v1/orders ",
+            "/extend HTTP",
+            "/confirm HTTP",
+            "DELETE /v1/holds/h",
+            "/cancel HTTP",
+            "POST /v1/orders/o",
+        ];
+        for part in parts {
+            assert!(sent.iter().any(|text| text.contains(part)), "{part} was never asked");
+        }
+    }
+
+    impl Shop {
+        /// As the engine tells of an order or a hold that it placed.
+        fn told(&self, number: u64, sequence: u64) -> String {
+            let word = |letter| Place { partition: 1, epoch: 1, sequence }.word(letter);
+            let lines: Vec<_> = (1..)
+                .zip(self.notes.lines(number))
+                .map(|(line_no, line)| {
+                    let money = |pence| json!({ "amount_minor": pence, "currency": "GBP" });
+                    json!({
+                        "line_no": line_no,
+                        "product_id": notes::product_id(line.ware),
+                        "quantity": line.quantity,
+                        "unit_price": line.price.map(money),
+                    })
+                })
+                .collect();
+            let is_hold = matches!(
+                self.notes.get(number).map(|request| request.asked),
+                Some(Asked::Hold { .. })
+            );
+            let id = if is_hold { "hold_id" } else { "order_id" };
+            json!({
+                id: word(if is_hold { b'h' } else { b'o' }),
+                "status": if is_hold { "held" } else { "placed" },
+                "buyer_id": notes::buyer_id(self.notes.buyer(number).unwrap_or(0)),
+                "reference": notes::key(number),
+                "lines": lines,
+                "position": word(b'p'),
+            })
+            .to_string()
         }
     }
 }

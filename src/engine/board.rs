@@ -60,10 +60,13 @@ struct Shard {
 }
 
 impl Board {
-    /// A hold; `None`: there is none, or it ended more than 24 hours ago.
+    /// A hold; `None`: there is none, or it ended 24 hours before `now_ms` or earlier.
     #[must_use]
-    pub fn hold(&self, hold: Sequence) -> Option<HoldEntry> {
-        self.shard(hold).read().holds.get(&hold).copied()
+    pub fn hold(&self, hold: Sequence, now_ms: u64) -> Option<HoldEntry> {
+        let entry = self.shard(hold).read().holds.get(&hold).copied()?;
+        // What has aged out leaves the memory with the next end of a hold, and is forgotten before.
+        let aged = matches!(entry.state, HoldState::Ended(ended) if ended.aged(now_ms));
+        (!aged).then_some(entry)
     }
 
     /// What came back of an order; `None`: nothing.
@@ -163,5 +166,52 @@ impl Board {
         // Neighbours are read together: a hash spreads them.
         let shard = (self.hasher.hash_one(sequence) >> 32) as usize % SHARDS;
         self.shards.get(shard).expect("a remainder is in range")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::*;
+    use crate::journal::Envelope;
+
+    const DAY_MS: u64 = 24 * 3_600_000;
+
+    fn publish(board: &Board, sequence: u64, decided_at_ms: u64, decision: Decision) {
+        let principal = Principal::new("shop").unwrap();
+        let changes = Changes::new();
+        let envelope = Envelope { decided_at_ms, principal, reference: None, key: None, changes };
+        board.publish(Sequence::new(sequence), &Record { envelope, decision });
+    }
+
+    fn placed() -> Decision {
+        let buyer_id = BuyerId::new("anna").unwrap();
+        Decision::HoldPlaced(HoldPlaced { buyer_id, lines: OrderLines::new(), expires_at_ms: 9 })
+    }
+
+    fn released(hold: u64) -> Decision {
+        let (hold, buyer_id) = (Sequence::new(hold), BuyerId::new("anna").unwrap());
+        Decision::HoldReleased(HoldEnded { hold, buyer_id, lines: OrderLines::new() })
+    }
+
+    #[test]
+    fn ended_hold_leaves_the_memory_with_an_end_a_day_later() {
+        let board = Board::default();
+        let remembered =
+            || board.shards.iter().map(|shard| shard.read().holds.len()).sum::<usize>();
+        for hold in 1..=100 {
+            publish(&board, hold, 0, placed());
+        }
+        for hold in 1..=99 {
+            publish(&board, 100 + hold, hold, released(hold));
+        }
+        assert_eq!((board.live_holds(), remembered()), (1, 100));
+        publish(&board, 200, DAY_MS + 50, placed());
+        publish(&board, 201, DAY_MS + 50, released(200));
+        assert_eq!((board.live_holds(), remembered(), board.ended.lock().len()), (1, 51, 50));
+        assert!(board.hold(Sequence::new(50), DAY_MS + 49).is_none());
+        assert!(board.hold(Sequence::new(51), DAY_MS + 50).is_some());
+        assert!(board.hold(Sequence::new(51), DAY_MS + 51).is_none(), "though it is remembered");
+        assert!(board.hold(Sequence::new(100), DAY_MS + 51).is_some(), "live");
     }
 }

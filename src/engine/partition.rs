@@ -32,7 +32,7 @@ pub(super) const MINUTE_MS: u64 = 60_000;
 pub struct Partition<J> {
     inventory: Inventory,
     directory: Arc<Directory>,
-    journal: J,
+    pub(super) journal: J,
     clock: Arc<PartitionClock>,
     room: Room,
     refusals: Arc<RefusalCounts>,

@@ -58,7 +58,9 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
     call.admit_plain(Scope::Read)?;
     let engine = call.worker.engine();
     let hold = find(engine, id).ok_or_else(|| unknown(id))?;
-    let entry = engine.board().and_then(|board| board.hold(hold)).ok_or_else(|| unknown(id))?;
+    let now_ms = engine.now_ms();
+    let entry = engine.board().and_then(|board| board.hold(hold, now_ms));
+    let entry = entry.ok_or_else(|| unknown(id))?;
     with_placed(engine, id, hold, |shown| {
         shown.render(engine, |fields| match entry.state {
             HoldState::Held { expires_at_ms } => {
@@ -214,7 +216,8 @@ fn known(call: &Call<'_>, id: &str, stamp: &KeyStamp) -> Result<Sequence, Proble
 
 /// Lines a hold was placed with; one for a hold that is none or not durable yet: both are refused.
 fn lines_of(engine: &Engine, hold: Sequence) -> u16 {
-    engine.board().and_then(|board| board.hold(hold)).map_or(1, |entry| entry.lines.max(1))
+    let entry = engine.board().and_then(|board| board.hold(hold, engine.now_ms()));
+    entry.map_or(1, |entry| entry.lines.max(1))
 }
 
 fn ttl_max(engine: &Engine) -> u64 {

@@ -238,6 +238,23 @@ impl<E, C: Completion<E>> Writer<E, C> {
     }
 }
 
+/// For whoever steps a journal by hand.
+#[cfg(test)]
+impl<E> LocalJournal<E> {
+    /// The place of the next record, promised to nobody.
+    pub(crate) fn upcoming(&self) -> Sequence {
+        Sequence::new(self.0.pending.lock().next_sequence)
+    }
+}
+
+#[cfg(test)]
+impl<E, C: Completion<E>> Writer<E, C> {
+    /// Zeroes one segment ahead; `false`: enough are ready.
+    pub(crate) fn prepare_spare(&self) -> std::io::Result<bool> {
+        self.shared.prepare_spare()
+    }
+}
+
 /// The writer on a thread of its own.
 #[derive(Debug)]
 pub struct WriterThread<E> {

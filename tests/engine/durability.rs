@@ -9,21 +9,6 @@ use doorbuster::journal::OrderId;
 
 use crate::house::*;
 
-/// Waits until all that was asked before, of `product` or of the partition, has been decided: both
-/// mailboxes are in order, and what comes too late is answered at once.
-async fn decide_all(house: &House, product: Handle) {
-    let hurried = |request| Request { deadline: std::time::Duration::ZERO, ..request };
-    house.clock.turns.close();
-    let late = [buy(product, "late", 1), create("late", 1, TermsPatch::default())]
-        .map(|request| house.client.submit(hurried(request)));
-    house.clock.advance(1);
-    house.clock.turns.open();
-    for reply in late {
-        let answer = reply.expect("the view does not refuse").await;
-        assert!(matches!(answer, Answer::NotDecided), "{answer:?}");
-    }
-}
-
 #[test]
 fn nothing_is_told_or_shown_before_its_sync() {
     run(async {

@@ -220,6 +220,30 @@ pub(crate) fn order(buyer: &str, lines: &[(Handle, u64)]) -> Request {
     request(Action::Order(PlaceOrder { buyer_id: BuyerId::new(buyer).unwrap(), lines }))
 }
 
+pub(crate) fn hold(buyer: &str, lines: &[(Handle, u64)], ttl_ms: u64) -> Request {
+    let Action::Order(PlaceOrder { buyer_id, lines }) = order(buyer, lines).action else {
+        unreachable!()
+    };
+    request(Action::PlaceHold(Box::new(PlaceHold { buyer_id, lines, ttl_ms })))
+}
+
+pub(crate) fn confirm(hold: Sequence, lines: u16) -> Request {
+    request(Action::ConfirmHold { confirm: ConfirmHold { hold, parts: None }, lines })
+}
+
+pub(crate) fn release(hold: Sequence, lines: u16) -> Request {
+    request(Action::ReleaseHold { release: ReleaseHold { hold }, lines })
+}
+
+pub(crate) fn extend(hold: Sequence, ttl_ms: u64) -> Request {
+    request(Action::ExtendHold(ExtendHold { hold, ttl_ms }))
+}
+
+pub(crate) fn adjust(product: Handle, delta: i64) -> Request {
+    let (change, reason) = (StockChange::Delta(delta), AdjustReason::Received);
+    request(Action::Adjust(AdjustStock { product, change, reason }))
+}
+
 pub(crate) fn with_key(number: u64, request: Request) -> Request {
     Request { key: Some(key(number)), ..request }
 }
@@ -237,5 +261,20 @@ pub(crate) fn decided(answer: Answer) -> (u64, bool) {
     match answer {
         Answer::Decided { sequence, replayed, .. } => (sequence.get(), replayed),
         other => panic!("not decided: {other:?}"),
+    }
+}
+
+/// Waits until all that was asked before, of `product` or of the partition, has been decided: both
+/// mailboxes are in order, and what comes too late is answered at once.
+pub(crate) async fn decide_all(house: &House, product: Handle) {
+    let hurried = |request| Request { deadline: Duration::ZERO, ..request };
+    house.clock.turns.close();
+    let late = [buy(product, "late", 1), create("late", 1, TermsPatch::default())]
+        .map(|request| house.client.submit(hurried(request)));
+    house.clock.advance(1);
+    house.clock.turns.open();
+    for reply in late {
+        let answer = reply.expect("the view does not refuse").await;
+        assert!(matches!(answer, Answer::NotDecided), "{answer:?}");
     }
 }

@@ -73,6 +73,35 @@ fn limits_of_admission_hold_and_every_permit_comes_back() {
     });
 }
 
+/// What ends a hold of a thousand lines, and what takes an order of a thousand back.
+#[expect(clippy::unwrap_used, reason = "a helper of a test: a panic is how it fails")]
+async fn largest_ends(house: &House, full: impl Fn(Request) -> Request) {
+    let places = 0..ORDER_LINES_MAX;
+    let buyer = "y".repeat(64);
+    let two = places.clone().map(|number| (Handle::new(number as u32), 2)).collect::<Vec<_>>();
+    let mut key = 6_000;
+    let mut ask = async |request| {
+        key += 1;
+        Sequence::new(decided(house.client.ask(full(with_key(key, request))).await).0)
+    };
+    let half = |place| Part { of: PartOf::Line(place), quantity: Quantity::new(1).unwrap() };
+    let parts = Some(places.map(half).collect::<Vec<_>>());
+    let held = ask(hold(&buyer, &two, 60_000)).await;
+    ask(extend(held, 120_000)).await;
+    let confirm = ConfirmHold { hold: held, parts: parts.clone() };
+    let order = ask(request(Action::ConfirmHold { confirm, lines: 1_000 })).await;
+    let held = ask(hold(&buyer, &two, 60_000)).await;
+    ask(release(held, 1_000)).await;
+    let id = doorbuster::journal::OrderId(house.engine.position(order));
+    let Stored { sequence, record } = house.engine.order(id).unwrap().unwrap();
+    let OrderPlaced { buyer_id, lines } = record.order().unwrap().clone();
+    let order = PlacedOrder { sequence, buyer_id, lines, changes: record.envelope.changes };
+    let reason = Text::new(&"𝄞".repeat(200)).unwrap();
+    let cancel = CancelOrder { order, parts, reason, restock: true };
+    ask(request(Action::Cancel(Box::new(cancel)))).await;
+    ask(request(Action::PauseSelling(false))).await;
+}
+
 #[test]
 fn largest_records_fit_what_is_reserved_for_them() {
     run(async {
@@ -115,6 +144,7 @@ fn largest_records_fit_what_is_reserved_for_them() {
         let order =
             PlaceOrder { buyer_id: BuyerId::new(&long(64)).unwrap(), lines: lines.collect() };
         decided(house.client.ask(full(with_key(5_000, request(Action::Order(order))))).await);
+        largest_ends(&house, full).await;
         let adjust = AdjustStock {
             product: Handle::new(0),
             change: StockChange::Delta(1),

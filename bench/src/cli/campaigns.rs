@@ -183,12 +183,16 @@ fn show_crash(report: &CrashReport) {
         "log: {} records in {} segments, {} kills left a torn write; slowest start {} ms",
         report.records, report.segments, report.torn, report.start_ms_max
     );
+    let kinds: Vec<String> =
+        report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    println!("of these: {}", kinds.join(", "));
     println!(
-        "{} views compared after a start; database compared {} times, last {} orders, \
+        "{} views compared after a start; database compared {} times, last {} orders, {} holds, \
          {} products, {} movements",
         report.views,
         report.database_checks,
         report.database.orders,
+        report.database.holds,
         report.database.products,
         report.database.movements
     );
