@@ -105,6 +105,35 @@ fn lists(more: &[&str]) {
 }
 
 #[test]
+fn page_of_large_orders_ends_by_its_lines() {
+    let place = tempfile::tempdir().expect("a directory");
+    let server = Server::start(&place.path().join("data"), &[]);
+    server.create("hat", 10_000);
+    let lines = vec![json!({"product_id": "hat", "quantity": 1}); 600];
+    let body = json!({"buyer_id": "anna", "lines": lines});
+    let placed: Vec<Value> = (0..3)
+        .map(|number| {
+            server.post("/v1/orders", &format!("k{number}"), &body).body["order_id"].clone()
+        })
+        .collect();
+    let all = |body: &Value| body["orders"].as_array().is_some_and(|orders| orders.len() == 2);
+    let page = complete(&server, "/v1/orders?buyer_id=anna&limit=100", all);
+    let ids = |page: &Value| -> Vec<Value> {
+        page["orders"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|order| order["order_id"].clone())
+            .collect()
+    };
+    let cursor = page["next_cursor"].as_str().expect("there is more");
+    let rest = complete(&server, &format!("/v1/orders?buyer_id=anna&cursor={cursor}"), |_| true);
+    assert_eq!(rest["next_cursor"], Value::Null);
+    let newest: Vec<Value> = placed.iter().rev().cloned().collect();
+    assert_eq!([ids(&page), ids(&rest)].concat(), newest);
+}
+
+#[test]
 fn lists_come_from_sqlite() {
     lists(&[]);
 }

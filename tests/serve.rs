@@ -332,3 +332,32 @@ fn selling_is_paused_and_resumed_from_the_command_line() {
     let (exit, said) = asked(&["resume", "all"]);
     assert!(exit == Some(5) && said.contains("does not answer"), "{said}");
 }
+
+#[test]
+fn key_of_a_hold_is_answered_whatever_the_longest_hold_is_now() {
+    let (_place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    server.create("hat", 9);
+    let lines = json!([{"product_id": "hat", "quantity": 1}]);
+    let hold = json!({"buyer_id": "ann", "ttl_ms": 3_600_000, "lines": lines});
+    let placed = server.post("/v1/holds", "k", &hold);
+    let extend = format!("/v1/holds/{}/extend", placed.body["hold_id"].as_str().expect("an id"));
+    let longer = server.post(&extend, "e", &json!({"ttl_ms": 3_700_000}));
+    assert_eq!((placed.status, longer.status), (201, 200));
+    server.kill();
+    let again = Server::start(&data_dir, &["--hold-ttl-max-ms", "1000"]);
+    assert_eq!(again.post("/v1/holds", "k", &hold).body, placed.body);
+    assert_eq!(again.post(&extend, "e", &json!({"ttl_ms": 3_700_000})).body, longer.body);
+    let refused = again.post("/v1/holds", "another", &hold);
+    assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/ttl_ms")));
+}
+
+#[test]
+fn file_of_many_keys_is_no_key() {
+    let (place, _) = data_dir();
+    let keys = place.path().join("keys");
+    std::fs::write(&keys, "web sell 00\nadmin manage 11\n").expect("a file");
+    let output = run(&["pause", "all", "--api-key-file", text(&keys)]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("holds no API key"), "{said}");
+}

@@ -116,7 +116,7 @@ struct Serving {
 
 impl Serving {
     async fn run(self, keys: Option<Keys>) -> anyhow::Result<Exit> {
-        raise_file_limit(self.config.connections_max);
+        let connections_max = connections_within_files(self.config.connections_max)?;
         let metrics = telemetry::install()?;
         let mut signals = StopSignals::listen()?;
         let mut hangup = listen_for(SignalKind::hangup())?;
@@ -129,7 +129,7 @@ impl Serving {
         let projection = Arc::new(LateProjection::default());
         let listen = self.config.listen;
         let server = Server::bind(
-            self.http_options(keys.clone()),
+            HttpOptions { connections_max, ..self.http_options(keys.clone()) },
             engine.clone(),
             Arc::clone(&projection) as _,
             Arc::new(self.data_dir.free_bytes()),
@@ -276,17 +276,34 @@ async fn removed(handle: &ServerHandle, data_dir: &Path) -> anyhow::Error {
     failure(Exit::Environment, message)
 }
 
-/// Takes all the open files the system gives this process: each connection is one.
-fn raise_file_limit(connections_max: usize) {
+/// Files that the journal, the database, the log and the workers may need beside connections.
+const FILES_ASIDE: u64 = 128;
+
+/// Connections that leave files for the journal: one too many, and it could not go on.
+///
+/// # Errors
+/// There are hardly any files.
+fn connections_within_files(connections_max: usize) -> anyhow::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // The log, the database and the workers need some too.
-    if files < connections_max as u64 + 64 {
-        tracing::warn!(files, connections_max, "fewer files may be open than connections");
+    if files < 2 * FILES_ASIDE {
+        let needed = 2 * FILES_ASIDE;
+        let message = format!("{files} files may be open, {needed} at least are needed: ulimit -n");
+        return Err(failure(Exit::Environment, message));
     }
+    let allowed = usize::try_from(files - FILES_ASIDE).unwrap_or(usize::MAX);
+    if allowed < connections_max {
+        tracing::warn!(
+            files,
+            connections_max,
+            allowed,
+            "fewer files may be open than connections_max asks for: more connections wait"
+        );
+    }
+    Ok(connections_max.min(allowed))
 }
 
 /// Lets the answers in flight leave, then ends: only the next start can tell what became durable.

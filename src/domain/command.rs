@@ -98,7 +98,7 @@ pub struct PlaceHold {
     pub buyer_id: BuyerId,
     /// What: 1 to `ORDER_LINES_MAX` lines.
     pub lines: LineWishes,
-    /// For how long from the decision on, 1 to [`HoldRules::ttl_max_ms`].
+    /// For how long from the decision on, at least 1.
     pub ttl_ms: u64,
 }
 

@@ -103,6 +103,18 @@ pub enum Refusal {
         /// Most lines.
         max: u64,
     },
+    /// A hold would live longer than one may.
+    #[error("a hold lives at most {max_ms} ms")]
+    HoldTooLong {
+        /// Longest a hold lives.
+        max_ms: u64,
+    },
+    /// The units a buyer is counted for would pass what a count holds.
+    #[error("the buyer's count would pass {max}: confirm a part")]
+    CountOverMaximum {
+        /// Largest count.
+        max: u64,
+    },
     /// No hold has this number, or it ended more than 24 hours ago.
     #[error("no such hold")]
     UnknownHold,
@@ -243,6 +255,8 @@ impl Refusal {
             | Self::UnknownProduct
             | Self::UnknownHold
             | Self::HoldsFull { .. }
+            | Self::HoldTooLong { .. }
+            | Self::CountOverMaximum { .. }
             | Self::NoSuchLine { .. }
             | Self::PartTooLarge { .. }
             | Self::Lines(_) => None,

@@ -59,7 +59,7 @@ pub use start::{EngineConfig, Running, StartError, StartOptions, StartSummary, s
 use std::sync::{Arc, OnceLock};
 
 use self::router::Router;
-use crate::domain::{Decision, Handle, HoldRules, Sequence};
+use crate::domain::{Decision, Handle, Sequence};
 use crate::journal::{HoldId, JournalReader, OrderId, Payload, Position, ReadError, Record};
 
 /// What all threads hold of the engine; there before recovery has ended.
@@ -74,7 +74,6 @@ pub struct Engine {
 struct Core {
     directory: Arc<Directory>,
     board: Arc<Board>,
-    hold_rules: HoldRules,
     idempotency: Arc<Idempotency>,
     admission: Arc<Admission>,
     clock: Arc<PartitionClock>,
@@ -174,12 +173,6 @@ impl Engine {
     #[must_use]
     pub fn board(&self) -> Option<&Board> {
         self.core().map(|core| &*core.board)
-    }
-
-    /// Bounds of holds, once started.
-    #[must_use]
-    pub fn hold_rules(&self) -> Option<HoldRules> {
-        self.core().map(|core| core.hold_rules)
     }
 
     /// Whether the journal an id speaks of is this one.

@@ -160,7 +160,6 @@ pub fn start(
     let core = Core {
         directory: recovered.directory,
         board,
-        hold_rules: config.holds,
         idempotency: recovered.idempotency,
         admission: Arc::new(Admission::new(config.admission, room)),
         clock,

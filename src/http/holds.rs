@@ -18,6 +18,10 @@ use crate::domain::{
 use crate::engine::{Action, Engine, HoldState, Request};
 use crate::journal::{HoldId, KeyStamp, OrderId, Record};
 
+/// Longest that any setting allows, 31 days: what this server allows the partition says, behind the
+/// key, so that a retry under an old key is answered whatever was set since.
+const TTL_MS_MAX: u64 = 31 * 24 * 3_600_000;
+
 /// `POST /v1/holds`.
 ///
 /// # Errors
@@ -29,7 +33,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
     let (worker, engine) = (call.worker, call.worker.engine());
-    let NewHold { buyer_id, wishes, ttl_ms, reference } = read_hold(&value, ttl_max(engine))?;
+    let NewHold { buyer_id, wishes, ttl_ms, reference } = read_hold(&value)?;
     let mut fingerprint = Fingerprint::of_post(&["holds"]);
     fingerprint.value(&value);
     let stamp = fingerprint.stamp(&principal, key);
@@ -93,7 +97,7 @@ pub(super) async fn extend(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
     let engine = call.worker.engine();
-    let ttl_ms = read_ttl(&value, ttl_max(engine))?;
+    let ttl_ms = read_ttl(&value)?;
     let stamp = Fingerprint::of_post(&["holds", id, "extend"]);
     let stamp = stamped(stamp, &value, &principal, key);
     let hold = known(call, id, &stamp)?;
@@ -220,10 +224,6 @@ fn lines_of(engine: &Engine, hold: Sequence) -> u16 {
     entry.map_or(1, |entry| entry.lines.max(1))
 }
 
-fn ttl_max(engine: &Engine) -> u64 {
-    engine.hold_rules().map_or(1, |rules| rules.ttl_max_ms)
-}
-
 fn stamped(
     mut fingerprint: Fingerprint,
     value: &Value<'_>,
@@ -241,24 +241,24 @@ struct NewHold {
     reference: Option<Reference>,
 }
 
-fn read_hold(value: &Value<'_>, ttl_max_ms: u64) -> Result<NewHold, Problem> {
+fn read_hold(value: &Value<'_>) -> Result<NewHold, Problem> {
     let mut errors = Errors::default();
     let known = ["buyer_id", "lines", "ttl_ms", "reference"];
     let hold = Members::of(value, "", &known, &mut errors).and_then(|members| {
         let errors = &mut errors;
         let buyer_id = members.required("buyer_id", errors, string(BuyerId::new));
         let wishes = members.required("lines", errors, lines::wishes);
-        let ttl_ms = members.required("ttl_ms", errors, whole(1, ttl_max_ms));
+        let ttl_ms = members.required("ttl_ms", errors, whole(1, TTL_MS_MAX));
         let reference = members.optional("reference", errors, string(Reference::new));
         Some(NewHold { buyer_id: buyer_id?, wishes: wishes?, ttl_ms: ttl_ms?, reference })
     });
     errors.unless_any(hold)
 }
 
-fn read_ttl(value: &Value<'_>, ttl_max_ms: u64) -> Result<u64, Problem> {
+fn read_ttl(value: &Value<'_>) -> Result<u64, Problem> {
     let mut errors = Errors::default();
     let ttl_ms = Members::of(value, "", &["ttl_ms"], &mut errors)
-        .and_then(|members| members.required("ttl_ms", &mut errors, whole(1, ttl_max_ms)));
+        .and_then(|members| members.required("ttl_ms", &mut errors, whole(1, TTL_MS_MAX)));
     errors.unless_any(ttl_ms)
 }
 

@@ -8,12 +8,14 @@ use super::render::{Fields, Json};
 use super::reply::Reply;
 use super::worker::Call;
 use super::{lines, query};
-use crate::domain::{BuyerId, Decision, OrderLine, OrderPlaced, Reference, Returned, Sequence};
+use crate::domain::{
+    BuyerId, Decision, ORDER_LINES_MAX, OrderLine, OrderPlaced, Reference, Returned, Sequence,
+};
 use crate::engine::ports::{OrderQuery, OrdersOf};
 use crate::engine::{Engine, ProductEntry, Stored};
 use crate::journal::{HoldId, OrderId, Record};
 
-/// Each may have a thousand lines.
+/// At most: a page also ends once it has as many lines as one order may.
 const ORDERS_MAX: u16 = 100;
 const ORDERS_DEFAULT: u16 = 20;
 
@@ -46,10 +48,19 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let page = call.worker.shared.surroundings.projection.orders(query).await;
     let page = page.map_err(|error| unavailable(&error))?;
     let engine = call.worker.engine();
-    let mut orders = Vec::with_capacity(page.orders.len());
-    for order_id in page.orders {
+    let (mut orders, mut lines) = (Vec::with_capacity(page.orders.len()), 0);
+    let (mut next, asked_for) = (page.next, page.orders.len());
+    for (place, order_id) in page.orders.into_iter().enumerate() {
         // One that the journal does not have was never this log's.
-        orders.extend(engine.order(order_id).map_err(|error| unreadable(&error))?);
+        let stored = engine.order(order_id).map_err(|error| unreadable(&error))?;
+        lines += stored.as_ref().map_or(0, lines_of);
+        orders.extend(stored);
+        if lines >= ORDER_LINES_MAX && place + 1 < asked_for {
+            next = Some(order_id);
+            break;
+        }
+        // This thread sells, too.
+        tokio::task::yield_now().await;
     }
     let shown = orders.iter().filter_map(|stored| Shown::of(stored.sequence, &stored.record));
     let body = Json::whole(128 + 512 * orders.len(), |fields| {
@@ -57,10 +68,21 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
             let returned = engine.board().and_then(|board| board.returned(order.sequence));
             item.object(|fields| order.render(engine, returned.as_ref(), None, fields));
         });
-        fields.or_null("next_cursor", page.next, |fields, name, next| fields.display(name, next));
+        fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
         fields.display("complete_to", page.complete_to);
     });
     Ok(Reply::ok(body))
+}
+
+/// Lines that showing it writes.
+fn lines_of(stored: &Stored) -> usize {
+    match &stored.record.decision {
+        Decision::HoldConfirmed(confirmed) => {
+            confirmed.order.lines.len() + confirmed.released.len()
+        }
+        Decision::OrderPlaced(order) => order.lines.len(),
+        _ => 0,
+    }
 }
 
 fn read_query(text: &str) -> Result<OrderQuery, Problem> {

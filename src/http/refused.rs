@@ -29,7 +29,10 @@ pub(super) fn problem_type(refusal: &Refusal) -> ProblemType {
         Refusal::HoldEnded { end: HoldEnd::Released } => ProblemType::HoldReleased,
         Refusal::HoldEnded { end: HoldEnd::Expired } => ProblemType::HoldExpired,
         Refusal::AlreadyCancelled { .. } => ProblemType::AlreadyCancelled,
-        Refusal::NoSuchLine { .. } | Refusal::PartTooLarge { .. } => ProblemType::Invalid,
+        Refusal::NoSuchLine { .. }
+        | Refusal::PartTooLarge { .. }
+        | Refusal::HoldTooLong { .. }
+        | Refusal::CountOverMaximum { .. } => ProblemType::Invalid,
         // Of several reasons the first line's stands for the order; all are in `lines`.
         Refusal::Lines(lines) => {
             lines.first().map_or(ProblemType::SoldOut, |line| problem_type(&line.refusal))
@@ -42,6 +45,8 @@ pub(super) fn field_error(refusal: &Refusal) -> Option<FieldError> {
     let pointer = match refusal {
         Refusal::InvalidTerms { error: TermsError::EmptyWindow } => "/closes_at",
         Refusal::SaleFull { .. } => "/sale_id",
+        Refusal::HoldTooLong { .. } => "/ttl_ms",
+        Refusal::CountOverMaximum { .. } => "",
         Refusal::InvalidTerms { .. } | Refusal::OverMaximum { .. } => "",
         Refusal::NoSuchLine { part } => return Some(part_error(*part, "", refusal)),
         Refusal::PartTooLarge { part, .. } => {
@@ -102,6 +107,8 @@ pub(super) fn figures(refusal: &Refusal, fields: &mut Fields<'_>) {
         | Refusal::HoldEnded { .. }
         | Refusal::NoSuchLine { .. }
         | Refusal::PartTooLarge { .. }
+        | Refusal::HoldTooLong { .. }
+        | Refusal::CountOverMaximum { .. }
         | Refusal::UnknownProduct => {}
     }
 }

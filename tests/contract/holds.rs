@@ -140,7 +140,16 @@ fn hold_is_extended_never_shorter_and_never_past_the_longest() {
     assert_eq!((&longer["lines"], &longer["status"]), (&placed["lines"], &json!("held")));
     assert_eq!(house.get(&path(&placed, ""))["expires_at"], longer["expires_at"]);
     assert_eq!(extend("e2", 120_000).ok(200), longer, "replayed");
-    assert_eq!(extend("e3", 4 * 3_600_000 + 1).problem(), P::Invalid);
+    let longest = extend("e3", 31 * 24 * 3_600_000).ok(200);
+    let ms = |time: &Value| {
+        time.as_str()
+            .expect("a time")
+            .parse::<jiff::Timestamp>()
+            .expect("RFC 3339")
+            .as_millisecond()
+    };
+    assert_eq!(ms(&longest["expires_at"]) - ms(&placed["placed_at"]), 4 * 3_600_000);
+    assert_eq!(extend("e4", 31 * 24 * 3_600_000 + 1).problem(), P::Invalid);
 }
 
 #[test]

@@ -94,6 +94,8 @@ pub(super) fn refused_in_words(refusal: &Refusal) -> String {
             format!("precondition_failed terms_version={terms_version}")
         }
         Refusal::InvalidTerms { error } => format!("invalid_terms error={error:?}"),
+        Refusal::HoldTooLong { max_ms } => format!("hold_too_long max_ms={max_ms}"),
+        Refusal::CountOverMaximum { max } => format!("count_over_maximum max={max}"),
         Refusal::OverMaximum { max } => format!("over_maximum max={max}"),
         Refusal::SaleFull { max } => format!("sale_full max={max}"),
         Refusal::UnknownProduct => "unknown_product".to_owned(),

@@ -30,7 +30,10 @@ pub fn decide_cancel(inventory: &Inventory, cancel: CancelOrder) -> Result<Decid
     let left: u64 = available.iter().map(|line| line.left).sum();
     let taken = match parts {
         Some(parts) => part::take(&available, &parts)?,
-        None if left == 0 => return Err(Refusal::AlreadyCancelled { left, requested: left }),
+        None if left == 0 => {
+            let requested = available.iter().map(|line| line.units).sum();
+            return Err(Refusal::AlreadyCancelled { left, requested });
+        }
         None => available.iter().map(|line| line.left).collect(),
     };
     let lines = cancelled_lines(inventory, &order, &taken);

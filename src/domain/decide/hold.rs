@@ -23,10 +23,10 @@ use crate::domain::sums::Sums;
 /// What the published view refuses comes before the bounds of holds, as it comes before a limit.
 ///
 /// # Errors
-/// As [`super::decide_order`], then `HoldsReached`, `HoldsFull`.
+/// `HoldTooLong`, as [`super::decide_order`], then `HoldsReached`, `HoldsFull`.
 ///
 /// # Panics
-/// As [`super::decide_order`]; with a time to live outside the rules.
+/// As [`super::decide_order`]; for no time at all.
 pub fn decide_hold(
     inventory: &Inventory,
     place: PlaceHold,
@@ -34,7 +34,12 @@ pub fn decide_hold(
     now_ms: u64,
 ) -> Result<Decided, Refusal> {
     let PlaceHold { buyer_id, lines, ttl_ms } = place;
-    assert!((1..=rules.ttl_max_ms).contains(&ttl_ms), "a hold of {ttl_ms} ms");
+    assert!(ttl_ms > 0, "a hold for no time");
+    // The rules come from the settings and may have changed since a key was first used: a matter of
+    // deciding, not of form.
+    if ttl_ms > rules.ttl_max_ms {
+        return Err(Refusal::HoldTooLong { max_ms: rules.ttl_max_ms });
+    }
     let (lines, changes) = take_lines(inventory, &buyer_id, &lines, now_ms)?;
     let holds = inventory.holds();
     if holds.of_buyer(&buyer_id) >= rules.live_per_buyer_max {
@@ -69,8 +74,8 @@ pub fn decide_extend(
 /// Makes an order of a hold, or of parts of it; the rest is released.
 ///
 /// # Errors
-/// `UnknownHold`, `HoldEnded`, `NoSuchLine`, `PartTooLarge`; `OverMaximum` for a buyer's count that
-/// would pass 2^32.
+/// `UnknownHold`, `HoldEnded`, `NoSuchLine`, `PartTooLarge`; `CountOverMaximum` for a buyer's count
+/// that would pass 2^32.
 ///
 /// # Panics
 /// With parts that name nothing: a form that is checked where it enters.
@@ -169,7 +174,7 @@ fn check_counts(
         }
         let bought = inventory.buyers().units(counts, &hold.buyer_id);
         if bought + sums.units(change.handle) > u64::from(u32::MAX) {
-            return Err(Refusal::OverMaximum { max: u64::from(u32::MAX) });
+            return Err(Refusal::CountOverMaximum { max: u64::from(u32::MAX) });
         }
     }
     Ok(())

@@ -271,7 +271,8 @@ impl Naive {
         let order = &self.orders[&sequence.get()];
         let mut left = all_left(&order.lines, &order.back);
         if cancel.parts.is_none() && left.iter().all(|units| units.left() == 0) {
-            return Err(Refusal::AlreadyCancelled { left: 0, requested: 0 });
+            let requested = order.lines.iter().map(|line| line.quantity.units()).sum();
+            return Err(Refusal::AlreadyCancelled { left: 0, requested });
         }
         take(&mut left, cancel.parts.as_deref())?;
         let frees = |product: u32| {

@@ -79,7 +79,6 @@ impl Life {
         let core = Core {
             directory: recovered.directory,
             board,
-            hold_rules: RULES,
             idempotency: recovered.idempotency,
             admission: Arc::new(Admission::new(limits, reader.room())),
             router: Arc::new(Router::new(Arc::clone(&clock))),
