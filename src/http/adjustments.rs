@@ -3,13 +3,13 @@
 use super::auth::Scope;
 use super::decide::{decide, unless_known};
 use super::fields::{Errors, Members, integer, string, whole};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::json::{self, Value};
 use super::orders::product_id;
 use super::problem::Problem;
 use super::render::Json;
 use super::reply::Reply;
-use super::worker::Call;
+use super::worker::{Call, Keyed};
 use crate::domain::{
     AdjustReason, AdjustStock, Decision, FIGURE_MAX, Reference, StockChange, Text,
 };
@@ -24,14 +24,11 @@ const REASONS: [&str; 7] =
 /// # Errors
 /// Not valid, no such product, another figure than expected, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Manage)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Manage)?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
     let (change, reason, reference) = read(&value)?;
-    let mut fingerprint = Fingerprint::of_post(&["products", id, "adjustments"]);
-    fingerprint.value(&value);
+    let fingerprint = Fingerprint::of_json(&["products", id, "adjustments"], &value);
     let stamp = fingerprint.stamp(&principal, key);
     let engine = call.worker.engine();
     let Some(entry) = engine.product(id) else {

@@ -3,14 +3,14 @@
 use super::auth::Scope;
 use super::decide::{decide, unless_known, unreadable};
 use super::fields::{Errors, Members, boolean, string};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::json::{self, Value};
 use super::lines::{self, NamedPart};
 use super::orders::product_id;
 use super::problem::{Problem, ProblemType};
 use super::render::{Fields, Json};
 use super::reply::Reply;
-use super::worker::Call;
+use super::worker::{Call, Keyed};
 use crate::domain::{CancelOrder, CancelledLine, Decision, PlacedOrder, Text};
 use crate::engine::{Action, Engine, Request, Stored};
 use crate::journal::OrderId;
@@ -27,14 +27,11 @@ struct Cancellation {
 /// # Errors
 /// Not valid, no such order, nothing left of it, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
     let Cancellation { reason, parts, restock } = read(&value)?;
-    let mut fingerprint = Fingerprint::of_post(&["orders", id, "cancel"]);
-    fingerprint.value(&value);
+    let fingerprint = Fingerprint::of_json(&["orders", id, "cancel"], &value);
     let stamp = fingerprint.stamp(&principal, key);
     let (worker, engine) = (call.worker, call.worker.engine());
     let unknown =

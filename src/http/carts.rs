@@ -3,13 +3,13 @@
 use super::auth::Scope;
 use super::decide::{decide, unless_known};
 use super::fields::{Errors, Members, string};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::json::{self, Value};
 use super::lines::{self, Wish};
 use super::orders;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::worker::Call;
+use super::worker::{Call, Keyed};
 use crate::domain::{BuyerId, PlaceOrder, Reference};
 use crate::engine::{Action, Request};
 
@@ -18,15 +18,11 @@ use crate::engine::{Action, Request};
 /// # Errors
 /// Not valid, products that do not exist, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
     let (buyer_id, wishes, reference) = read(&value)?;
-    let mut fingerprint = Fingerprint::of_post(&["orders"]);
-    fingerprint.value(&value);
-    let stamp = fingerprint.stamp(&principal, key);
+    let stamp = Fingerprint::of_json(&["orders"], &value).stamp(&principal, key);
     let (worker, engine) = (call.worker, call.worker.engine());
     let lines = lines::resolve(engine, &wishes);
     let lines = lines.map_err(|problem| unless_known(worker, &stamp, problem))?;

@@ -3,14 +3,14 @@
 use super::auth::Scope;
 use super::decide::{Decided, decide, unless_known, unreadable};
 use super::fields::{Errors, Members, string, whole};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::json::{self, Value};
 use super::lines::{self, NamedPart, Wish};
 use super::orders;
 use super::problem::{Problem, ProblemType};
 use super::render::{Fields, Json};
 use super::reply::Reply;
-use super::worker::Call;
+use super::worker::{Call, Keyed};
 use crate::domain::{
     BuyerId, ConfirmHold, Decision, ExtendHold, HoldEnd, HoldPlaced, PlaceHold, Reference,
     ReleaseHold, Sequence,
@@ -27,16 +27,12 @@ const TTL_MS_MAX: u64 = 31 * 24 * 3_600_000;
 /// # Errors
 /// Not valid, products that do not exist, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.cart_body().await?;
     let value = json::parse(&body)?;
     let (worker, engine) = (call.worker, call.worker.engine());
     let NewHold { buyer_id, wishes, ttl_ms, reference } = read_hold(&value)?;
-    let mut fingerprint = Fingerprint::of_post(&["holds"]);
-    fingerprint.value(&value);
-    let stamp = fingerprint.stamp(&principal, key);
+    let stamp = Fingerprint::of_json(&["holds"], &value).stamp(&principal, key);
     let lines = lines::resolve(engine, &wishes);
     let lines = lines.map_err(|problem| unless_known(worker, &stamp, problem))?;
     let action = Action::PlaceHold(Box::new(PlaceHold { buyer_id, lines, ttl_ms }));
@@ -91,15 +87,13 @@ pub(super) fn show(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
 /// # Errors
 /// Not valid, no such hold, it has ended, or any problem of a command.
 pub(super) async fn extend(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
     let engine = call.worker.engine();
     let ttl_ms = read_ttl(&value)?;
-    let stamp = Fingerprint::of_post(&["holds", id, "extend"]);
-    let stamp = stamped(stamp, &value, &principal, key);
+    let fingerprint = Fingerprint::of_json(&["holds", id, "extend"], &value);
+    let stamp = fingerprint.stamp(&principal, key);
     let hold = known(call, id, &stamp)?;
     let action = Action::ExtendHold(ExtendHold { hold, ttl_ms });
     let request = Request { principal, reference: None, key: Some(stamp), deadline, action };
@@ -122,14 +116,12 @@ pub(super) async fn extend(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
 /// # Errors
 /// Not valid, no such hold, it has ended, or any problem of a command.
 pub(super) async fn confirm(call: &Call<'_>, id: &str) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.cart_body_or_none().await?;
     let value = json::parse(&body)?;
     let (parts, reference) = read_confirmation(&value)?;
-    let stamp = Fingerprint::of_post(&["holds", id, "confirm"]);
-    let stamp = stamped(stamp, &value, &principal, key);
+    let fingerprint = Fingerprint::of_json(&["holds", id, "confirm"], &value);
+    let stamp = fingerprint.stamp(&principal, key);
     let hold = known(call, id, &stamp)?;
     let engine = call.worker.engine();
     let parts = parts.map(|parts| lines::resolve_parts(engine, &parts)).transpose()?;
@@ -222,16 +214,6 @@ fn known(call: &Call<'_>, id: &str, stamp: &KeyStamp) -> Result<Sequence, Proble
 fn lines_of(engine: &Engine, hold: Sequence) -> u16 {
     let entry = engine.board().and_then(|board| board.hold(hold, engine.now_ms()));
     entry.map_or(1, |entry| entry.lines.max(1))
-}
-
-fn stamped(
-    mut fingerprint: Fingerprint,
-    value: &Value<'_>,
-    principal: &crate::domain::Principal,
-    key: &[u8],
-) -> KeyStamp {
-    fingerprint.value(value);
-    fingerprint.stamp(principal, key)
 }
 
 struct NewHold {

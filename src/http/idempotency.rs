@@ -73,9 +73,11 @@ impl Fingerprint {
         self.hash.update(number.to_le_bytes());
     }
 
-    /// A body.
-    pub(super) fn value(&mut self, value: &Value<'_>) {
-        value.hash(&mut self.hash);
+    /// Of a POST of `body` to `path`.
+    pub(super) fn of_json(path: &[&str], body: &Value<'_>) -> Self {
+        let mut fingerprint = Self::of_post(path);
+        body.hash(&mut fingerprint.hash);
+        fingerprint
     }
 
     /// The stamp of `key`, which is the principal's own.

@@ -5,11 +5,11 @@ use super::conditional::{self, IfMatch};
 use super::cursor::List;
 use super::decide::decide;
 use super::fields::{Errors, Members, string, whole};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::problem::Problem;
 use super::render::{Fields, Json};
 use super::reply::Reply;
-use super::worker::Call;
+use super::worker::{Call, Keyed};
 use super::{json, query, terms};
 use crate::domain::{
     ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, ProductId, Targets, TermsPatch,
@@ -24,15 +24,11 @@ const ROWS_MAX: u16 = 500;
 /// # Errors
 /// Not valid, taken, or any problem of a command.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Manage)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Manage)?;
     let body = call.json_body().await?;
     let value = json::parse(&body)?;
     let create = read_creation(&value)?;
-    let mut fingerprint = Fingerprint::of_post(&["products"]);
-    fingerprint.value(&value);
-    let key = Some(fingerprint.stamp(&principal, key));
+    let key = Some(Fingerprint::of_json(&["products"], &value).stamp(&principal, key));
     let action = Action::Create(Box::new(create));
     let request = Request { principal, reference: None, key, deadline, action };
     let decided = decide(call.worker, request).await?;

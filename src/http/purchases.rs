@@ -13,12 +13,12 @@ use smallvec::smallvec;
 use super::auth::Scope;
 use super::decide::{decide, unless_known};
 use super::fields::{Errors, Members, money, string, whole};
-use super::idempotency::{self, Fingerprint};
+use super::idempotency::Fingerprint;
 use super::json;
 use super::orders;
 use super::problem::{FieldError, Problem};
 use super::reply::Reply;
-use super::worker::{Call, Worker};
+use super::worker::{Call, Keyed, Worker};
 use crate::domain::{
     BuyerId, Currency, LineWish, Money, PlaceOrder, ProductId, Quantity, Reference,
 };
@@ -43,9 +43,7 @@ struct Purchase<'a> {
 /// # Errors
 /// Any problem of DESIGN's list that a purchase can meet.
 pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
-    let principal = call.admit_plain(Scope::Sell)?;
-    let key = idempotency::key(call.headers())?;
-    let deadline = call.time_to_decide()?;
+    let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.json_body().await?;
     let purchase = Purchase::parse(&body)?;
     let stamp = purchase.fingerprint().stamp(&principal, key);

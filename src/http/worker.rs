@@ -25,8 +25,8 @@ use super::request_id::RequestIds;
 use super::route::{Route, method_label};
 use super::server::Surroundings;
 use super::{
-    adjustments, body, cancellations, carts, history, holds, orders, probes, products, purchases,
-    query, sales, stock,
+    adjustments, body, cancellations, carts, history, holds, idempotency, orders, probes, products,
+    purchases, query, sales, stock,
 };
 use crate::domain::Principal;
 use crate::engine::{Client, Engine};
@@ -74,6 +74,13 @@ pub(super) struct Call<'a> {
     pub(super) worker: &'a Worker,
     pub(super) request: &'a Request,
     payload: Cell<Option<Payload>>,
+}
+
+/// Who asks under which key, and how long the engine may take.
+pub(super) struct Keyed<'a> {
+    pub(super) principal: Principal,
+    pub(super) key: &'a [u8],
+    pub(super) deadline: Duration,
 }
 
 impl Worker {
@@ -252,6 +259,17 @@ impl Call<'_> {
         let principal = self.admit_started(scope)?;
         query::none(self.query())?;
         Ok(principal)
+    }
+
+    /// As [`Self::admit_plain`], for what is asked under a key, and how long it may take.
+    ///
+    /// # Errors
+    /// As [`Self::admit_plain`]; no key, or a header that is none.
+    pub(super) fn admit_keyed(&self, scope: Scope) -> Result<Keyed<'_>, Problem> {
+        let principal = self.admit_plain(scope)?;
+        let key = idempotency::key(self.headers())?;
+        let deadline = self.time_to_decide()?;
+        Ok(Keyed { principal, key, deadline })
     }
 
     /// As [`Self::admit_plain`], for what has a query.
