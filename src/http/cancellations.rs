@@ -6,13 +6,12 @@ use super::fields::{Errors, Members, boolean, string};
 use super::idempotency::Fingerprint;
 use super::json::{self, Value};
 use super::lines::{self, NamedPart};
-use super::orders::product_id;
 use super::problem::{Problem, ProblemType};
-use super::render::{Fields, Json};
+use super::render::Json;
 use super::reply::Reply;
 use super::worker::{Call, Keyed};
-use crate::domain::{CancelOrder, CancelledLine, Decision, PlacedOrder, Text};
-use crate::engine::{Action, Engine, Request, Stored};
+use crate::domain::{CancelOrder, CancelledLine, Decision, OrderLine, PlacedOrder, Text};
+use crate::engine::{Action, Request, Stored};
 use crate::journal::OrderId;
 
 /// A cancellation as it was asked for.
@@ -52,7 +51,9 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
         fields.plain("status", if cancelled.whole { "cancelled" } else { "partly_cancelled" });
         fields.plain("buyer_id", cancelled.buyer_id.as_str());
         fields.array("lines", &cancelled.lines, |line, item| {
-            item.object(|fields| write_line(engine, line, fields));
+            let CancelledLine { place, product, quantity, unit_price, .. } = *line;
+            let line = OrderLine { product, quantity, unit_price };
+            item.object(|fields| lines::write_one(engine, place as usize, &line, None, fields));
         });
         fields.text("reason", cancelled.reason.as_str());
         fields.boolean("restock", cancelled.restocked);
@@ -60,13 +61,6 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
         fields.display("position", engine.position(decided.sequence));
     });
     Ok(Reply { replayed: decided.replayed, ..Reply::ok(body) })
-}
-
-fn write_line(engine: &Engine, line: &CancelledLine, fields: &mut Fields<'_>) {
-    fields.number("line_no", u64::from(line.place) + 1);
-    fields.plain("product_id", product_id(engine, line.product).as_str());
-    fields.number("quantity", line.quantity.units());
-    fields.or_null("unit_price", line.unit_price, Fields::money);
 }
 
 fn placed(stored: Stored) -> Option<PlacedOrder> {

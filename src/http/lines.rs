@@ -8,7 +8,7 @@ use super::render::Fields;
 use crate::domain::{
     LineWish, LineWishes, Money, ORDER_LINES_MAX, OrderLine, Part, PartOf, ProductId, Quantity,
 };
-use crate::engine::Engine;
+use crate::engine::{Engine, ProductEntry};
 
 /// Ids named in one answer.
 const UNKNOWN_SHOWN: usize = 10;
@@ -145,12 +145,24 @@ pub(super) fn write(
     lines: &[OrderLine],
     fields: &mut Fields<'_>,
 ) {
-    fields.array(name, (1..).zip(lines), |(line_no, line), item| {
-        item.object(|fields| {
-            fields.number("line_no", line_no);
-            fields.plain("product_id", product_id(engine, line.product).as_str());
-            fields.number("quantity", line.quantity.units());
-            fields.or_null("unit_price", line.unit_price, Fields::money);
-        });
+    fields.array(name, (0..).zip(lines), |(place, line), item| {
+        item.object(|fields| write_one(engine, place, line, None, fields));
     });
+}
+
+/// The line at a place, from 0. `known` spares looking its product up.
+pub(super) fn write_one(
+    engine: &Engine,
+    place: usize,
+    line: &OrderLine,
+    known: Option<&ProductEntry>,
+    fields: &mut Fields<'_>,
+) {
+    fields.number("line_no", place as u64 + 1);
+    match known.filter(|entry| entry.handle() == line.product) {
+        Some(entry) => fields.plain("product_id", entry.id().as_str()),
+        None => fields.plain("product_id", product_id(engine, line.product).as_str()),
+    }
+    fields.number("quantity", line.quantity.units());
+    fields.or_null("unit_price", line.unit_price, Fields::money);
 }

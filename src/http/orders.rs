@@ -163,7 +163,7 @@ impl<'a> Shown<'a> {
         });
         fields.array("lines", (0..).zip(&order.lines), |(place, line), item| {
             item.object(|fields| {
-                render_line(engine, place, line, known, fields);
+                lines::write_one(engine, place, line, known, fields);
                 if let Some(returned) = returned {
                     fields.number("cancelled", returned.units(place));
                 }
@@ -188,22 +188,6 @@ impl<'a> Shown<'a> {
             false => "partly_cancelled",
         }
     }
-}
-
-fn render_line(
-    engine: &Engine,
-    place: usize,
-    line: &OrderLine,
-    known: Option<&ProductEntry>,
-    fields: &mut Fields<'_>,
-) {
-    fields.number("line_no", place as u64 + 1);
-    match known.filter(|entry| entry.handle() == line.product) {
-        Some(entry) => fields.plain("product_id", entry.id().as_str()),
-        None => fields.plain("product_id", product_id(engine, line.product).as_str()),
-    }
-    fields.number("quantity", line.quantity.units());
-    fields.or_null("unit_price", line.unit_price, Fields::money);
 }
 
 /// The id of a product that a record names.
