@@ -275,11 +275,9 @@ fn check_cancelled(
     at: RecordAt,
 ) -> Result<(), NotApplicable> {
     check_returned(inventory, cancelled, at)?;
-    let units = |line: &CancelledLine| (line.product, line.quantity.units());
-    let sums = Sums::of_pairs(cancelled.lines.iter().map(units));
+    let sums = Sums::of_cancelled(&cancelled.lines);
     check_same_products(&sums, changes)?;
-    let freed = cancelled.lines.iter().filter(|line| line.frees_limit);
-    let freed = Sums::of_pairs(freed.map(units));
+    let freed = Sums::of_cancelled(cancelled.lines.iter().filter(|line| line.frees_limit));
     for change in changes {
         let Some(product) = inventory.product(change.handle) else {
             continue;

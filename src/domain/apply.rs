@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::buyers::BuyerCounts;
 use super::decision::{
-    CancelledLine, Decision, HoldConfirmed, HoldPlaced, OrderCancelled, OrderLine, OrderPlaced,
-    ProductCreated, StockAdjusted, TermsChanged,
+    Decision, HoldConfirmed, HoldPlaced, OrderCancelled, OrderLine, OrderPlaced, ProductCreated,
+    StockAdjusted, TermsChanged,
 };
 use super::holds::{Hold, HoldEnd};
 use super::inventory::Inventory;
@@ -174,10 +174,9 @@ fn end_hold(
         product.figures.held = held.expect("a hold's units are held");
         product.figures.sold += sold;
         if let Some(counts) = &mut product.counts {
-            let version = hold.version_of(change.handle);
             // A hold counts like an order from its placing on; one that was placed before
             // counting started counts from its order on.
-            if version.is_some_and(|version| counts.count_from(version)) {
+            if hold.is_counted(change.handle, counts) {
                 buyers.subtract(counts, &hold.buyer_id, released);
             } else {
                 buyers.add(counts, &hold.buyer_id, sold);
@@ -188,10 +187,8 @@ fn end_hold(
 }
 
 fn cancel_order(inventory: &mut Inventory, cancelled: &OrderCancelled, changes: &[Change]) {
-    let units = |line: &CancelledLine| (line.product, line.quantity.units());
-    let sums = Sums::of_pairs(cancelled.lines.iter().map(units));
-    let freed = cancelled.lines.iter().filter(|line| line.frees_limit);
-    let freed = Sums::of_pairs(freed.map(units));
+    let sums = Sums::of_cancelled(&cancelled.lines);
+    let freed = Sums::of_cancelled(cancelled.lines.iter().filter(|line| line.frees_limit));
     for change in changes {
         let (product, buyers) =
             inventory.product_and_buyers(change.handle).expect("a decided record names products");

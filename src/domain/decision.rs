@@ -250,6 +250,37 @@ pub struct CancelledLine {
     pub frees_limit: bool,
 }
 
+/// How much of an order is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Nothing came back.
+    Placed,
+    /// Some came back.
+    PartlyCancelled,
+    /// All came back.
+    Cancelled,
+}
+
+impl OrderStatus {
+    /// Its word in SQL and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::PartlyCancelled => "partly_cancelled",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl OrderCancelled {
+    /// How the order is after it.
+    #[must_use]
+    pub fn status(&self) -> OrderStatus {
+        if self.whole { OrderStatus::Cancelled } else { OrderStatus::PartlyCancelled }
+    }
+}
+
 /// Units of an order came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCancelled {

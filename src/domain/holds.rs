@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use super::buyers::BuyerCounts;
 use super::decision::OrderLines;
 use super::ids::BuyerId;
 use super::place::{Changes, Handle, RecordAt, Sequence, Version};
@@ -78,6 +79,12 @@ impl HoldEnd {
 }
 
 impl Hold {
+    /// Whether `counts` of a product count its units: it was placed after counting began.
+    #[must_use]
+    pub(super) fn is_counted(&self, product: Handle, counts: &BuyerCounts) -> bool {
+        self.version_of(product).is_some_and(|version| counts.count_from(version))
+    }
+
     /// The version its placing gave a product; `None` for one it does not hold.
     #[must_use]
     pub fn version_of(&self, handle: Handle) -> Option<Version> {

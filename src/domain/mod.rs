@@ -50,7 +50,7 @@ pub use decide::{
 };
 pub use decision::{
     AdjustReason, CancelledLine, Decision, HoldConfirmed, HoldEnded, HoldExtended, HoldPlaced,
-    OrderCancelled, OrderLine, OrderLines, OrderPlaced, ProductCreated, RefusalRow,
+    OrderCancelled, OrderLine, OrderLines, OrderPlaced, OrderStatus, ProductCreated, RefusalRow,
     RefusalsCounted, SellingPaused, StockAdjusted, TermsChanged,
 };
 pub use holds::{Ended, HOLD_KNOWN_MS, Hold, HoldEnd, Holds};

@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::decision::OrderLine;
+use super::decision::{CancelledLine, OrderLine};
 use super::place::Handle;
 
 /// Units by product.
@@ -18,7 +18,7 @@ impl Sums {
         Self::of_pairs(lines.iter().map(|line| (line.product, line.quantity.units())))
     }
 
-    pub(super) fn of_pairs(mut pairs: impl Iterator<Item = (Handle, u64)>) -> Self {
+    fn of_pairs(mut pairs: impl Iterator<Item = (Handle, u64)>) -> Self {
         let Some((handle, units)) = pairs.next() else { return Self::None };
         let Some(second) = pairs.next() else { return Self::One(handle, units) };
         let mut sums = HashMap::default();
@@ -26,6 +26,10 @@ impl Sums {
             *sums.entry(handle).or_default() += units;
         }
         Self::Several(sums)
+    }
+
+    pub(super) fn of_cancelled<'a>(lines: impl IntoIterator<Item = &'a CancelledLine>) -> Self {
+        Self::of_pairs(lines.into_iter().map(|line| (line.product, line.quantity.units())))
     }
 
     /// How many products there are.

@@ -48,7 +48,7 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Result<Reply, Problem> 
     let body = Json::whole(384 + 128 * cancelled.lines.len(), |fields| {
         let order = engine.position(cancelled.order);
         fields.display("order_id", OrderId(order));
-        fields.plain("status", if cancelled.whole { "cancelled" } else { "partly_cancelled" });
+        fields.plain("status", cancelled.status().as_str());
         fields.plain("buyer_id", cancelled.buyer_id.as_str());
         fields.array("lines", &cancelled.lines, |line, item| {
             let CancelledLine { place, product, quantity, unit_price, .. } = *line;

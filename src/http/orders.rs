@@ -9,7 +9,8 @@ use super::reply::Reply;
 use super::worker::Call;
 use super::{lines, query};
 use crate::domain::{
-    BuyerId, Decision, ORDER_LINES_MAX, OrderLine, OrderPlaced, Reference, Returned, Sequence,
+    BuyerId, Decision, ORDER_LINES_MAX, OrderLine, OrderPlaced, OrderStatus, Reference, Returned,
+    Sequence,
 };
 use crate::engine::ports::{OrderQuery, OrdersOf};
 use crate::engine::{Engine, ProductEntry, Stored};
@@ -156,7 +157,7 @@ impl<'a> Shown<'a> {
         let Self { sequence, record, order } = self;
         let position = engine.position(*sequence);
         fields.display("order_id", OrderId(position));
-        fields.plain("status", self.status(returned));
+        fields.plain("status", self.status(returned).as_str());
         fields.plain("buyer_id", order.buyer_id.as_str());
         fields.or_null("reference", record.envelope.reference.as_ref(), |fields, name, value| {
             fields.plain(name, value.as_str());
@@ -179,13 +180,13 @@ impl<'a> Shown<'a> {
         fields.display("position", position);
     }
 
-    fn status(&self, returned: Option<&Returned>) -> &'static str {
-        let Some(returned) = returned else { return "placed" };
+    fn status(&self, returned: Option<&Returned>) -> OrderStatus {
+        let Some(returned) = returned else { return OrderStatus::Placed };
         let back =
             |(place, line): (usize, &OrderLine)| returned.units(place) == line.quantity.units();
         match self.order.lines.iter().enumerate().all(back) {
-            true => "cancelled",
-            false => "partly_cancelled",
+            true => OrderStatus::Cancelled,
+            false => OrderStatus::PartlyCancelled,
         }
     }
 }

@@ -122,7 +122,7 @@ fn check_counts(
     for change in changes {
         let Some(product) = inventory.product(change.handle) else { continue };
         let Some(counts) = &product.counts else { continue };
-        let counted = hold.version_of(change.handle).is_some_and(|v| counts.count_from(v));
+        let counted = hold.is_counted(change.handle, counts);
         let bought = inventory.buyers().units(counts, &hold.buyer_id);
         if counted && bought < released.units(change.handle) {
             return Err(NotApplicable::Promise("a limit is freed that was not used"));

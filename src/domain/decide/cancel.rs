@@ -15,6 +15,7 @@ use crate::domain::inventory::Inventory;
 use crate::domain::place::{Change, Changes, Handle};
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::Refusal;
+use crate::domain::sums::Sums;
 
 /// Takes units back into stock, or writes them off.
 ///
@@ -95,12 +96,9 @@ fn changes_of(inventory: &Inventory, lines: &[CancelledLine]) -> Changes {
 
 /// Units that exist nowhere cannot be written off.
 fn check_write_off(inventory: &Inventory, lines: &[CancelledLine]) -> Result<(), Refusal> {
-    let mut sums = HashMap::<Handle, u64, RandomState>::default();
+    let sums = Sums::of_cancelled(lines);
     for line in lines {
-        *sums.entry(line.product).or_default() += line.quantity.units();
-    }
-    for line in lines {
-        let units = sums.get(&line.product).copied().unwrap_or(0);
+        let units = sums.units(line.product);
         let stock = inventory.product(line.product).map_or(0, |product| product.figures.stock);
         if units > stock {
             return Err(Refusal::WouldOversell { shortfall: units - stock });

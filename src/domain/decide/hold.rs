@@ -169,7 +169,7 @@ fn check_counts(
     for change in changes {
         let Some(product) = inventory.product(change.handle) else { continue };
         let Some(counts) = &product.counts else { continue };
-        if hold.version_of(change.handle).is_some_and(|version| counts.count_from(version)) {
+        if hold.is_counted(change.handle, counts) {
             continue;
         }
         let bought = inventory.buyers().units(counts, &hold.buyer_id);

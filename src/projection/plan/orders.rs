@@ -5,13 +5,9 @@ use std::sync::Arc;
 use super::moves::{About, Moves};
 use super::touched::line_no;
 use super::{At, Plan};
-use crate::domain::{CancelledLine, Change, OrderCancelled, OrderLine, OrderPlaced};
+use crate::domain::{CancelledLine, Change, OrderCancelled, OrderLine, OrderPlaced, OrderStatus};
 use crate::projection::fields::{Misfit, figure, price};
 use crate::projection::rows::{Deltas, LineRow, OrderRow};
-
-const PLACED: &str = "placed";
-const PARTLY_CANCELLED: &str = "partly_cancelled";
-pub(super) const CANCELLED: &str = "cancelled";
 
 impl<'a> Plan<'a> {
     pub(super) fn place_order(
@@ -67,7 +63,7 @@ impl<'a> Plan<'a> {
             buyer_id: order.buyer_id.as_str(),
             reference: at.reference(),
             principal: at.principal(),
-            status: PLACED,
+            status: OrderStatus::Placed.as_str(),
             placed_at_ms: at.decided_at_ms,
             hold_id,
         });
@@ -81,7 +77,7 @@ impl<'a> Plan<'a> {
     ) -> Result<(), Misfit> {
         self.check_follow(changes)?;
         let order_id = self.order_id(cancelled.order);
-        if self.order_status(&order_id)? == CANCELLED {
+        if self.order_status(&order_id)? == OrderStatus::Cancelled.as_str() {
             return Err(Misfit::Cancelled(order_id));
         }
         let mut moves = Moves::of(changes);
@@ -102,10 +98,7 @@ impl<'a> Plan<'a> {
             // Checked to fit, unless the record names a line twice: the table refuses that.
             *self.line(&order_id, line_no(line.place))?.cancelled += units_of(line)?;
         }
-        self.set_order_status(
-            &order_id,
-            if cancelled.whole { CANCELLED } else { PARTLY_CANCELLED },
-        );
+        self.set_order_status(&order_id, cancelled.status().as_str());
         Ok(())
     }
 
