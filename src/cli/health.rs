@@ -5,19 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::exit::{Exit, failure};
+use super::exit::Exit;
+use super::server_url::ServerArgs;
 
 /// `health`
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
-    /// The server
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7373",
-        env = "DOORBUSTER_URL"
-    )]
-    url: String,
+    #[command(flatten)]
+    server: ServerArgs,
     /// How long to wait for its answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     timeout_ms: u64,
@@ -25,11 +20,7 @@ pub(super) struct HealthArgs {
 
 impl HealthArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        if !self.url.starts_with("http://") {
-            let message = format!("{:?} is not of the form http://HOST:PORT", self.url);
-            return Err(failure(Exit::Usage, message));
-        }
-        let url = format!("{}/readyz", self.url.trim_end_matches('/'));
+        let url = format!("{}/readyz", self.server.base_url()?);
         let timeout = Duration::from_millis(self.timeout_ms);
         let (status, body) = actix_rt::System::new()
             .block_on(async {

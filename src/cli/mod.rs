@@ -20,6 +20,7 @@ mod record_json;
 mod recovery;
 mod rehearse;
 mod serve;
+mod server_url;
 mod settings;
 mod target;
 mod wal;

@@ -13,6 +13,7 @@ use super::api_key;
 use super::exit::{Exit, failure};
 use super::output::OutputArgs;
 use super::play::caller::{CallError, Caller, Reply, Target};
+use super::server_url::ServerArgs;
 
 /// Whose selling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,14 +34,8 @@ pub(super) struct PauseArgs {
     /// Id of the product or sale
     #[arg(required_if_eq_any([("what", "product"), ("what", "sale")]))]
     id: Option<String>,
-    /// The server
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7373",
-        env = "DOORBUSTER_URL"
-    )]
-    url: String,
+    #[command(flatten)]
+    server: ServerArgs,
     /// File with an API key that has the scope manage [default: the key in DOORBUSTER_API_KEY]
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
@@ -60,8 +55,8 @@ impl PauseArgs {
     }
 
     fn run(self, paused: bool) -> anyhow::Result<Exit> {
-        let path = self.path()?;
-        let target = Target::new(&self.url, api_key::read(self.api_key_file.as_deref())?);
+        let (url, path) = (self.server.base_url()?, self.path()?);
+        let target = Target::new(url, api_key::read(self.api_key_file.as_deref())?);
         self.output.prepare()?;
         let asked = actix_rt::System::new().block_on(async {
             Caller::new(&target).patch(&path, &json!({ "paused": paused })).await
@@ -69,7 +64,7 @@ impl PauseArgs {
         let answer = match asked {
             Ok(reply) => done(reply)?,
             Err(error @ CallError::NotSent(_)) => {
-                return Err(error).with_context(|| format!("{} does not answer", self.url));
+                return Err(error).with_context(|| format!("{url} does not answer"));
             }
             Err(error @ CallError::Unheard(_)) => {
                 return Err(error).context("it may have happened; asking again does no harm");
@@ -81,10 +76,6 @@ impl PauseArgs {
     }
 
     fn path(&self) -> anyhow::Result<String> {
-        if !self.url.starts_with("http://") {
-            let message = format!("{:?} is not of the form http://HOST:PORT", self.url);
-            return Err(failure(Exit::Usage, message));
-        }
         match (self.what, self.id.as_deref()) {
             (What::Product, Some(id)) => Ok(format!("/v1/products/{}", plain(id)?)),
             (What::Sale, Some(id)) => Ok(format!("/v1/sales/{}", plain(id)?)),

@@ -165,12 +165,8 @@ fn view_refusal(
     entry: &ProductEntry,
     now_ms: u64,
 ) -> Option<Refusal> {
-    let lines = match action {
-        Action::Order(order) => &order.lines,
-        // A buyer with too many holds hears that first: the partition counts them.
-        _ => return None,
-    };
-    let [line] = lines.as_slice() else { return None };
+    let Action::Order(order) = action else { return None };
+    let [line] = order.lines.as_slice() else { return None };
     if core.board.selling_paused() {
         return Some(Refusal::Paused);
     }

@@ -116,8 +116,7 @@ impl<J: Journal<Effect>> Partition<J> {
                     Envelope { decided_at_ms: now_ms, principal, reference, key, changes };
                 let views = self.apply(&envelope, &decision);
                 let record = Box::write(record, Record { envelope, decision });
-                self.payload.clear();
-                encode_record(&record, &mut self.payload);
+                self.encode(&record);
                 stake.spend(&self.payload);
                 let effect = DecidedEffect { record, views, stake: Some(stake) };
                 self.journal.append(&self.payload, Effect::Decided(effect));
@@ -189,8 +188,7 @@ impl<J: Journal<Effect>> Partition<J> {
             };
             let envelope = self.own_envelope(changes, now_ms);
             let record = Box::new(Record { envelope, decision });
-            self.payload.clear();
-            encode_record(&record, &mut self.payload);
+            self.encode(&record);
             if self.room.try_reserve(self.payload.len()).is_none() {
                 return Expired::WithoutRoom;
             }
@@ -205,6 +203,12 @@ impl<J: Journal<Effect>> Partition<J> {
     fn own_envelope(&self, changes: Changes, decided_at_ms: u64) -> Envelope {
         let principal = self.itself.clone();
         Envelope { decided_at_ms, principal, reference: None, key: None, changes }
+    }
+
+    /// Leaves a record's bytes in `payload`.
+    fn encode(&mut self, record: &Record) {
+        self.payload.clear();
+        encode_record(record, &mut self.payload);
     }
 
     fn apply(
@@ -262,8 +266,7 @@ impl<J: Journal<Effect>> Partition<J> {
         let counted = RefusalsCounted { minute_ms, rows: rows.to_vec() };
         let envelope = self.own_envelope(Changes::new(), now_ms);
         let decision = Decision::RefusalsCounted(counted);
-        self.payload.clear();
-        encode_record(&Record { envelope, decision }, &mut self.payload);
+        self.encode(&Record { envelope, decision });
         if self.room.try_reserve(self.payload.len()).is_none() {
             return self.refusals.give_back(rows);
         }

@@ -53,7 +53,7 @@ pub(crate) struct RehearseArgs {
     pub(super) url: Option<String>,
     /// File with the API key of the running server [default: the key in DOORBUSTER_API_KEY]
     #[arg(long, value_name = "FILE", requires = "url")]
-    api_key_file: Option<PathBuf>,
+    pub(super) api_key_file: Option<PathBuf>,
     /// Data directory: of the running server, to check its log; or for a server of its own, and
     /// then it is kept [default: a temporary one]
     #[arg(long, value_name = "DIR")]
@@ -244,15 +244,6 @@ impl RehearseArgs {
             }
             (_, share, _) => StockRule::Share(share.unwrap_or(100)),
         })
-    }
-
-    /// The API key for a running server.
-    pub(super) fn api_key(&self) -> anyhow::Result<Option<String>> {
-        let key = match &self.api_key_file {
-            Some(path) => Some(String::from_utf8_lossy(&named_file(path)?).trim().to_owned()),
-            None => std::env::var("DOORBUSTER_API_KEY").ok().filter(|_| self.url.is_some()),
-        };
-        Ok(key.filter(|key| !key.is_empty()))
     }
 }
 

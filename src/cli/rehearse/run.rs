@@ -12,6 +12,7 @@ use super::plan::Step;
 use super::play::{Played, Stock, bar, play};
 use super::report::{FailedLine, Lines, Orders, Overall, Report, Witness, Witnesses};
 use super::words::Shown;
+use crate::cli::api_key;
 use crate::cli::exit::Exit;
 use crate::cli::log::journal_dir;
 use crate::cli::output::{can_write, write_file};
@@ -110,7 +111,7 @@ impl RehearseArgs {
         let keys = keys(&prepared.plan).into_iter().map(|(key, _)| key).collect();
         let mut keys = OurKeys::new(keys);
         if let Some(url) = &self.url {
-            let target = Target::new(url, self.api_key()?);
+            let target = Target::new(url, api_key::read(self.api_key_file.as_deref())?);
             reached(&target).await?;
             let data_dir = self.data_dir.clone();
             let schema = self.database_schema.clone().unwrap_or_else(|| "doorbuster".to_owned());
