@@ -8,7 +8,8 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use serde_json::Value;
+use anyhow::ensure;
+use serde_json::{Value, json};
 
 use crate::connection::{Connection, ConnectionError};
 use crate::request;
@@ -94,6 +95,17 @@ impl Client {
     /// No answer: it may or may not have happened.
     pub async fn post(&self, path: &str, key: &str, body: &Value) -> Result<Reply, CallError> {
         self.call(&request::post(path, key, &body.to_string())).await
+    }
+
+    /// Puts a product in for sale; its name is its id.
+    ///
+    /// # Errors
+    /// No answer, or it was not created.
+    pub async fn put_in(&self, product_id: &str, stock: u64) -> anyhow::Result<()> {
+        let body = json!({"product_id": product_id, "name": product_id, "stock": stock});
+        let reply = self.post("/v1/products", &format!("create-{product_id}"), &body).await?;
+        ensure!(reply.status == 201, "creating {product_id}: {} {}", reply.status, reply.body);
+        Ok(())
     }
 
     /// Changes `path` by `body`, or deletes it without one.

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::bare::SOLD_OUT_PREFIX;
 use crate::client::Client;
@@ -229,10 +228,7 @@ fn bare(plan: &ComparePlan, directory: &Path) -> Launch {
 
 async fn create(client: Client, product_id: &str, work: Work) -> anyhow::Result<()> {
     let stock = if work == Work::SoldOut { 0 } else { PLENTY };
-    let body = json!({ "product_id": product_id, "name": "A hot product", "stock": stock });
-    let reply = client.post("/v1/products", "create", &body).await?;
-    ensure!(reply.status == 201, "creating the product: {} {}", reply.status, reply.body);
-    Ok(())
+    client.put_in(product_id, stock).await
 }
 
 /// Both sides send about as much: neither is spared bytes.

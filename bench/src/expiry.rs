@@ -23,12 +23,12 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::crowd::{self, Crowd, Manners, SharedShop};
+use crate::crowd::{self, Crowd, SharedShop};
 use crate::faults::{FaultKind, Faults};
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::model::Model;
-use crate::parts::{Heard, Parts};
+use crate::parts::{self, Parts};
 use crate::process::Launch;
 use crate::request;
 use crate::seeded::Seeded;
@@ -103,7 +103,10 @@ async fn sale(
     crowd::stock_up(address, &shop, START_LIMIT).await?;
     watch("placing holds");
     let per_product = plan.holds.div_ceil(plan.products);
-    put_in(address, plan.products, per_product).await?;
+    let client = Client { address };
+    for product in 0..plan.products {
+        client.put_in(&id(product), per_product).await?;
+    }
     let first_over = Instant::now() + plan.placing + plan.around;
     let placed = place(plan, address, first_over).await;
     let seconds =
@@ -114,14 +117,7 @@ async fn sale(
         plan.placing.as_secs()
     );
 
-    let heard = Rc::new(RefCell::new(Heard::new()?));
-    let listener = Rc::clone(&heard);
-    let manners = Manners {
-        every: Some(plan.every),
-        watch: Some(Rc::new(move |sent, latency, status| {
-            listener.borrow_mut().hear(sent, latency, status);
-        })),
-    };
+    let (heard, manners) = parts::paced(plan.every)?;
     watch("selling before");
     let crowd = Crowd::open(address, plan.connections, &shop, &manners);
     sleep_until(first_over.into()).await;
@@ -158,16 +154,6 @@ async fn sale(
 
 fn id(product: u64) -> String {
     format!("aside-{product:04}")
-}
-
-async fn put_in(address: SocketAddr, products: u64, stock: u64) -> anyhow::Result<()> {
-    let client = Client { address };
-    for product in 0..products {
-        let body = json!({"product_id": id(product), "name": id(product), "stock": stock});
-        let reply = client.post("/v1/products", &format!("create-{product}"), &body).await?;
-        ensure!(reply.status == 201, "creating a product: {} {}", reply.status, reply.body);
-    }
-    Ok(())
 }
 
 /// Places all holds; gives the seconds it took.

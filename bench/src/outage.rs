@@ -20,11 +20,11 @@ use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use crate::checker::Checker;
-use crate::crowd::{self, Crowd, Manners, SharedShop};
+use crate::crowd::{self, Crowd, SharedShop};
 use crate::database::Database;
 use crate::faults::Faults;
 use crate::log::Log;
-use crate::parts::{Heard, Parts};
+use crate::parts::{self, Parts};
 use crate::postgres::Postgres;
 use crate::process::Launch;
 use crate::rows::{self, Compared};
@@ -90,14 +90,7 @@ async fn sale(
     let address = process.ready(START_LIMIT).await?;
     let shop: SharedShop = Rc::new(RefCell::new(Shop::new(Mix::Purchases, Seeded::new(1))));
     crowd::stock_up(address, &shop, START_LIMIT).await?;
-    let heard = Rc::new(RefCell::new(Heard::new()?));
-    let listener = Rc::clone(&heard);
-    let manners = Manners {
-        every: Some(plan.every),
-        watch: Some(Rc::new(move |sent, latency, status| {
-            listener.borrow_mut().hear(sent, latency, status);
-        })),
-    };
+    let (heard, manners) = parts::paced(plan.every)?;
     let crowd = Crowd::open(address, plan.connections, &shop, &manners);
     watch("selling");
     sleep(plan.around).await;

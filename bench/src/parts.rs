@@ -3,11 +3,14 @@
 //! Every purchase has to be sold, and within its deadline: anything else is a fault. Latency is told
 //! for each part, by the moment a purchase began.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::crowd::Manners;
 use crate::faults::{FaultKind, Faults};
 use crate::load::{Latency, percentiles};
 
@@ -41,6 +44,18 @@ pub struct Heard {
     began: Option<Instant>,
     ended: Option<Instant>,
     faults: Faults,
+}
+
+/// What is heard, and the manners of a crowd that begins a request on each connection this often and
+/// is heard.
+///
+/// # Errors
+/// No memory for the histograms.
+pub fn paced(every: Duration) -> anyhow::Result<(Rc<RefCell<Heard>>, Manners)> {
+    let heard = Rc::new(RefCell::new(Heard::new()?));
+    let listener = Rc::clone(&heard);
+    let watch = move |sent, latency, status| listener.borrow_mut().hear(sent, latency, status);
+    Ok((heard, Manners { every: Some(every), watch: Some(Rc::new(watch)) }))
 }
 
 impl Heard {
