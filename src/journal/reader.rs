@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::Shared;
+use doorbuster_wal::{Entry, Shared};
 
 use super::{DecodeError, JournalError, Payload, Position, decode};
 use crate::domain::Sequence;
@@ -78,8 +78,16 @@ impl JournalReader {
     /// The place of a record in this journal, as the world outside sees it.
     #[must_use]
     pub fn position(&self, sequence: Sequence) -> Position {
-        let identity = self.identity();
-        Position { partition: identity.partition, epoch: identity.epoch, sequence }
+        let JournalIdentity { partition, epoch, .. } = self.identity();
+        // One that was pruned has no owner any more; nobody can ask for it.
+        let epoch = self.shared.epoch_of(sequence.get()).unwrap_or(epoch);
+        Position { partition, epoch, sequence }
+    }
+
+    /// Who owned the journal when a record was written; `None`: it was pruned.
+    #[must_use]
+    pub fn epoch_of(&self, sequence: Sequence) -> Option<u32> {
+        self.shared.epoch_of(sequence.get())
     }
 
     /// The durable record at `sequence`.
@@ -126,16 +134,22 @@ impl JournalTail {
     /// The log cannot be read or the record does not decode.
     #[expect(clippy::should_implement_trait, reason = "it ends for now, not for good")]
     pub fn next(&mut self) -> Result<Option<Tailed>, ReadError> {
-        let Some(entry) = self.tail.next()? else { return Ok(None) };
+        self.tail.next()?.map(Tailed::of).transpose()
+    }
+}
+
+impl Tailed {
+    /// The record of an entry.
+    pub(super) fn of(entry: Entry<'_>) -> Result<Self, ReadError> {
         let sequence = entry.sequence;
         let payload =
             decode(entry.payload).map_err(|error| ReadError::Decode { sequence, error })?;
-        Ok(Some(Tailed {
+        Ok(Self {
             sequence: Sequence::new(sequence),
             checksum: crc32c::crc32c(entry.payload),
             payload,
             bytes: entry.payload.len(),
-        }))
+        })
     }
 }
 

@@ -229,14 +229,15 @@ impl Projector {
         }
         let record = self.reader.tail(sequence).next().map_err(unreadable)?;
         let checksum = record.map(|record| record.checksum);
-        if theirs.epoch != ours.epoch || checksum != Some(progress.checksum) {
+        let epoch = self.reader.epoch_of(sequence).unwrap_or(0);
+        if theirs.epoch != epoch || checksum != Some(progress.checksum) {
             return Err(Halt::Stop(format!(
                 "{place} ends with another record {sequence} than this log (epoch {}, checksum \
                  {:08x}; here epoch {}, checksum {:08x}): the log or the database was restored; \
                  restore both to the same time, or give this log another {}",
                 theirs.epoch,
                 progress.checksum,
-                ours.epoch,
+                epoch,
                 checksum.unwrap_or(0),
                 self.store.kind(),
             )));

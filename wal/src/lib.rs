@@ -14,15 +14,20 @@
 //! written any more; bytes from a disk never panic and never make it allocate by an unchecked
 //! length. It has never heard of what its payloads mean.
 
+mod archive;
 mod batch;
+mod bisect;
 mod cursor;
 mod dir_storage;
 mod error;
+mod files;
 mod frame;
 mod header;
 mod lock;
 mod log;
 mod mem_storage;
+mod pruned;
+mod records;
 mod recovery;
 mod scan;
 mod segment;
@@ -39,8 +44,10 @@ pub use header::{FORMAT_VERSION, HEADER_BYTES, Header};
 pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
+pub use pruned::Deleted;
+pub use records::Records;
 pub use recovery::Recovery;
-pub use scan::{Replayed, Scan, SegmentReport, TornTail};
+pub use scan::{Checkpoint, Replayed, Scan, SegmentReport, TornTail};
 pub use shared::Shared;
 pub use spare::Preallocator;
 pub use storage::{Storage, StorageFile};
