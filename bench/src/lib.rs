@@ -43,6 +43,7 @@ pub mod place;
 pub mod postgres;
 pub mod process;
 pub mod proof;
+pub mod recover;
 pub mod request;
 pub mod rows;
 pub mod seeded;

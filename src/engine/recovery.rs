@@ -44,7 +44,14 @@ impl Recovered {
     /// # Errors
     /// Why it cannot be the next one: the log is corrupt there.
     pub fn replay(&mut self, sequence: Sequence, payload: &[u8]) -> Result<(), String> {
-        let payload = decode(payload).map_err(|error| error.to_string())?;
+        self.follow(sequence, decode(payload).map_err(|error| error.to_string())?)
+    }
+
+    /// As [`Self::replay`], a record that is decoded.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub fn follow(&mut self, sequence: Sequence, payload: Payload) -> Result<(), String> {
         if let Some(at_ms) = payload.at_ms() {
             let last_ms = self.last_ms.unwrap_or(0);
             if at_ms > TIME_MS_MAX {
@@ -83,8 +90,9 @@ impl Recovered {
         Ok(())
     }
 
-    /// Shows every product: all that was replayed is durable now.
+    /// Shows every product, and makes ready to look keys up: all that was replayed is durable now.
     pub fn publish(&self) {
+        self.idempotency.catch_up();
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
                 let next_expiry_ms = self.inventory.holds().next_expiry_ms(handle);

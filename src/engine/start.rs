@@ -24,7 +24,7 @@ use super::policy::decide_in_batches;
 use super::recovery::Recovered;
 use super::router::Router;
 use super::{Core, Engine};
-use crate::domain::{HoldRules, Sequence};
+use crate::domain::HoldRules;
 use crate::journal::{
     JournalError, JournalIdentity, LocalJournal, Opening, Payload, Preallocator, Started,
     WriterThread, local_journal,
@@ -111,8 +111,9 @@ pub fn start(
     let mut recovered = Recovered::new(config.keys_max);
     let of_bytes = opening.bytes_total();
     health.recovered(0, of_bytes);
-    let replayed = opening.replay(
-        &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload),
+    let replayed = opening.replay_records(
+        None,
+        &mut |sequence, payload| recovered.follow(sequence, payload),
         &mut |bytes| health.recovered(bytes, of_bytes),
     )?;
     let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);

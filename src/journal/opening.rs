@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use doorbuster_wal::{Checkpoint, Identity, Log, Recovery, Replayed};
 
-use super::scan::{Visit, telling_future};
+use super::scan::{Visit, decoding, telling_future};
 use super::{JournalError, Payload, encode};
 use crate::domain::Sequence;
 
@@ -48,6 +48,20 @@ impl Opening {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
         telling_future(visit, |visit| self.recovery.replay(visit, progress))
+    }
+
+    /// Visits every record decoded; see `JournalScan::replay_records`.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; a record does not decode.
+    pub fn replay_records(
+        &mut self,
+        from: Option<&Checkpoint>,
+        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        decoding(|decode| self.recovery.replay_mapped(from, decode, &mut visit, progress))
     }
 
     /// Visits only what comes after a checkpoint; see `doorbuster_wal::Scan::replay_after`.
