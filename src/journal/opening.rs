@@ -83,9 +83,9 @@ impl Opening {
         Sequence::new(self.recovery.scan().first_sequence())
     }
 
-    /// From here on the log has another owner; see `doorbuster_wal::Recovery::set_epoch`.
-    pub fn set_epoch(&mut self, epoch: u32) {
-        self.recovery.set_epoch(epoch);
+    /// The log gets another owner; see `doorbuster_wal::Recovery::take_over`.
+    pub fn take_over(&mut self, epoch: u32) {
+        self.recovery.take_over(epoch);
     }
 
     /// Whose log it is; `None`: an empty directory.

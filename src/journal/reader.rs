@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use doorbuster_wal::{Entry, Shared};
 
-use super::{DecodeError, JournalError, Payload, Position, decode};
+use super::{DecodeError, JournalError, Payload, Places, Position, decode};
 use crate::domain::Sequence;
 
 /// Which journal this is and who owns it.
@@ -75,19 +75,18 @@ impl JournalReader {
         Sequence::new(self.shared.durable_sequence())
     }
 
+    /// The places of its records, as the world outside sees them.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places::new(self.identity(), self.shared.epochs().clone())
+    }
+
     /// The place of a record in this journal, as the world outside sees it.
     #[must_use]
     pub fn position(&self, sequence: Sequence) -> Position {
         let JournalIdentity { partition, epoch, .. } = self.identity();
-        // One that was pruned has no owner any more; nobody can ask for it.
-        let epoch = self.shared.epoch_of(sequence.get()).unwrap_or(epoch);
+        let epoch = self.shared.epochs().of(sequence.get()).unwrap_or(epoch);
         Position { partition, epoch, sequence }
-    }
-
-    /// Who owned the journal when a record was written; `None`: it was pruned.
-    #[must_use]
-    pub fn epoch_of(&self, sequence: Sequence) -> Option<u32> {
-        self.shared.epoch_of(sequence.get())
     }
 
     /// The durable record at `sequence`.

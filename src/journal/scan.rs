@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
 
 use super::reader::{ReadError, Tailed};
-use super::{DecodeError, JournalError, JournalIdentity, Payload, Position, codec};
+use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, codec};
 use crate::domain::Sequence;
 
 /// What a visitor of records is: it may say what is wrong with one.
@@ -70,6 +70,12 @@ impl JournalScan {
         self.scan.bytes_after(from)
     }
 
+    /// The places of its records, as the world outside sees them; `None`: there is none.
+    #[must_use]
+    pub fn places(&self) -> Option<Places> {
+        Some(Places::new(self.identity()?, self.scan.epochs()))
+    }
+
     /// The log's segments, for what only tools ask: headers, checkpoints, what can be pruned.
     #[must_use]
     pub fn segments(&self) -> &Scan {
@@ -119,12 +125,10 @@ impl JournalRecords {
         Sequence::new(self.records.proven_sequence())
     }
 
-    /// The place of a record, as the world outside sees it.
+    /// The places of its records, as the world outside sees them.
     #[must_use]
-    pub fn position(&self, sequence: Sequence) -> Position {
-        let JournalIdentity { partition, epoch, .. } = self.identity();
-        let epoch = self.records.scan().epoch_of(sequence.get()).unwrap_or(epoch);
-        Position { partition, epoch, sequence }
+    pub fn places(&self) -> Places {
+        Places::new(self.identity(), self.records.scan().epochs())
     }
 
     /// The next record; `None`: nothing more was proven at the last look.

@@ -19,6 +19,7 @@ mod batch;
 mod bisect;
 mod cursor;
 mod dir_storage;
+mod epochs;
 mod error;
 mod files;
 mod frame;
@@ -38,6 +39,7 @@ mod tail;
 
 pub use batch::Batch;
 pub use dir_storage::DirStorage;
+pub use epochs::Epochs;
 pub use error::WalError;
 pub use frame::FRAME_HEADER_BYTES;
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header};

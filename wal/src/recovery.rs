@@ -93,13 +93,14 @@ impl Recovery {
         &self.scan
     }
 
-    /// From here on the log has another owner: what [`Self::start`] begins has this epoch.
+    /// The log gets another owner, who copied it: what [`Self::start`] begins has this epoch, and
+    /// every record that was read stays in the epoch it was written in. The copies must be synced.
     ///
     /// # Panics
-    /// When it is below the log's.
-    pub fn set_epoch(&mut self, epoch: u32) {
+    /// When the epoch is not above the log's.
+    pub fn take_over(&mut self, epoch: u32) {
         let ours = self.scan.identity().map_or(0, |identity| identity.epoch);
-        assert!(epoch >= ours, "epochs never fall: {ours}, then {epoch}");
+        assert!(epoch > ours, "an owner's epoch is above the last: {ours}, then {epoch}");
         self.epoch = Some(epoch);
     }
 
@@ -131,7 +132,12 @@ impl Recovery {
 
     fn begin(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
         let Self { scan, options, replayed, epoch } = self;
-        let replayed = replayed.expect("a log is replayed before it is started");
+        let mut replayed = replayed.expect("a log is replayed before it is started");
+        if epoch.is_some() {
+            // Written again in the new epoch they would be other orders than those given out.
+            replayed.unproven.clear();
+            replayed.proven_sequence = replayed.last_sequence;
+        }
         let storage = scan.storage;
         let cut = cut_point(&replayed);
         let mut header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;

@@ -16,7 +16,7 @@ use crate::pruned::{self, Deleted, Pruned};
 use crate::segment::{Segment, Walked};
 use crate::shared::IndexEntry;
 use crate::storage::{Storage, read_full};
-use crate::{Entry, Identity, WalError};
+use crate::{Entry, Epochs, Identity, WalError};
 
 /// Bytes of log between two entries of the sparse index.
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 << 10;
@@ -216,11 +216,10 @@ impl Scan {
         self.headers.first().map_or(1, |header| header.first_sequence)
     }
 
-    /// The epoch of the segment that holds a sequence, or would; `None`: it was pruned.
+    /// Who owned the log, from which record on.
     #[must_use]
-    pub fn epoch_of(&self, sequence: u64) -> Option<u32> {
-        let place = self.place_holding(sequence)?;
-        self.headers.get(place).map(|header| header.identity.epoch)
+    pub fn epochs(&self) -> Epochs {
+        Epochs::of_headers(&self.headers)
     }
 
     /// The place before a segment, if it and all that is before it is known: not before the first

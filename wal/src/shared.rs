@@ -17,7 +17,7 @@ use crate::header::{HEADER_BYTES, Header};
 use crate::spare::{self, Spare};
 use crate::storage::Storage;
 use crate::tail::Tail;
-use crate::{Identity, Options, WalError};
+use crate::{Epochs, Identity, Options, WalError};
 
 /// Where a record begins, for one record in about 64 KiB of log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,7 @@ pub struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) options: Options,
     identity: Identity,
-    /// First sequence of the log's present epoch: what is later has it, without a look at headers.
-    epoch_since: u64,
+    epochs: Epochs,
     /// Highest sequence on stable storage. Moves after the sync returned, and after the index.
     durable: AtomicU64,
     /// Bytes that fit zeroed segments, less what is reserved and written.
@@ -81,8 +80,7 @@ impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
         let SharedParts { storage, options, headers, index, used_bytes, durable } = parts;
         let identity = headers.last().expect("a started log has a segment").identity;
-        let first_of_epoch = headers.iter().find(|header| header.identity.epoch == identity.epoch);
-        let epoch_since = first_of_epoch.map_or(0, |header| header.first_sequence);
+        let epochs = Epochs::of_headers(&headers);
         // Re-written records may reach into the part that counts as waste: then there is no room
         // until the first spare is ready.
         let room = i64::try_from(options.segment_room()).unwrap_or(i64::MAX)
@@ -91,7 +89,7 @@ impl Shared {
             storage,
             options,
             identity,
-            epoch_since,
+            epochs,
             durable: AtomicU64::new(durable),
             room: AtomicI64::new(room),
             failed: AtomicBool::new(false),
@@ -203,7 +201,7 @@ impl Shared {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn read(&self, sequence: u64) -> Result<Option<Vec<u8>>, WalError> {
-        if self.epoch_of(sequence).is_none() || sequence > self.durable_sequence() {
+        if self.epochs.of(sequence).is_none() || sequence > self.durable_sequence() {
             return Ok(None);
         }
         let mut cursor = self.cursor_before(sequence)?;
@@ -252,15 +250,10 @@ impl Shared {
         self.header(segment + 1).map(|next| next.first_sequence)
     }
 
-    /// The epoch of the segment that holds a sequence, or will; `None`: it was pruned.
+    /// Who owned the log, from which record on.
     #[must_use]
-    pub fn epoch_of(&self, sequence: u64) -> Option<u32> {
-        if sequence >= self.epoch_since {
-            return Some(self.identity.epoch);
-        }
-        let headers = self.headers.read();
-        let after = headers.partition_point(|header| header.first_sequence <= sequence);
-        headers.get(after.checked_sub(1)?).map(|header| header.identity.epoch)
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     /// The header of the segment that is written.

@@ -215,7 +215,7 @@ fn pruned_log_says_where_it_begins() {
     let log = recovery.start(crate::harness::IDENTITY, b"again").unwrap();
     assert_eq!(log.shared().read(1).unwrap(), None);
     assert_eq!(log.shared().read(third.first_sequence).unwrap().as_ref(), before.get(gone));
-    assert_eq!(log.shared().epoch_of(1), None);
+    assert_eq!(log.shared().epochs().of(1), None);
     assert_eq!(log.next_sequence(), before.len() as u64 + 2);
 }
 

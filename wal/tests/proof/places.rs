@@ -158,12 +158,13 @@ fn new_owner_begins_with_a_new_epoch() {
     drop(writing);
     let mut recovery = Recovery::open(Arc::new(storage.clone()), OPTIONS).unwrap();
     recovery.replay(&mut |_| Ok(()), &mut |_| {}).unwrap();
-    recovery.set_epoch(5);
+    recovery.take_over(5);
     let log = recovery.start(IDENTITY, b"restored").unwrap();
     let first_of_it = log.shared().last_header().first_sequence;
     assert_eq!((log.identity().epoch, log.shared().identity().epoch), (5, 5));
-    assert_eq!(log.shared().epoch_of(first_of_it - 1), Some(1));
-    assert_eq!(log.shared().epoch_of(last + 1), Some(5));
+    assert_eq!(first_of_it, last + 1, "also what was not proven stays in its epoch");
+    assert_eq!(log.shared().epochs().of(last), Some(1));
+    assert_eq!(log.shared().epochs().of(last + 1), Some(5));
     assert_eq!(scan(&storage).identity().unwrap().epoch, 5);
     drop(log);
     let (log, ..) = crate::harness::start(&storage).unwrap();
