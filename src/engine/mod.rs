@@ -15,6 +15,7 @@
 mod admission;
 mod answer;
 mod append_only;
+mod assembly;
 mod board;
 mod client;
 mod clock;
@@ -39,6 +40,7 @@ mod refusal_counts;
 mod reply;
 mod router;
 mod start;
+pub mod stepped;
 
 pub use admission::{Admission, AdmissionError, AdmissionLimits};
 pub use answer::{Action, Answer, Request};

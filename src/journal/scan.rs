@@ -194,7 +194,9 @@ pub(super) fn telling_future(
 ) -> Result<Replayed, JournalError> {
     let future = Future::default();
     let mut visit_known = |entry: &Entry<'_>| {
-        future.refuse(entry, codec::kind(entry.payload).map(drop))?;
+        if let Err(error @ DecodeError::FromFuture { .. }) = codec::kind(entry.payload) {
+            future.refuse::<()>(entry, Err(error))?;
+        }
         visit(entry)
     };
     replay(&mut visit_known).map_err(|error| future.told(error))
