@@ -16,6 +16,7 @@
 
 mod batch;
 mod cursor;
+mod digest;
 mod dir_storage;
 mod error;
 mod frame;
