@@ -79,7 +79,7 @@ impl CheckArgs {
         }
         if let Some(digest) = &self.digest {
             let shown = alone.shown_by(digest);
-            are_the_logs |= shown == Shown::Proof && alone.is_sound();
+            are_the_logs |= shown == Shown::Proof;
             checks.push(told_digest(shown));
         }
         let holds = checks.iter().all(|check| check.holds);
