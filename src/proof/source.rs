@@ -53,10 +53,10 @@ impl Finder<'_> {
                     self.found.entry(handle).or_insert(sequence);
                 }
             }
-            (Decision::TermsChanged(changed), Subject::SaleId(id)) => {
-                if changed.patch.sale_id == Patch::Set(Some(id.clone())) {
-                    self.join(&record, sequence);
-                }
+            (Decision::TermsChanged(changed), Subject::SaleId(id))
+                if changed.patch.sale_id == Patch::Set(Some(id.clone())) =>
+            {
+                self.join(&record, sequence);
             }
             _ => {}
         }

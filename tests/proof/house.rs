@@ -7,7 +7,7 @@ use doorbuster::journal::{JournalScan, Payload, Started, encode};
 use doorbuster::proof::{
     Alone, Ask, Difference, ProofError, Subject, Written, check_against, check_alone, write,
 };
-use doorbuster_wal::{Batch, MemStorage, Options, Recovery, Scan};
+use doorbuster_wal::{Batch, DirStorage, MemStorage, Options, Recovery, Scan, Storage};
 
 use crate::log::{START_MS, TestLog, identity};
 
@@ -16,37 +16,43 @@ pub(crate) const SECRET: &str = "secret-";
 
 /// A log whose last order has this many units.
 pub(crate) fn log(journal: u8, last_units: u64) -> MemStorage {
+    log_of(journal, last_units, "buyer")
+}
+
+/// The same, with buyers and references of other names.
+pub(crate) fn log_of(journal: u8, last_units: u64, who: &str) -> MemStorage {
     let storage = MemStorage::new();
     let mut log = TestLog::of(identity(journal), Arc::new(storage.clone()));
-    story(&mut log, last_units);
+    story(&mut log, last_units, who);
     log.sync();
     small(journal, &payloads(&storage))
 }
 
-fn story(log: &mut TestLog, last_units: u64) {
-    let buyer = |number: u32| format!("{SECRET}buyer-{number}");
+fn story(log: &mut TestLog, last_units: u64, who: &str) {
+    let buyer = |number: u32| format!("{SECRET}{who}-{number}");
+    let paper = format!("{SECRET}ref-of-{who}");
     let sale = || Some(SaleId::new("xmas").unwrap());
     log.create("hat", 10, |terms| terms.sale_id = sale());
     log.create("mug", 5, |_| ());
     log.create("shoe", 7, |terms| terms.oversell_limit = 2);
     log.now_ms += 10;
-    log.order(&buyer(1), &[("hat", 2, Some(500)), ("mug", 1, None)], Some("secret-ref-1"));
+    log.order(&buyer(1), &[("hat", 2, Some(500)), ("mug", 1, None)], Some(&paper));
     let order = log.order(&buyer(2), &[("shoe", 3, None), ("hat", 1, None)], None);
-    let placed = log.hold(&buyer(3), &[("hat", 4, None)], 60_000, Some("secret-ref-2"));
+    let placed = log.hold(&buyer(3), &[("hat", 4, None)], 60_000, Some(&paper));
     log.extend(placed, 70_000);
     log.now_ms += 10;
-    log.confirm(placed, Some(&[(0, 3)]), Some("secret-ref-3"));
+    log.confirm(placed, Some(&[(0, 3)]), Some(&paper));
     let expires = log.hold(&buyer(4), &[("hat", 1, None), ("shoe", 1, None)], 1_000, None);
     assert!(expires.get() > 0);
     log.watermark();
     log.now_ms += 2_000;
     assert_eq!(log.expire(), 1);
     let reason = AdjustReason::Other(Text::new("secret-words").unwrap());
-    log.adjust("hat", 3, reason, Some("secret-ref-4"));
+    log.adjust("hat", 3, reason, Some(&paper));
     log.change_sale("xmas", TermsPatch { oversell_limit: Patch::Set(1), ..Default::default() });
     log.change("shoe", TermsPatch { sale_id: Patch::Set(sale()), ..Default::default() });
     log.cancel(order, Some(&[(0, 2)]), true, None).unwrap();
-    log.cancel(order, None, false, Some("secret-ref-5")).unwrap();
+    log.cancel(order, None, false, Some(&paper)).unwrap();
     let held = log.hold(&buyer(5), &[("shoe", 2, None)], 60_000, None);
     log.release(held);
     log.hold(&buyer(6), &[("hat", 1, None)], 60_000, None);
@@ -55,7 +61,11 @@ fn story(log: &mut TestLog, last_units: u64) {
 }
 
 fn payloads(storage: &MemStorage) -> Vec<Vec<u8>> {
-    let (scan, mut payloads) = (Scan::open(Arc::new(storage.clone())).unwrap(), Vec::new());
+    payloads_of(Arc::new(storage.clone()))
+}
+
+fn payloads_of(storage: Arc<dyn Storage>) -> Vec<Vec<u8>> {
+    let (scan, mut payloads) = (Scan::open(storage).unwrap(), Vec::new());
     let mut keep = |entry: &doorbuster_wal::Entry<'_>| {
         payloads.push(entry.payload.to_vec());
         Ok(())
@@ -97,6 +107,25 @@ fn small(journal: u8, payloads: &[Vec<u8>]) -> MemStorage {
         } else {
             append(&mut log, payload);
         }
+    }
+    storage
+}
+
+/// The records of a directory in one segment that is no larger than it must be: quick to read again
+/// and again.
+pub(crate) fn copied(directory: &std::path::Path) -> MemStorage {
+    let payloads = payloads_of(Arc::new(DirStorage::open_existing(directory).unwrap()));
+    let storage = MemStorage::new();
+    let bytes: usize = payloads.iter().map(|payload| payload.len() + 40).sum();
+    let options = Options {
+        segment_bytes: (bytes as u64 + (1 << 20)).next_multiple_of(4096),
+        ..Options::default()
+    };
+    let mut recovery = Recovery::open(Arc::new(storage.clone()), options).unwrap();
+    recovery.replay(&mut |_| Ok(()), &mut |_| ()).unwrap();
+    let mut log = recovery.start(identity(7), &payloads[0]).unwrap();
+    for payload in &payloads[1..] {
+        append(&mut log, payload);
     }
     storage
 }

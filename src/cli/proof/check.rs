@@ -80,7 +80,7 @@ impl CheckArgs {
         if let Some(digest) = &self.digest {
             let shown = alone.shown_by(digest);
             are_the_logs |= shown == Shown::Proof;
-            checks.push(told_digest(shown));
+            checks.push(told_digest(shown, are_the_logs));
         }
         let holds = checks.iter().all(|check| check.holds);
         let json = CheckJson {
@@ -158,11 +158,16 @@ fn told_alone(alone: &Alone) -> Check {
     Check { check: "alone", holds: alone.is_sound(), line, found }
 }
 
-fn told_digest(shown: Shown) -> Check {
+/// `compared`: the log that the proof was compared with is the one it is of.
+fn told_digest(shown: Shown, compared: bool) -> Check {
     let (holds, found) = match shown {
         Shown::Proof => {
             (true, "it is the digest of this proof: every byte is what was published".to_owned())
         }
+        Shown::Segment(segment) if compared => (
+            true,
+            format!("it is that of segment {segment}: the log compared with is the one published"),
+        ),
         Shown::Segment(segment) => (
             true,
             format!(
