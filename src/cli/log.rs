@@ -10,7 +10,7 @@ use anyhow::Context;
 use doorbuster_wal::{DirStorage, Entry, Replayed};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, decode};
+use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, Places, decode};
 
 /// A log whose headers are read and checked.
 pub(super) struct Log {
@@ -41,6 +41,11 @@ pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
 }
 
 impl Log {
+    /// The places of its records, as the world outside sees them.
+    pub(super) fn places(&self) -> Places {
+        self.scan.places().expect("a log that was opened has a segment")
+    }
+
     /// Whose log it is.
     pub(super) fn identity(&self) -> JournalIdentity {
         self.identity

@@ -9,24 +9,23 @@ use crate::domain::{
     CancelledLine, Decision, Handle, HoldEnded, Money, OrderLine, Patch, Sequence, Terms,
     TermsPatch, rfc3339,
 };
-use crate::journal::{HoldId, JournalIdentity, OrderId, Payload, Position, Record};
+use crate::journal::{HoldId, OrderId, Payload, Places, Position, Record};
 
 /// Names of a log's places and products, as far as it was read.
 pub(super) struct Names {
-    identity: JournalIdentity,
+    places: Places,
     /// By handle.
     products: Vec<String>,
 }
 
 impl Names {
     /// Of a journal nothing is read of yet.
-    pub(super) fn of_journal(identity: JournalIdentity) -> Self {
-        Self { identity, products: Vec::new() }
+    pub(super) fn of_journal(places: Places) -> Self {
+        Self { places, products: Vec::new() }
     }
 
     fn position(&self, sequence: u64) -> Position {
-        let JournalIdentity { partition, epoch, .. } = self.identity;
-        Position { partition, epoch, sequence: Sequence::new(sequence) }
+        self.places.position(Sequence::new(sequence))
     }
 
     /// Learns the name of a product that a record creates.

@@ -141,7 +141,7 @@ fn dump(args: &DumpArgs) -> anyhow::Result<Exit> {
         let message = format!("--from {} lies behind --to {to}", args.from);
         return Err(failure(Exit::Usage, message));
     }
-    let (mut gone, mut names) = (None, Names::of_journal(log.identity()));
+    let (mut gone, mut names) = (None, Names::of_journal(log.places()));
     log.read(
         &mut |entry, payload| {
             if entry.sequence > to || gone.is_some() {

@@ -24,10 +24,10 @@ pub use codec::{
 };
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
-pub use position::{HoldId, OrderId, Position, PositionError};
+pub use position::{HoldId, OrderId, Places, Position, PositionError};
 pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
 pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
-pub use scan::JournalScan;
+pub use scan::{JournalRecords, JournalScan};
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;

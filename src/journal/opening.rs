@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::{Identity, Log, Recovery, Replayed};
+use doorbuster_wal::{Checkpoint, Identity, Log, Recovery, Replayed};
 
 use super::scan::{Visit, telling_future};
 use super::{JournalError, Payload, encode};
+use crate::domain::Sequence;
 
 pub use doorbuster_wal::Preallocator;
 
@@ -47,6 +48,50 @@ impl Opening {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
         telling_future(visit, |visit| self.recovery.replay(visit, progress))
+    }
+
+    /// Visits only what comes after a checkpoint; see `doorbuster_wal::Scan::replay_after`.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; the log is damaged also where it does not go on from the checkpoint.
+    pub fn replay_after(
+        &mut self,
+        from: &Checkpoint,
+        visit: &mut Visit<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        telling_future(visit, |visit| self.recovery.replay_after(from, visit, progress))
+    }
+
+    /// Bytes to read after a checkpoint, for progress.
+    #[must_use]
+    pub fn bytes_after(&self, from: &Checkpoint) -> u64 {
+        self.recovery.scan().bytes_after(from)
+    }
+
+    /// Whether the log goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn check_continues(&self, from: &Checkpoint) -> Result<(), String> {
+        self.recovery.scan().check_continues(from)
+    }
+
+    /// First sequence that is still there: 1, or more in a log that was pruned.
+    #[must_use]
+    pub fn first_sequence(&self) -> Sequence {
+        Sequence::new(self.recovery.scan().first_sequence())
+    }
+
+    /// The log gets another owner; see `doorbuster_wal::Recovery::take_over`.
+    pub fn take_over(&mut self, epoch: u32) {
+        self.recovery.take_over(epoch);
+    }
+
+    /// Whose log it is; `None`: an empty directory.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        self.recovery.identity()
     }
 
     /// Begins to write, with `started` as the first record.

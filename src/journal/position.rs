@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+use doorbuster_wal::Epochs;
+
+use super::JournalIdentity;
 use crate::domain::Sequence;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -28,6 +31,13 @@ pub struct Position {
     pub sequence: Sequence,
 }
 
+/// Gives places of one journal to the world outside; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    identity: JournalIdentity,
+    epochs: Epochs,
+}
+
 /// An order's id: the position of the record that placed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub Position);
@@ -40,6 +50,49 @@ pub struct HoldId(pub Position);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a position of this kind")]
 pub struct PositionError;
+
+impl Places {
+    pub(super) fn new(identity: JournalIdentity, epochs: Epochs) -> Self {
+        Self { identity, epochs }
+    }
+
+    /// Of a journal that has had one owner.
+    #[must_use]
+    pub fn of_one_owner(identity: JournalIdentity) -> Self {
+        Self::new(identity, Epochs::one(identity.epoch))
+    }
+
+    /// The place of a record.
+    #[must_use]
+    pub fn position(&self, sequence: Sequence) -> Position {
+        Position { partition: self.identity.partition, epoch: self.epoch_of(sequence), sequence }
+    }
+
+    /// The id of the order that a record placed.
+    #[must_use]
+    pub fn order_id(&self, sequence: Sequence) -> OrderId {
+        OrderId(self.position(sequence))
+    }
+
+    /// The id of the hold that a record placed.
+    #[must_use]
+    pub fn hold_id(&self, sequence: Sequence) -> HoldId {
+        HoldId(self.position(sequence))
+    }
+
+    /// Who owned the journal when a record was written.
+    #[must_use]
+    pub fn epoch_of(&self, sequence: Sequence) -> u32 {
+        // One that was pruned has no owner any more; nobody can ask for it.
+        self.epochs.of(sequence.get()).unwrap_or(self.identity.epoch)
+    }
+
+    /// The journal as it was when a record was written.
+    #[must_use]
+    pub fn identity_at(&self, sequence: Sequence) -> JournalIdentity {
+        JournalIdentity { epoch: self.epoch_of(sequence), ..self.identity }
+    }
+}
 
 impl Position {
     fn write(&self, letter: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {

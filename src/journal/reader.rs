@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::Shared;
+use doorbuster_wal::{Entry, Shared};
 
-use super::{DecodeError, JournalError, Payload, Position, decode};
+use super::{DecodeError, JournalError, Payload, Places, Position, decode};
 use crate::domain::Sequence;
 
 /// Which journal this is and who owns it.
@@ -75,11 +75,18 @@ impl JournalReader {
         Sequence::new(self.shared.durable_sequence())
     }
 
+    /// The places of its records, as the world outside sees them.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places::new(self.identity(), self.shared.epochs().clone())
+    }
+
     /// The place of a record in this journal, as the world outside sees it.
     #[must_use]
     pub fn position(&self, sequence: Sequence) -> Position {
-        let identity = self.identity();
-        Position { partition: identity.partition, epoch: identity.epoch, sequence }
+        let JournalIdentity { partition, epoch, .. } = self.identity();
+        let epoch = self.shared.epochs().of(sequence.get()).unwrap_or(epoch);
+        Position { partition, epoch, sequence }
     }
 
     /// The durable record at `sequence`.
@@ -126,16 +133,22 @@ impl JournalTail {
     /// The log cannot be read or the record does not decode.
     #[expect(clippy::should_implement_trait, reason = "it ends for now, not for good")]
     pub fn next(&mut self) -> Result<Option<Tailed>, ReadError> {
-        let Some(entry) = self.tail.next()? else { return Ok(None) };
+        self.tail.next()?.map(Tailed::of).transpose()
+    }
+}
+
+impl Tailed {
+    /// The record of an entry.
+    pub(super) fn of(entry: Entry<'_>) -> Result<Self, ReadError> {
         let sequence = entry.sequence;
         let payload =
             decode(entry.payload).map_err(|error| ReadError::Decode { sequence, error })?;
-        Ok(Some(Tailed {
+        Ok(Self {
             sequence: Sequence::new(sequence),
             checksum: crc32c::crc32c(entry.payload),
             payload,
             bytes: entry.payload.len(),
-        }))
+        })
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::{Entry, Replayed, Scan};
+use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
 
-use super::{DecodeError, JournalError, JournalIdentity, codec};
+use super::reader::{ReadError, Tailed};
+use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, codec};
+use crate::domain::Sequence;
 
 /// What a visitor of records is: it may say what is wrong with one.
 pub(super) type Visit<'a> = dyn FnMut(&Entry<'_>) -> Result<(), String> + 'a;
@@ -54,6 +56,127 @@ impl JournalScan {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
         telling_future(visit, |visit| self.scan.replay(visit, progress))
+    }
+}
+
+impl JournalScan {
+    /// As [`Self::replay`], only what comes after a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; the log is damaged also where it does not go on from the checkpoint.
+    pub fn replay_after(
+        &self,
+        from: &Checkpoint,
+        visit: &mut Visit<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        telling_future(visit, |visit| self.scan.replay_after(from, visit, progress))
+    }
+
+    /// Bytes to read after a checkpoint, for progress.
+    #[must_use]
+    pub fn bytes_after(&self, from: &Checkpoint) -> u64 {
+        self.scan.bytes_after(from)
+    }
+
+    /// The places of its records, as the world outside sees them; `None`: there is none.
+    #[must_use]
+    pub fn places(&self) -> Option<Places> {
+        Some(Places::new(self.identity()?, self.scan.epochs()))
+    }
+
+    /// The log's segments, for what only tools ask: headers, checkpoints, what can be pruned.
+    #[must_use]
+    pub fn segments(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// The same, to be used up.
+    #[must_use]
+    pub fn into_segments(self) -> Scan {
+        self.scan
+    }
+
+    /// Records from `sequence` on, or from the first there is, up to the proven watermark; see
+    /// `doorbuster_wal::Records`.
+    ///
+    /// # Errors
+    /// The log is damaged or cannot be read.
+    pub fn records_from(self, sequence: Sequence) -> Result<JournalRecords, JournalError> {
+        Ok(JournalRecords { records: self.scan.records_from(sequence.get())? })
+    }
+}
+
+/// Records of a log in order, read from its files: what it proves to be durable, no more.
+pub struct JournalRecords {
+    records: Records,
+}
+
+impl JournalRecords {
+    /// Whose log it is.
+    ///
+    /// # Panics
+    /// When there is no segment: a log that nobody has begun has no records to ask for.
+    #[must_use]
+    pub fn identity(&self) -> JournalIdentity {
+        self.records.scan().identity().expect("the log has begun")
+    }
+
+    /// First sequence that is still there: 1, or more in a log that was pruned.
+    #[must_use]
+    pub fn first_sequence(&self) -> Sequence {
+        Sequence::new(self.records.scan().first_sequence())
+    }
+
+    /// Highest sequence that the log proves to be durable, as of the last look.
+    #[must_use]
+    pub fn proven(&self) -> Sequence {
+        Sequence::new(self.records.proven_sequence())
+    }
+
+    /// The places of its records, as the world outside sees them.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places::new(self.identity(), self.records.scan().epochs())
+    }
+
+    /// The next record; `None`: nothing more was proven at the last look.
+    ///
+    /// # Errors
+    /// The log cannot be read, is damaged there, or the record does not decode.
+    #[expect(clippy::should_implement_trait, reason = "it ends for now, not for good")]
+    pub fn next(&mut self) -> Result<Option<Tailed>, ReadError> {
+        self.records.next()?.map(Tailed::of).transpose()
+    }
+
+    /// One record; `None`: it is not there, or not proven.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn read(&self, sequence: Sequence) -> Result<Option<Payload>, ReadError> {
+        let Some(bytes) = self.records.read(sequence.get())? else { return Ok(None) };
+        let decoded = codec::decode(&bytes);
+        let sequence = sequence.get();
+        decoded.map(Some).map_err(|error| ReadError::Decode { sequence, error })
+    }
+
+    /// Goes on from `sequence`, or from the first there is.
+    pub fn seek(&mut self, sequence: Sequence) {
+        self.records.seek(sequence.get());
+    }
+
+    /// Looks how far the log has grown.
+    ///
+    /// # Errors
+    /// The log is damaged or cannot be read.
+    pub fn look_again(&mut self) -> Result<(), JournalError> {
+        self.records.look_again()
+    }
+
+    /// The log's segments, as of the last look.
+    #[must_use]
+    pub fn segments(&self) -> &Scan {
+        self.records.scan()
     }
 }
 

@@ -30,7 +30,7 @@ use crate::domain::{
     Change, Decision, Handle, HoldEnd, ProductCreated, RefusalsCounted, Sequence, StockAdjusted,
     TermsChanged,
 };
-use crate::journal::{HoldId, JournalIdentity, OrderId, Payload, Position, Record, Tailed};
+use crate::journal::{Payload, Places, Record, Tailed};
 
 type ByHandle<T> = HashMap<Handle, T, RandomState>;
 
@@ -43,7 +43,7 @@ struct Tracked {
 }
 
 struct Plan<'a> {
-    identity: JournalIdentity,
+    places: &'a Places,
     products: ByHandle<Tracked>,
     standing: Standing,
     rows: Rows<'a>,
@@ -66,9 +66,9 @@ pub(super) fn plan<'a>(batch: &Batch<'a>, found: Found) -> Rows<'a> {
         let handle = Handle::new(u32::try_from(row.handle).ok()?);
         Some((handle, Tracked { before: Some(row.version), row, changed: false }))
     });
-    let identity = batch.from.identity;
+    let places = batch.places;
     let (products, standing) = (tracked.collect(), Standing::of(orders, lines, holds));
-    let mut plan = Plan { identity, products, standing, rows: Rows::default() };
+    let mut plan = Plan { places, products, standing, rows: Rows::default() };
     for tailed in batch.records {
         match batch.verdict {
             Some(verdict) => plan.set_aside(tailed, &verdict.code, &verdict.message),
@@ -196,11 +196,11 @@ impl<'a> Plan<'a> {
     }
 
     fn order_id(&self, sequence: Sequence) -> Arc<str> {
-        order_id(self.identity, sequence).into()
+        self.places.order_id(sequence).to_string().into()
     }
 
     fn hold_id(&self, sequence: Sequence) -> Arc<str> {
-        hold_id(self.identity, sequence).into()
+        self.places.hold_id(sequence).to_string().into()
     }
 
     fn tracked(&self, handle: Handle) -> Result<&Tracked, Misfit> {
@@ -253,16 +253,6 @@ impl<'a> Plan<'a> {
         self.rows.changed.sort_unstable_by_key(|change| change.row.handle);
         self.rows
     }
-}
-
-fn order_id(identity: JournalIdentity, sequence: Sequence) -> String {
-    let JournalIdentity { partition, epoch, .. } = identity;
-    OrderId(Position { partition, epoch, sequence }).to_string()
-}
-
-fn hold_id(identity: JournalIdentity, sequence: Sequence) -> String {
-    let JournalIdentity { partition, epoch, .. } = identity;
-    HoldId(Position { partition, epoch, sequence }).to_string()
 }
 
 impl<'a> At<'a> {

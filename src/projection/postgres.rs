@@ -41,7 +41,7 @@ const BEGIN_PROGRESS: &str = "INSERT INTO progress (partition, journal_id, epoch
 pub(super) const READ_PROGRESS: &str = "SELECT journal_id, partition, epoch, sequence, checksum FROM progress \
      WHERE partition = $1";
 
-const GUARD: &str = "UPDATE progress SET sequence = $1, checksum = $2, \
+const GUARD: &str = "UPDATE progress SET sequence = $1, checksum = $2, epoch = $9, \
      decided_at = coalesce($3, decided_at), written_at = now() \
      WHERE partition = $4 AND journal_id = $5 AND epoch = $6 AND sequence = $7 AND checksum = $8";
 
@@ -279,6 +279,7 @@ async fn guard(client: &Client, batch: &Batch<'_>) -> Result<u64, Error> {
                 (&i64::from(from.identity.epoch), Type::INT8),
                 (&old, Type::INT8),
                 (&i64::from(from.checksum), Type::INT8),
+                (&i64::from(upto.identity.epoch), Type::INT8),
             ],
         )
         .await

@@ -21,7 +21,7 @@ use super::options::ProjectorOptions;
 use super::status::Status;
 use super::store::{Applied, Batch, Progress, Store, StoreError};
 use crate::domain::{Decision, Sequence};
-use crate::journal::{JournalReader, JournalTail, Payload, ReadError, Tailed};
+use crate::journal::{JournalReader, JournalTail, Payload, Places, ReadError, Tailed};
 
 /// Fewest records a batch may hold once the projector falls behind.
 const BATCH_RECORDS_START: usize = 64;
@@ -49,6 +49,7 @@ enum Halt {
 pub(super) struct Projector {
     store: Box<dyn Store>,
     reader: JournalReader,
+    places: Places,
     options: ProjectorOptions,
     status: Arc<Status>,
     control: Arc<Control>,
@@ -69,7 +70,8 @@ impl Projector {
     ) -> Self {
         let backoff = Backoff::new(options.backoff_min, options.backoff_max);
         let batch_records = BATCH_RECORDS_START.min(options.batch_records_max);
-        Self { store, reader, options, status, control, backoff, raced: 0, batch_records }
+        let (places, raced) = (reader.places(), 0);
+        Self { store, reader, places, options, status, control, backoff, raced, batch_records }
     }
 
     /// Copies until told to end, and can then go on from there; `None`: a person has to act.
@@ -163,7 +165,7 @@ impl Projector {
 
     /// Writes records, those that the database refuses into quarantine.
     fn apply(&mut self, from: &Progress, records: &[Tailed]) -> Result<Progress, Halt> {
-        match self.store.apply(&Batch { from, records, verdict: None }) {
+        match self.store.apply(&Batch { from, records, places: &self.places, verdict: None }) {
             Ok(applied) => Ok(self.wrote(&applied, records)),
             Err(StoreError::Content(error)) => {
                 if let [record] = records {
@@ -173,7 +175,8 @@ impl Projector {
                         "the database refuses a record; it goes to quarantine",
                     );
                     let verdict = Some(&error);
-                    let applied = self.store.apply(&Batch { from, records, verdict });
+                    let applied =
+                        self.store.apply(&Batch { from, records, places: &self.places, verdict });
                     let applied = applied.map_err(|error| self.halt(error))?;
                     return Ok(self.wrote(&applied, &[]));
                 }
@@ -229,14 +232,15 @@ impl Projector {
         }
         let record = self.reader.tail(sequence).next().map_err(unreadable)?;
         let checksum = record.map(|record| record.checksum);
-        if theirs.epoch != ours.epoch || checksum != Some(progress.checksum) {
+        let epoch = self.places.epoch_of(sequence);
+        if theirs.epoch != epoch || checksum != Some(progress.checksum) {
             return Err(Halt::Stop(format!(
                 "{place} ends with another record {sequence} than this log (epoch {}, checksum \
                  {:08x}; here epoch {}, checksum {:08x}): the log or the database was restored; \
                  restore both to the same time, or give this log another {}",
                 theirs.epoch,
                 progress.checksum,
-                ours.epoch,
+                epoch,
                 checksum.unwrap_or(0),
                 self.store.kind(),
             )));

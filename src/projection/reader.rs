@@ -28,7 +28,7 @@ use super::store::{Progress, StoreError};
 use crate::engine::ports::{
     Asked, HistoryPage, HistoryQuery, OrderPage, OrderQuery, OrderReader, ProjectionUnavailable,
 };
-use crate::journal::{JournalIdentity, Position};
+use crate::journal::Position;
 
 /// Longest time one answer takes of a connection.
 const READ_LIMIT: Duration = Duration::from_secs(5);
@@ -204,12 +204,17 @@ fn read<R, P>(
     let journal = status.journal();
     let ours = journal.identity();
     let rows = rows(ours.partition).map_err(|error| unavailable(&error.to_string()))?;
-    let is_ours =
-        |progress: &Progress| progress.identity == ours && progress.sequence <= journal.durable();
+    let is_ours = |progress: &Progress| {
+        let theirs = progress.identity;
+        let sequence = progress.sequence;
+        theirs.journal_id == ours.journal_id
+            && theirs.partition == ours.partition
+            && sequence <= journal.durable()
+            && (sequence.get() == 0 || theirs.epoch == journal.position(sequence).epoch)
+    };
     let progress = rows.progress.filter(is_ours);
     let progress = progress.ok_or_else(|| unavailable("the tables are not a copy of this log"))?;
-    let JournalIdentity { partition, epoch, .. } = ours;
-    let complete_to = Position { partition, epoch, sequence: progress.sequence };
+    let complete_to = journal.position(progress.sequence);
     page(rows.rows, complete_to)
         .ok_or_else(|| unavailable("the tables hold what doorbuster did not write"))
 }

@@ -40,7 +40,7 @@ pub(super) const READ_PROGRESS: &str =
 const BEGIN_PROGRESS: &str = "INSERT INTO progress (partition, journal_id, epoch, sequence, checksum) \
      VALUES (?1, ?2, ?3, 0, 0) ON CONFLICT DO NOTHING";
 
-const GUARD: &str = "UPDATE progress SET sequence = ?1, checksum = ?2, \
+const GUARD: &str = "UPDATE progress SET sequence = ?1, checksum = ?2, epoch = ?9, \
      decided_at = coalesce(?3, decided_at), written_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
      WHERE partition = ?4 AND journal_id = ?5 AND epoch = ?6 AND sequence = ?7 AND checksum = ?8";
 
@@ -220,6 +220,7 @@ fn write(connection: &mut Connection, batch: &Batch<'_>) -> Result<Applied, Stor
                 from.identity.epoch,
                 from.sequence.get(),
                 from.checksum,
+                progress.identity.epoch,
             ])
         })
         .map_err(unavailable)?;

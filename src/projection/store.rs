@@ -5,7 +5,7 @@
 //! reading `progress` again resolves every doubt, such as a commit whose answer was lost.
 
 use crate::domain::Sequence;
-use crate::journal::{JournalIdentity, Tailed};
+use crate::journal::{JournalIdentity, Places, Tailed};
 
 /// How far the tables of one partition are, and of which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Batch<'a> {
     pub from: &'a Progress,
     /// The records right after it, in order, at least one.
     pub records: &'a [Tailed],
+    /// Where they lie, as the world outside sees it.
+    pub places: &'a Places,
     /// Why these records go to quarantine instead of the tables.
     pub verdict: Option<&'a ContentError>,
 }
@@ -121,7 +123,8 @@ impl Batch<'_> {
         let first = self.records.first().map(|record| record.sequence.get());
         assert_eq!(first, Some(self.from.sequence.get() + 1), "a batch follows progress");
         let last = self.records.last().expect("it has a first");
-        Progress { identity: self.from.identity, sequence: last.sequence, checksum: last.checksum }
+        let identity = self.places.identity_at(last.sequence);
+        Progress { identity, sequence: last.sequence, checksum: last.checksum }
     }
 
     /// Time of its last record that has one.

@@ -52,6 +52,12 @@ impl Storage for Unsynced {
     fn free_bytes(&self) -> io::Result<u64> {
         self.0.free_bytes()
     }
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>> {
+        self.0.dir(name)
+    }
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        self.0.make_dir(name)
+    }
 }
 
 impl StorageFile for UnsyncedFile {

@@ -103,6 +103,12 @@ impl Storage for GatedStorage {
     fn free_bytes(&self) -> io::Result<u64> {
         self.files.free_bytes()
     }
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>> {
+        self.files.dir(name)
+    }
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        self.files.make_dir(name)
+    }
 }
 
 impl StorageFile for GatedFile {

@@ -109,7 +109,10 @@ impl Storage for DirStorage {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             // A name that is no UTF-8 is none of the log's.
-            if let Ok(name) = entry?.file_name().into_string() {
+            let entry = entry?;
+            if let (Ok(name), false) =
+                (entry.file_name().into_string(), entry.file_type()?.is_dir())
+            {
                 names.push(name);
             }
         }
@@ -146,6 +149,18 @@ impl Storage for DirStorage {
             return Ok(u64::MAX);
         }
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>> {
+        match Self::open_existing(self.path.join(name)) {
+            Ok(dir) => Ok(Some(Arc::new(dir))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(Self::open(self.path.join(name))?))
     }
 }
 

@@ -99,6 +99,13 @@ pub(crate) fn claimed_durable_upto(bytes: &[u8]) -> Option<u64> {
     header.last_chunk::<8>().map(|upto| u64::from_le_bytes(*upto))
 }
 
+/// What the bytes at the place of a sequence say; checked by nothing, cheap to ask.
+pub(crate) fn claimed_sequence(bytes: &[u8]) -> Option<u64> {
+    let (header, _) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+    let [_, _, _, _, _, _, _, _, sequence @ .., _, _, _, _, _, _, _, _] = *header;
+    Some(u64::from_le_bytes(sequence))
+}
+
 /// Length of the frame made by [`put`] at the beginning of `bytes`.
 pub(crate) fn own_frame_bytes(bytes: &[u8]) -> usize {
     let length = bytes.first_chunk::<4>().expect("a frame has a header");

@@ -60,13 +60,13 @@ impl Header {
         bytes
     }
 
-    /// The header in the first bytes of a file.
+    /// The header in the first bytes of the file of a segment.
     ///
     /// # Errors
     /// `FormatFromFuture`, or `Corrupt` with what is wrong.
-    pub(crate) fn decode(bytes: &[u8], file: &str) -> Result<Self, WalError> {
+    pub(crate) fn decode(bytes: &[u8], segment: u64, file: &str) -> Result<Self, WalError> {
         let corrupt = |reason: String| WalError::Corrupt {
-            segment: segment_of(file).unwrap_or(0),
+            segment,
             file: file.to_owned(),
             offset: 0,
             sequence: None,
@@ -176,15 +176,15 @@ mod tests {
     fn header_reads_back_and_no_changed_bit_passes() {
         let bytes = header().encode();
         assert_eq!(bytes.len() as u64, HEADER_BYTES);
-        assert_eq!(Header::decode(&bytes, "segment-0000000003.wal").unwrap(), header());
+        assert_eq!(Header::decode(&bytes, 3, "segment-0000000003.wal").unwrap(), header());
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let error = Header::decode(&flipped, "segment-0000000003.wal").unwrap_err();
+            let error = Header::decode(&flipped, 3, "segment-0000000003.wal").unwrap_err();
             assert!(matches!(error, WalError::Corrupt { segment: 3, .. }), "bit {bit}: {error}");
         }
         for cut in [0, 1, 8, 127, 128, 4095] {
-            assert!(Header::decode(&bytes[..cut], "a").is_err(), "cut at {cut}");
+            assert!(Header::decode(&bytes[..cut], 3, "a").is_err(), "cut at {cut}");
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
         let mut bytes = header().encode();
         bytes[8] = 2;
         bytes[200] = 1;
-        let error = Header::decode(&bytes, "segment-0000000003.wal").unwrap_err();
+        let error = Header::decode(&bytes, 3, "segment-0000000003.wal").unwrap_err();
         let text = error.to_string();
         assert!(
             matches!(error, WalError::FormatFromFuture { found: 2, supported: 1, .. }),

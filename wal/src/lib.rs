@@ -14,16 +14,22 @@
 //! written any more; bytes from a disk never panic and never make it allocate by an unchecked
 //! length. It has never heard of what its payloads mean.
 
+mod archive;
 mod batch;
+mod bisect;
 mod cursor;
 mod digest;
 mod dir_storage;
+mod epochs;
 mod error;
+mod files;
 mod frame;
 mod header;
 mod lock;
 mod log;
 mod mem_storage;
+mod pruned;
+mod records;
 mod recovery;
 mod scan;
 mod segment;
@@ -34,14 +40,17 @@ mod tail;
 
 pub use batch::Batch;
 pub use dir_storage::DirStorage;
+pub use epochs::Epochs;
 pub use error::WalError;
 pub use frame::FRAME_HEADER_BYTES;
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header};
 pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
+pub use pruned::Deleted;
+pub use records::Records;
 pub use recovery::Recovery;
-pub use scan::{Replayed, Scan, SegmentReport, TornTail};
+pub use scan::{Checkpoint, Replayed, Scan, SegmentReport, TornTail};
 pub use shared::Shared;
 pub use spare::Preallocator;
 pub use storage::{Storage, StorageFile};

@@ -4,7 +4,7 @@
 //! loses what is pending, whole, in part or out of order, as a seed says. A failed sync leaves what
 //! it should have written in the cache, readable and lost: no later sync writes it (as Linux does).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -15,10 +15,12 @@ use crate::storage::{Storage, StorageFile};
 /// Unit in which a crash keeps or loses pending writes.
 const SECTOR: usize = 512;
 
-/// A directory in memory; clones share it.
+/// A directory in memory; clones and the directories inside share one disk.
 #[derive(Clone, Default)]
 pub struct MemStorage {
     disk: Arc<Mutex<Disk>>,
+    /// Of a directory inside: its name and a slash, before the names of its files.
+    prefix: String,
 }
 
 /// What a crash does to what is pending.
@@ -39,6 +41,8 @@ struct Disk {
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     pending_names: Vec<NameChange>,
+    /// Directories inside, as prefixes of names. Made and durable in one step.
+    dirs: BTreeSet<String>,
     capacity_bytes: Option<u64>,
     /// Operations that change something, so far.
     operations: u64,
@@ -116,7 +120,8 @@ impl MemStorage {
     pub fn crash(&self, crash: Crash) -> Self {
         let mut disk = self.disk.lock();
         let mut coin = Coin::new(crash);
-        let mut after = Disk { capacity_bytes: disk.capacity_bytes, ..Disk::default() };
+        let (dirs, capacity_bytes) = (disk.dirs.clone(), disk.capacity_bytes);
+        let mut after = Disk { dirs, capacity_bytes, ..Disk::default() };
         // Names reach the disk in order, up to some point.
         let changes = std::mem::take(&mut disk.pending_names);
         let mut names = std::mem::take(&mut disk.durable_names);
@@ -135,7 +140,7 @@ impl MemStorage {
         }
         after.durable_names.clone_from(&names);
         after.names = names;
-        Self { disk: Arc::new(Mutex::new(after)) }
+        Self { disk: Arc::new(Mutex::new(after)), prefix: String::new() }
     }
 
     /// The process dies, the machine goes on: everything written is still there.
@@ -152,7 +157,7 @@ impl MemStorage {
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let disk = self.disk.lock();
-        disk.file(name).map(|file| file.cache.clone())
+        disk.file(&self.path(name)).map(|file| file.cache.clone())
     }
 
     /// Puts a file there, durably: for tests that damage one.
@@ -161,8 +166,18 @@ impl MemStorage {
         let file = File { cache: bytes.clone(), stable: bytes, pending: Vec::new() };
         disk.files.push(file);
         let number = disk.files.len() - 1;
-        disk.names.insert(name.to_owned(), number);
-        disk.durable_names.insert(name.to_owned(), number);
+        disk.names.insert(self.path(name), number);
+        disk.durable_names.insert(self.path(name), number);
+    }
+
+    /// A name as the disk knows it.
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The disk's name, if it is one of this directory.
+    fn name<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(&self.prefix).filter(|name| !name.contains('/'))
     }
 }
 
@@ -208,6 +223,12 @@ impl Disk {
 }
 
 impl NameChange {
+    fn path(&self) -> &str {
+        match self {
+            Self::Set(path, _) | Self::Remove(path) => path,
+        }
+    }
+
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Set(name, file) => {
@@ -297,13 +318,13 @@ impl Storage for MemStorage {
         }
         disk.files.push(File::default());
         let file = disk.files.len() - 1;
-        disk.change_name(NameChange::Set(name.to_owned(), file));
+        disk.change_name(NameChange::Set(self.path(name), file));
         Ok(Arc::new(MemFile { disk: Arc::clone(&self.disk), file }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let disk = self.disk.lock();
-        let file = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let file = *disk.names.get(&self.path(name)).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(MemFile { disk: Arc::clone(&self.disk), file }))
     }
 
@@ -312,17 +333,18 @@ impl Storage for MemStorage {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.disk.lock().names.keys().cloned().collect())
+        let disk = self.disk.lock();
+        Ok(disk.names.keys().filter_map(|path| self.name(path)).map(str::to_owned).collect())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut disk = self.disk.lock();
         let dies = disk.operate()?;
-        let file = *disk.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        if disk.names.contains_key(to) {
+        let file = *disk.names.get(&self.path(from)).ok_or(io::ErrorKind::NotFound)?;
+        if disk.names.contains_key(&self.path(to)) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        disk.change_name(NameChange::Set(to.to_owned(), file));
+        disk.change_name(NameChange::Set(self.path(to), file));
         if dies { Err(io::Error::other("the machine died")) } else { Ok(()) }
     }
 
@@ -331,10 +353,10 @@ impl Storage for MemStorage {
         if disk.operate()? {
             return Err(io::Error::other("the machine died"));
         }
-        if !disk.names.contains_key(name) {
+        if !disk.names.contains_key(&self.path(name)) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        disk.change_name(NameChange::Remove(name.to_owned()));
+        disk.change_name(NameChange::Remove(self.path(name)));
         Ok(())
     }
 
@@ -343,8 +365,15 @@ impl Storage for MemStorage {
         if disk.operate()? {
             return Err(io::Error::other("the machine died"));
         }
-        disk.pending_names.clear();
-        disk.durable_names = disk.names.clone();
+        // Each directory has a sync of its own.
+        let pending = std::mem::take(&mut disk.pending_names);
+        for change in pending {
+            if self.name(change.path()).is_some() {
+                change.apply(&mut disk.durable_names);
+            } else {
+                disk.pending_names.push(change);
+            }
+        }
         Ok(())
     }
 
@@ -357,6 +386,28 @@ impl Storage for MemStorage {
             .map(|file| file.cache.len())
             .sum();
         Ok(disk.capacity_bytes.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64)))
+    }
+
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>> {
+        let dir = Self { disk: Arc::clone(&self.disk), prefix: self.path(name) + "/" };
+        let disk = self.disk.lock();
+        let is_there = disk.dirs.contains(&dir.prefix)
+            || disk.names.keys().any(|path| path.starts_with(&dir.prefix));
+        drop(disk);
+        Ok(is_there.then(|| Arc::new(dir) as Arc<dyn Storage>))
+    }
+
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        let dir = Self { disk: Arc::clone(&self.disk), prefix: self.path(name) + "/" };
+        let mut disk = self.disk.lock();
+        if !disk.dirs.contains(&dir.prefix) {
+            if disk.operate()? {
+                return Err(io::Error::other("the machine died"));
+            }
+            disk.dirs.insert(dir.prefix.clone());
+        }
+        drop(disk);
+        Ok(Arc::new(dir))
     }
 }
 

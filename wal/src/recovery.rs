@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use sha2::Digest;
 
+use crate::archive;
+use crate::files;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::log::Log;
-use crate::scan::{Replayed, Scan, TornTail};
-use crate::segment::{Segment, read_file};
+use crate::scan::{Checkpoint, Replayed, Scan, TornTail};
+use crate::segment::Segment;
 use crate::shared::{IndexEntry, Shared, SharedParts};
 use crate::spare::{self, FRESH};
 use crate::storage::{Storage, StorageFile};
@@ -24,6 +26,8 @@ pub struct Recovery {
     scan: Scan,
     options: Options,
     replayed: Option<Replayed>,
+    /// Of the segment that a start begins, where it is not the log's.
+    epoch: Option<u32>,
 }
 
 impl Recovery {
@@ -38,7 +42,8 @@ impl Recovery {
         for name in names.iter().filter(|name| spare::is_temporary(name)) {
             storage.remove(name).map_err(WalError::io("remove", name))?;
         }
-        Ok(Self { scan, options, replayed: None })
+        archive::clean(&*storage)?;
+        Ok(Self { scan, options, replayed: None, epoch: None })
     }
 
     /// Whose log it is; `None`: an empty directory.
@@ -65,6 +70,38 @@ impl Recovery {
         let replayed = self.scan.replay(visit, progress)?;
         self.replayed = Some(replayed.clone());
         Ok(replayed)
+    }
+
+    /// Visits only what comes after a checkpoint; see [`Scan::replay_after`].
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn replay_after(
+        &mut self,
+        from: &Checkpoint,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let replayed = self.scan.replay_after(from, visit, progress)?;
+        self.replayed = Some(replayed.clone());
+        Ok(replayed)
+    }
+
+    /// The log as it is read: its headers, and single records of it.
+    #[must_use]
+    pub fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// The log gets another owner, who copied it: what [`Self::start`] begins has this epoch, and
+    /// every record that was read stays in the epoch it was written in. The copies must be synced.
+    ///
+    /// # Panics
+    /// When the epoch is not above the log's.
+    pub fn take_over(&mut self, epoch: u32) {
+        let ours = self.scan.identity().map_or(0, |identity| identity.epoch);
+        assert!(epoch > ours, "an owner's epoch is above the last: {ours}, then {epoch}");
+        self.epoch = Some(epoch);
     }
 
     /// Begins a fresh segment and with it a log that takes records.
@@ -94,11 +131,17 @@ impl Recovery {
     }
 
     fn begin(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
-        let Self { scan, options, replayed } = self;
-        let replayed = replayed.expect("a log is replayed before it is started");
+        let Self { scan, options, replayed, epoch } = self;
+        let mut replayed = replayed.expect("a log is replayed before it is started");
+        if epoch.is_some() {
+            // Written again in the new epoch they would be other orders than those given out.
+            replayed.unproven.clear();
+            replayed.proven_sequence = replayed.last_sequence;
+        }
         let storage = scan.storage;
         let cut = cut_point(&replayed);
         let mut header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;
+        header.identity.epoch = epoch.unwrap_or(header.identity.epoch);
         let start_sequence = replayed.last_sequence + 1;
         let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
         header.segment_bytes = header.segment_bytes.max(bytes_for(&frames)?);
@@ -136,7 +179,6 @@ fn bytes_for(frames: &[u8]) -> Result<u64, WalError> {
 /// Where the last segment ends once its successor is in use.
 struct Cut {
     segment: u64,
-    file: String,
     end: u64,
     header: Header,
 }
@@ -144,8 +186,7 @@ struct Cut {
 fn cut_point(replayed: &Replayed) -> Option<Cut> {
     let last = replayed.segments.last()?;
     let end = replayed.unproven.first().map_or(last.used_bytes, |unproven| unproven.offset);
-    let segment = last.header.segment;
-    Some(Cut { segment, file: last.file.clone(), end, header: last.header })
+    Some(Cut { segment: last.header.segment, end, header: last.header })
 }
 
 fn fresh_header(
@@ -173,7 +214,7 @@ fn fresh_header(
     // The digest of the old segment up to the cut, from its bytes: the frames that move on into
     // the fresh segment are not part of it any more.
     let mut bytes = Vec::new();
-    read_file(storage, &cut.file, cut.end, &mut bytes)?;
+    files::open(storage, cut.segment)?.read(cut.segment, cut.end, &mut bytes)?;
     let mut digest = cut.header.digest();
     digest.update(bytes.get(HEADER_BYTES as usize..).unwrap_or_default());
     Ok(Header {
@@ -218,7 +259,7 @@ fn write_fresh(
 
 /// Cuts every segment to its end: the one before the fresh one, and any that a crash left longer.
 fn cut_ends(storage: &dyn Storage, replayed: &Replayed, cut: Option<&Cut>) -> Result<(), WalError> {
-    for segment in &replayed.segments {
+    for segment in replayed.segments.iter().filter(|segment| !segment.is_archived) {
         let last = cut.filter(|cut| cut.segment == segment.header.segment);
         let end = last.map_or(segment.used_bytes, |cut| cut.end);
         if segment.file_bytes > end {
@@ -235,7 +276,8 @@ fn keep_copy(storage: &dyn Storage, replayed: &Replayed, torn: &TornTail) -> Res
         return Ok(());
     };
     let mut bytes = Vec::new();
-    read_file(storage, &last.file, last.header.segment_bytes, &mut bytes)?;
+    let number = last.header.segment;
+    files::open(storage, number)?.read(number, last.header.segment_bytes, &mut bytes)?;
     let segment = Segment { header: &last.header, file: &last.file, bytes: &bytes };
     let name = torn.copy_name();
     let file = storage.create(&name).map_err(WalError::io("create", &name))?;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use sha2::Digest;
 
+use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
-use crate::header::{HEADER_BYTES, Header, file_name, segment_of};
-use crate::segment::{Segment, Walked, read_file};
+use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::pruned::{self, Deleted, Pruned};
+use crate::segment::{Segment, Walked};
 use crate::shared::IndexEntry;
 use crate::storage::{Storage, read_full};
-use crate::{Entry, Identity, WalError};
+use crate::{Entry, Epochs, Identity, WalError};
 
 /// Bytes of log between two entries of the sparse index.
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 << 10;
@@ -26,7 +28,21 @@ const LOOKS: usize = 4;
 pub struct Scan {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) headers: Vec<Header>,
+    /// Bytes of each segment, as if none were compressed.
     file_bytes: Vec<u64>,
+}
+
+/// A place between two segments, and what is certain there of all before it: where a snapshot lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Whose log it is. Its epoch is the one of the segment before the place.
+    pub identity: Identity,
+    /// Last record before the place.
+    pub sequence: u64,
+    /// Segment that begins there.
+    pub segment: u64,
+    /// Chain in that segment's header: the digest of all before.
+    pub chain: [u8; 32],
 }
 
 /// One segment, as `inspect` shows it.
@@ -34,16 +50,20 @@ pub struct Scan {
 pub struct SegmentReport {
     /// Its header.
     pub header: Header,
-    /// Its file.
+    /// Its file, from the log's directory on.
     pub file: String,
+    /// Whether it lies compressed in the archive.
+    pub is_archived: bool,
     /// Sequence of its last record; `first_sequence - 1` when it has none.
     pub last_sequence: u64,
     /// Records.
     pub frames: u64,
     /// Bytes of header and frames.
     pub used_bytes: u64,
-    /// Length of the file.
+    /// Length of the file; of an archived one as it was before.
     pub file_bytes: u64,
+    /// What it takes of the disk.
+    pub stored_bytes: u64,
     /// SHA-256 over header and frames.
     pub digest: [u8; 32],
 }
@@ -66,13 +86,15 @@ pub struct TornTail {
 /// What reading a log found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
+    /// Sequence of the first record read: 1, or more after a checkpoint or in a pruned log.
+    pub first_sequence: u64,
     /// Sequence of the last sound record, 0 in an empty log.
     pub last_sequence: u64,
     /// Up to here the log proves itself that it was durable.
     pub proven_sequence: u64,
     /// What has to be cut.
     pub torn: Option<TornTail>,
-    /// Every segment.
+    /// Every segment that was read.
     pub segments: Vec<SegmentReport>,
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) unproven: Vec<Unproven>,
@@ -105,7 +127,7 @@ impl Scan {
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
         let mut looks = 0;
         loop {
-            match Self::headers(Arc::clone(&storage)) {
+            match Self::read_headers(Arc::clone(&storage)) {
                 // Beside a running engine the last segment may have been cut since it was listed.
                 Err(WalError::Corrupt { .. }) if looks < LOOKS => looks += 1,
                 done => return done,
@@ -113,30 +135,169 @@ impl Scan {
         }
     }
 
-    fn headers(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
-        let names = storage.list().map_err(WalError::io("list", "the directory"))?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
-        numbers.sort_unstable();
+    fn read_headers(storage: Arc<dyn Storage>) -> Result<Self, WalError> {
+        let pruned = Pruned::read(&*storage)?;
+        let first = pruned.map_or(0, |pruned| pruned.segment);
         let mut scan = Self { storage, headers: Vec::new(), file_bytes: Vec::new() };
-        for number in numbers {
-            let file = file_name(number);
-            let open = scan.storage.open_read(&file).map_err(WalError::io("open", &file))?;
-            let mut bytes = vec![0; HEADER_BYTES as usize];
-            let read = read_full(&*open, &mut bytes, 0).map_err(WalError::io("read", &file))?;
-            bytes.truncate(read);
-            let header = Header::decode(&bytes, &file)?;
-            let len = open.len().map_err(WalError::io("measure", &file))?;
-            check_follows(scan.headers.last(), &header, number, &file)?;
-            scan.headers.push(header);
-            scan.file_bytes.push(len);
+        for number in files::list(&*scan.storage)? {
+            // What was pruned may still be there in part.
+            if number >= first {
+                scan.add(number, pruned.as_ref())?;
+            }
         }
-        if let (Some(last), Some(len)) = (scan.headers.last(), scan.file_bytes.last())
-            && *len != last.segment_bytes
-        {
+        if let (None, Some(pruned)) = (scan.headers.last(), pruned) {
+            let reason = "the log that was pruned up to here is gone".to_owned();
+            return Err(corrupt(pruned.segment, 0, None, reason));
+        }
+        scan.check_last()?;
+        Ok(scan)
+    }
+
+    /// The last segment is the one that is written: whole, and in its own place.
+    fn check_last(&self) -> Result<(), WalError> {
+        let (Some(last), Some(len)) = (self.headers.last(), self.file_bytes.last()) else {
+            return Ok(());
+        };
+        if files::open(&*self.storage, last.segment)?.is_archived {
+            let reason = "it is archived, so another follows it, which is missing".to_owned();
+            return Err(corrupt(last.segment, 0, None, reason));
+        }
+        if *len != last.segment_bytes {
             let reason = format!("the last segment has {len} bytes, not {}", last.segment_bytes);
             return Err(corrupt(last.segment, *len, None, reason));
         }
-        Ok(scan)
+        Ok(())
+    }
+
+    /// Reads the headers of segments that were begun since.
+    pub(crate) fn look_again(&mut self) -> Result<(), WalError> {
+        while let Some(last) = self.headers.last() {
+            let next = last.segment + 1;
+            match self.storage.open_read(&file_name(next)) {
+                Ok(_) => self.add(next, None)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(WalError::io("open", &file_name(next))(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The segment that holds a sequence, or would: its place among the headers.
+    pub(crate) fn place_holding(&self, sequence: u64) -> Option<usize> {
+        // Of two that begin with the same one, the first has no frame of its own.
+        let after = self.headers.partition_point(|header| header.first_sequence <= sequence);
+        after.checked_sub(1)
+    }
+
+    /// Reads the next segment's header.
+    fn add(&mut self, number: u64, pruned: Option<&Pruned>) -> Result<(), WalError> {
+        let open = files::open(&*self.storage, number)?;
+        let unreadable = |error| unreadable(number, &open.name, error);
+        let mut bytes = vec![0; HEADER_BYTES as usize];
+        let read = read_full(&*open.file, &mut bytes, 0).map_err(unreadable)?;
+        bytes.truncate(read);
+        let header = Header::decode(&bytes, number, &open.name)?;
+        let len = open.file.len().map_err(unreadable)?;
+        check_follows(self.headers.last(), pruned, &header, number, &open.name)?;
+        self.headers.push(header);
+        self.file_bytes.push(len);
+        Ok(())
+    }
+
+    /// The headers of all segments, in order.
+    #[must_use]
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// First sequence that is still there: 1, or more in a log that was pruned.
+    #[must_use]
+    pub fn first_sequence(&self) -> u64 {
+        self.headers.first().map_or(1, |header| header.first_sequence)
+    }
+
+    /// Who owned the log, from which record on.
+    #[must_use]
+    pub fn epochs(&self) -> Epochs {
+        Epochs::of_headers(&self.headers)
+    }
+
+    /// The place before a segment, if it and all that is before it is known: not before the first
+    /// record.
+    #[must_use]
+    pub fn checkpoint(&self, segment: u64) -> Option<Checkpoint> {
+        let place = self.place_of(segment)?;
+        let header = self.headers.get(place)?;
+        let sequence = header.first_sequence.checked_sub(1).filter(|sequence| *sequence > 0)?;
+        let before = place.checked_sub(1).and_then(|place| self.headers.get(place));
+        let identity = before.unwrap_or(header).identity;
+        Some(Checkpoint { identity, sequence, segment, chain: header.chain })
+    }
+
+    /// Whether the log goes on from this checkpoint.
+    ///
+    /// # Errors
+    /// Why it does not, in words: it is not this log's, or not at this place.
+    pub fn check_continues(&self, from: &Checkpoint) -> Result<(), String> {
+        let Some(place) = self.place_of(from.segment) else {
+            let (first, last) = (self.headers.first(), self.headers.last());
+            let number = |header: Option<&Header>| header.map_or(0, |header| header.segment);
+            return Err(format!(
+                "it is followed by segment {}, the log has {} to {}",
+                from.segment,
+                number(first),
+                number(last)
+            ));
+        };
+        let header = self.headers.get(place).ok_or("no such segment")?;
+        let (ours, theirs) = (header.identity, from.identity);
+        if ours.journal_id != theirs.journal_id || ours.partition != theirs.partition {
+            return Err("it belongs to another journal".to_owned());
+        }
+        if header.first_sequence != from.sequence + 1 {
+            return Err(format!(
+                "it ends with record {}, segment {} begins with {}",
+                from.sequence, from.segment, header.first_sequence
+            ));
+        }
+        match header.chain == from.chain {
+            true => Ok(()),
+            false => {
+                Err(format!("its digest of the log is not the one of segment {}", from.segment))
+            }
+        }
+    }
+
+    /// The segment that a log would begin with, were everything deleted that is archived and lies
+    /// before `sequence`; `None`: nothing would be.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn prunable(&self, sequence: u64) -> Result<Option<Header>, WalError> {
+        let mut first = None;
+        for (header, next) in self.headers.iter().zip(self.headers.iter().skip(1)) {
+            if next.first_sequence > sequence
+                || !files::open(&*self.storage, header.segment)?.is_archived
+            {
+                break;
+            }
+            first = Some(*next);
+        }
+        Ok(first)
+    }
+
+    /// Deletes the segments before `first`, which [`Self::prunable`] gave. They cannot be brought
+    /// back. Nobody may write the log meanwhile.
+    ///
+    /// # Errors
+    /// `Io`: the log begins with `first` or with what it began with before; asking again goes on.
+    pub fn prune(self, first: &Header) -> Result<Deleted, WalError> {
+        assert!(self.headers.contains(first), "a segment of this log");
+        pruned::prune(&*self.storage, first)
+    }
+
+    fn place_of(&self, segment: u64) -> Option<usize> {
+        self.headers.binary_search_by_key(&segment, |header| header.segment).ok()
     }
 
     /// Whose log it is; `None` when there is none.
@@ -151,6 +312,13 @@ impl Scan {
         self.file_bytes.iter().sum()
     }
 
+    /// Bytes to read after a checkpoint, for progress.
+    #[must_use]
+    pub fn bytes_after(&self, from: &Checkpoint) -> u64 {
+        let place = self.place_of(from.segment).unwrap_or(0);
+        self.file_bytes.get(place..).unwrap_or_default().iter().sum()
+    }
+
     /// Visits every record in order and checks frames, continuity and chain.
     ///
     /// `visit` may refuse a record with a reason: that is corruption at its place. Memory: one
@@ -163,19 +331,47 @@ impl Scan {
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
+        self.replay_segments(0, visit, progress)
+    }
+
+    /// As [`Self::replay`], only what comes after a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; `Corrupt` also where the log does not go on from it.
+    pub fn replay_after(
+        &self,
+        from: &Checkpoint,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let place = self.place_of(from.segment).unwrap_or(0);
+        self.check_continues(from)
+            .map_err(|reason| corrupt(from.segment, 0, Some(from.sequence + 1), reason))?;
+        self.replay_segments(place, visit, progress)
+    }
+
+    /// `first`: place of the first segment to read.
+    pub(crate) fn replay_segments(
+        &self,
+        first: usize,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let (before, rest) = self.headers.split_at(first);
+        let last_sequence = rest.first().map_or(0, |header| header.first_sequence - 1);
         let mut replayed = Replayed {
-            last_sequence: 0,
-            proven_sequence: 0,
+            first_sequence: last_sequence + 1,
+            last_sequence,
+            proven_sequence: last_sequence,
             torn: None,
             segments: Vec::new(),
-            index: Vec::new(),
+            index: before.iter().map(IndexEntry::start_of).collect(),
             unproven: Vec::new(),
         };
         let (mut buffer, mut bytes_read) = (Vec::new(), 0);
-        for (place, header) in self.headers.iter().enumerate() {
-            let next = self.headers.get(place + 1);
-            self.segment(header, next, &mut buffer, visit, &mut replayed)?;
-            bytes_read += self.file_bytes.get(place).copied().unwrap_or(0);
+        for (place, header) in rest.iter().enumerate() {
+            self.segment(header, rest.get(place + 1), &mut buffer, visit, &mut replayed)?;
+            bytes_read += self.file_bytes.get(first + place).copied().unwrap_or(0);
             progress(bytes_read);
         }
         Ok(replayed)
@@ -189,14 +385,14 @@ impl Scan {
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         replayed: &mut Replayed,
     ) -> Result<(), WalError> {
-        let file = file_name(header.segment);
-        read_file(&*self.storage, &file, header.segment_bytes, buffer)?;
+        let open = files::open(&*self.storage, header.segment)?;
+        open.read(header.segment, header.segment_bytes, buffer)?;
         replayed.index.push(IndexEntry::start_of(header));
         let until = next.map(|next| next.first_sequence - 1);
         let mut visited = header.first_sequence - 1;
         let mut looks = 0;
         let walked = loop {
-            let segment = Segment { header, file: &file, bytes: buffer };
+            let segment = Segment { header, file: &open.name, bytes: buffer };
             let walked = segment.walk(until, &mut |entry| {
                 // A second look visits only what the first did not.
                 if entry.sequence > visited {
@@ -215,12 +411,12 @@ impl Scan {
                 // Beside a running engine the file may have been read while it was written.
                 Err(_) if next.is_none() && looks < LOOKS => {
                     looks += 1;
-                    read_file(&*self.storage, &file, header.segment_bytes, buffer)?;
+                    open.read(header.segment, header.segment_bytes, buffer)?;
                 }
                 Err(error) => return Err(error),
             }
         };
-        replayed.close(header, next, walked, buffer.len() as u64)
+        replayed.close(&open, header, next, walked, buffer.len() as u64)
     }
 }
 
@@ -269,6 +465,7 @@ fn judge(
 /// Whether a header can follow the one before.
 fn check_follows(
     before: Option<&Header>,
+    pruned: Option<&Pruned>,
     header: &Header,
     number: u64,
     file: &str,
@@ -281,8 +478,11 @@ fn check_follows(
         return bad(format!("its header says it is segment {}", header.segment));
     }
     let Some(before) = before else {
-        let first = header.segment == 1 && header.first_sequence == 1 && header.chain == [0; 32];
-        return if first { Ok(()) } else { bad("segments before it are missing".to_owned()) };
+        let is_first = match pruned {
+            Some(pruned) => pruned.is(header),
+            None => header.segment == 1 && header.first_sequence == 1 && header.chain == [0; 32],
+        };
+        return if is_first { Ok(()) } else { bad("segments before it are missing".to_owned()) };
     };
     if header.segment != before.segment + 1 {
         return bad(format!("segment {} is missing before it", before.segment + 1));
@@ -320,6 +520,7 @@ impl Replayed {
 
     fn close(
         &mut self,
+        open: &files::OpenSegment,
         header: &Header,
         next: Option<&Header>,
         walked: Walked,
@@ -340,11 +541,13 @@ impl Replayed {
         }
         self.segments.push(SegmentReport {
             header: *header,
-            file: file_name(header.segment),
+            file: open.name.clone(),
+            is_archived: open.is_archived,
             last_sequence: walked.last_sequence,
             frames: walked.frames,
             used_bytes: walked.end,
             file_bytes,
+            stored_bytes: open.stored_bytes.unwrap_or(file_bytes),
             digest,
         });
         Ok(())

@@ -4,7 +4,6 @@ use sha2::{Digest, Sha256};
 
 use crate::frame::{self, Frame, NoFrame};
 use crate::header::{HEADER_BYTES, Header};
-use crate::storage::{Storage, read_full};
 use crate::{Entry, WalError};
 
 const ZERO_BLOCK: [u8; 4096] = [0; 4096];
@@ -30,21 +29,6 @@ pub(crate) struct Walked {
     pub(crate) frames: u64,
     /// SHA-256 over header and frames.
     pub(crate) digest: Sha256,
-}
-
-/// Reads a file into `buffer`.
-pub(crate) fn read_file(
-    storage: &dyn Storage,
-    file: &str,
-    bytes_max: u64,
-    buffer: &mut Vec<u8>,
-) -> Result<(), WalError> {
-    let open = storage.open_read(file).map_err(WalError::io("open", file))?;
-    let len = open.len().map_err(WalError::io("measure", file))?.min(bytes_max);
-    buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
-    let read = read_full(&*open, buffer, 0).map_err(WalError::io("read", file))?;
-    buffer.truncate(read);
-    Ok(())
 }
 
 impl Segment<'_> {
@@ -82,6 +66,26 @@ impl Segment<'_> {
             walked.frames += 1;
         }
         Ok(walked)
+    }
+
+    /// Where a closed segment ends, once all of it was checked against its successor.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub(crate) fn checked_end(&self, next: &Header) -> Result<usize, WalError> {
+        let walked = self.walk(Some(next.first_sequence - 1), &mut |_| Ok(()))?;
+        if let Some(stopped) = walked.stopped {
+            let sequence = Some(walked.last_sequence + 1);
+            return Err(self.corrupt(walked.end, sequence, stopped.to_string()));
+        }
+        let digest: [u8; 32] = walked.digest.finalize().into();
+        match digest == next.chain {
+            true => Ok(usize::try_from(walked.end).unwrap_or(usize::MAX)),
+            false => {
+                let reason = format!("its digest is not the one in segment {}", next.segment);
+                Err(self.corrupt(0, None, reason))
+            }
+        }
     }
 
     fn visit_one(

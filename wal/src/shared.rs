@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::archive;
+use crate::bisect::{self, Known};
 use crate::cursor::Cursor;
+use crate::files;
 use crate::frame;
-use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::header::{HEADER_BYTES, Header};
 use crate::spare::{self, Spare};
 use crate::storage::Storage;
 use crate::tail::Tail;
-use crate::{Identity, Options, WalError};
+use crate::{Epochs, Identity, Options, WalError};
 
 /// Where a record begins, for one record in about 64 KiB of log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,7 @@ pub struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) options: Options,
     identity: Identity,
+    epochs: Epochs,
     /// Highest sequence on stable storage. Moves after the sync returned, and after the index.
     durable: AtomicU64,
     /// Bytes that fit zeroed segments, less what is reserved and written.
@@ -76,6 +80,7 @@ impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
         let SharedParts { storage, options, headers, index, used_bytes, durable } = parts;
         let identity = headers.last().expect("a started log has a segment").identity;
+        let epochs = Epochs::of_headers(&headers);
         // Re-written records may reach into the part that counts as waste: then there is no room
         // until the first spare is ready.
         let room = i64::try_from(options.segment_room()).unwrap_or(i64::MAX)
@@ -84,6 +89,7 @@ impl Shared {
             storage,
             options,
             identity,
+            epochs,
             durable: AtomicU64::new(durable),
             room: AtomicI64::new(room),
             failed: AtomicBool::new(false),
@@ -187,12 +193,15 @@ impl Shared {
 
     /// The payload of a durable record.
     ///
-    /// Cost: a binary search, an open and a read of about 64 KiB.
+    /// `None` also for one that was pruned.
+    ///
+    /// Cost: a binary search, an open and a read of about 64 KiB; about ten such reads in a segment
+    /// that no replay has visited.
     ///
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn read(&self, sequence: u64) -> Result<Option<Vec<u8>>, WalError> {
-        if sequence == 0 || sequence > self.durable_sequence() {
+        if self.epochs.of(sequence).is_none() || sequence > self.durable_sequence() {
             return Ok(None);
         }
         let mut cursor = self.cursor_before(sequence)?;
@@ -218,19 +227,72 @@ impl Shared {
         let entry = after.checked_sub(1).and_then(|at| index.get(at)).copied();
         drop(index);
         let entry = entry.expect("the index begins with the first record");
+        let header = self.header(entry.segment).expect("the index names segments there are");
+        let is_written = self.header(entry.segment + 1).is_none();
+        let open = files::open(&*self.storage, header.segment)?;
+        if is_written {
+            // Its index is as fine as can be, and behind its end there are only zeros.
+            return Ok(Cursor::new(open.file, header, entry.offset, entry.sequence));
+        }
+        let from = Known { sequence: entry.sequence, offset: entry.offset };
+        bisect::cursor_near(&open, &header, from, sequence)
+    }
+
+    fn header(&self, segment: u64) -> Option<Header> {
         let headers = self.headers.read();
-        let place = usize::try_from(entry.segment - 1).unwrap_or(usize::MAX);
-        let header = *headers.get(place).expect("the index names segments there are");
-        drop(headers);
-        let name = file_name(header.segment);
-        let file = self.storage.open_read(&name).map_err(WalError::io("open", &name))?;
-        Ok(Cursor::new(file, header, entry.offset, entry.sequence))
+        let first = headers.first()?.segment;
+        let place = usize::try_from(segment.checked_sub(first)?).ok()?;
+        headers.get(place).copied()
     }
 
     /// First sequence of the segment after `segment`, once there is one.
     pub(crate) fn end_of(&self, segment: u64) -> Option<u64> {
+        self.header(segment + 1).map(|next| next.first_sequence)
+    }
+
+    /// Who owned the log, from which record on.
+    #[must_use]
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// The header of the segment that is written.
+    #[must_use]
+    pub fn last_header(&self) -> Header {
+        *self.headers.read().last().expect("a started log has a segment")
+    }
+
+    /// Headers of the closed segments, oldest first.
+    #[must_use]
+    pub fn closed_segments(&self) -> Vec<Header> {
         let headers = self.headers.read();
-        headers.get(usize::try_from(segment).unwrap_or(usize::MAX)).map(|next| next.first_sequence)
+        headers.split_last().map_or_else(Vec::new, |(_, closed)| closed.to_vec())
+    }
+
+    /// Moves a closed segment into the archive; `false`: it is there already.
+    ///
+    /// # Errors
+    /// `Corrupt`: it is not what the next segment says, and stays where it is; `Io`.
+    ///
+    /// # Panics
+    /// When the segment is not a closed one.
+    pub fn archive(&self, segment: u64) -> Result<bool, WalError> {
+        let header = self.header(segment).expect("a segment of this log");
+        let next = self.header(segment + 1).expect("only closed segments are archived");
+        let open = files::open(&*self.storage, segment)?;
+        if open.is_archived {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        open.read(segment, header.segment_bytes, &mut bytes)?;
+        archive::move_into(&*self.storage, &header, &bytes, &next)?;
+        Ok(true)
+    }
+
+    /// Where the log lies.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     pub(crate) fn add_index(&self, entry: IndexEntry) {

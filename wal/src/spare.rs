@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::WalError;
+use crate::pruned;
 use crate::shared::{Shared, Spares};
 use crate::storage::{Storage, StorageFile};
 
@@ -41,7 +42,9 @@ pub(crate) fn file_name(number: u64) -> String {
 /// Whether a file is one of those that a start deletes: no other is touched.
 pub(crate) fn is_temporary(name: &str) -> bool {
     let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".tmp"));
-    name == FRESH || number.is_some_and(|number| number.parse::<u64>().is_ok())
+    name == FRESH
+        || name == pruned::WRITING
+        || number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Makes a zeroed and synced file; removes what it could not finish.

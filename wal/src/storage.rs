@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-/// A flat directory of files. Everything the log does to a disk goes through it.
+/// A directory of files. Everything the log does to a disk goes through it.
 pub trait Storage: Send + Sync + 'static {
     /// A new or emptied file, for reading and writing.
     ///
@@ -46,6 +46,16 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// The storage's.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// A flat directory inside this one; `None`: there is none of this name.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>>;
+    /// As [`Self::dir`], made where it is missing, so that it survives power loss.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>>;
 }
 
 /// One file.

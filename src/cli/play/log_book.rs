@@ -87,8 +87,8 @@ impl OurKeys {
 /// There is none, or it is damaged.
 pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Result<LogBook> {
     let log = open_log(data_dir)?;
-    let identity = log.identity();
-    let journal_id = hex(&identity.journal_id);
+    let places = log.places();
+    let journal_id = hex(&log.identity().journal_id);
     let book = LogBook { journal_id, ..LogBook::default() };
     let mut reader = Reader { keys, from, tallies: HashMap::new(), book };
     let mut visit = |entry: &doorbuster_wal::Entry<'_>, payload: Payload| {
@@ -96,8 +96,7 @@ pub(crate) fn read(data_dir: &Path, keys: &mut OurKeys, from: u64) -> anyhow::Re
         let Payload::Record(record) = payload else { return Ok(()) };
         reader.book.last_decision = entry.sequence;
         let sequence = Sequence::new(entry.sequence);
-        let position = Position { partition: identity.partition, epoch: identity.epoch, sequence };
-        reader.visit(position, &record)
+        reader.visit(places.position(sequence), &record)
     };
     log.read(&mut visit, &mut |_| {})?;
     let mut book = reader.book;

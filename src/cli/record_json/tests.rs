@@ -9,7 +9,7 @@ use crate::domain::{
     RefusalReason, RefusalRow, RefusalsCounted, SaleId, SellingPaused, StockAdjusted, TermsChanged,
     Text, Version,
 };
-use crate::journal::{Envelope, KeyStamp, Kind, Started};
+use crate::journal::{Envelope, JournalIdentity, KeyStamp, Kind, Started};
 
 const GUIDE: &str = include_str!("../../../docs/operations/README.md");
 
@@ -144,7 +144,7 @@ fn later_kinds() -> Vec<(Payload, &'static str)> {
 /// Records at place 8 of a log that knows two products.
 fn dumped() -> Vec<(Payload, String, String)> {
     let identity = JournalIdentity { journal_id: [0; 16], partition: 1, epoch: 1 };
-    let mut names = Names::of_journal(identity);
+    let mut names = Names::of_journal(Places::of_one_owner(identity));
     names.products = vec!["hat".to_owned(), "cap".to_owned()];
     let at = |sequence| Position { partition: 1, epoch: 1, sequence: Sequence::new(sequence) };
     let mut all = first_kinds();

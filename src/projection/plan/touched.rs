@@ -1,6 +1,5 @@
 //! Which rows a batch needs to know before it can be planned.
 
-use super::{hold_id, order_id};
 use crate::domain::{Decision, Sequence};
 use crate::journal::Payload;
 use crate::projection::store::Batch;
@@ -20,9 +19,9 @@ pub(in crate::projection) struct Touched {
 
 /// What a batch touches.
 pub(in crate::projection) fn touched(batch: &Batch<'_>) -> Touched {
-    let identity = batch.from.identity;
+    let places = batch.places;
     let mut touched = Touched::default();
-    let mut hold = |sequence: Sequence| touched.holds.push(hold_id(identity, sequence));
+    let mut hold = |sequence: Sequence| touched.holds.push(places.hold_id(sequence).to_string());
     for tailed in batch.records {
         let Payload::Record(record) = &tailed.payload else { continue };
         let changed = record.envelope.changes.iter().map(|change| i64::from(change.handle.get()));
@@ -36,7 +35,7 @@ pub(in crate::projection) fn touched(batch: &Batch<'_>) -> Touched {
             Decision::HoldConfirmed(confirmed) => hold(confirmed.hold),
             Decision::HoldReleased(ended) | Decision::HoldExpired(ended) => hold(ended.hold),
             Decision::OrderCancelled(cancelled) => {
-                let id = order_id(identity, cancelled.order);
+                let id = places.order_id(cancelled.order).to_string();
                 let numbers = cancelled.lines.iter().map(|line| line_no(line.place));
                 touched.lines.extend(numbers.map(|number| (id.clone(), number)));
                 touched.orders.push(id);

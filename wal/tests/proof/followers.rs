@@ -129,6 +129,12 @@ impl Storage for Failing {
     fn free_bytes(&self) -> io::Result<u64> {
         self.storage.free_bytes()
     }
+    fn dir(&self, name: &str) -> io::Result<Option<Arc<dyn Storage>>> {
+        self.storage.dir(name)
+    }
+    fn make_dir(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        self.storage.make_dir(name)
+    }
 }
 
 impl StorageFile for FailingFile {

@@ -2,12 +2,14 @@
 //! acknowledged is read again, or damage is named. Storage in memory, and real directories.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod archive;
 mod crashes;
 mod damage;
 mod followers;
 mod full_disk;
 mod harness;
 mod model;
+mod places;
 mod real;
 mod segments;
 mod syncs;

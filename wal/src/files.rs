@@ -1,0 +1,91 @@
+//! Where the segments of a log lie: beside each other, or compressed in the archive.
+//!
+//! A segment that is being archived may be in both places for a moment; its own file comes first.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use crate::WalError;
+use crate::archive::{
+    ARCHIVE_DIR, ArchivedFile, archived_name, archived_path, archived_segment_of,
+};
+use crate::header::{file_name, segment_of};
+use crate::storage::{Storage, StorageFile, read_full};
+
+/// A segment's file, opened for reading as if it had never been compressed.
+pub(crate) struct OpenSegment {
+    pub(crate) file: Arc<dyn StorageFile>,
+    /// Its path from the log's directory on, for people.
+    pub(crate) name: String,
+    pub(crate) is_archived: bool,
+    /// Length of its file where it is compressed.
+    pub(crate) stored_bytes: Option<u64>,
+}
+
+/// Numbers of all segments in both places, in order.
+pub(crate) fn list(storage: &dyn Storage) -> Result<Vec<u64>, WalError> {
+    let names = storage.list().map_err(WalError::io("list", "the directory"))?;
+    let mut numbers: BTreeSet<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
+    let archive = storage.dir(ARCHIVE_DIR).map_err(WalError::io("open", ARCHIVE_DIR))?;
+    if let Some(archive) = archive {
+        let names = archive.list().map_err(WalError::io("list", ARCHIVE_DIR))?;
+        numbers.extend(names.iter().filter_map(|name| archived_segment_of(name)));
+    }
+    Ok(numbers.into_iter().collect())
+}
+
+/// Opens a segment wherever it lies.
+///
+/// # Errors
+/// `Io`; `Corrupt`: its archived file is no archive.
+pub(crate) fn open(storage: &dyn Storage, segment: u64) -> Result<OpenSegment, WalError> {
+    let name = file_name(segment);
+    let missing = match storage.open_read(&name) {
+        Ok(file) => {
+            return Ok(OpenSegment { file, name, is_archived: false, stored_bytes: None });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        Err(error) => return Err(WalError::io("open", &name)(error)),
+    };
+    let path = archived_path(segment);
+    let archive = storage.dir(ARCHIVE_DIR).map_err(WalError::io("open", ARCHIVE_DIR))?;
+    // Of a segment that is nowhere, its own place is told.
+    let archive = archive.ok_or_else(|| WalError::io("open", &name)(missing))?;
+    let packed = archive.open_read(&archived_name(segment)).map_err(WalError::io("open", &path))?;
+    let stored_bytes = packed.len().map_err(WalError::io("measure", &path))?;
+    let file = ArchivedFile::open(packed).map_err(|error| unreadable(segment, &path, error))?;
+    let (file, stored_bytes) = (Arc::new(file), Some(stored_bytes));
+    Ok(OpenSegment { file, name: path, is_archived: true, stored_bytes })
+}
+
+impl OpenSegment {
+    /// Reads it into `buffer`, at most `bytes_max` of it.
+    pub(crate) fn read(
+        &self,
+        segment: u64,
+        bytes_max: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), WalError> {
+        let unreadable = |error| unreadable(segment, &self.name, error);
+        let len = self.file.len().map_err(unreadable)?.min(bytes_max);
+        buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let read = read_full(&*self.file, buffer, 0).map_err(unreadable)?;
+        buffer.truncate(read);
+        Ok(())
+    }
+}
+
+/// A file that does not unpack is damaged, not a disk that fails.
+pub(crate) fn unreadable(segment: u64, file: &str, error: io::Error) -> WalError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => WalError::Corrupt {
+            segment,
+            file: file.to_owned(),
+            offset: 0,
+            sequence: None,
+            reason: format!("it does not unpack: {error}"),
+        },
+        _ => WalError::io("read", file)(error),
+    }
+}
