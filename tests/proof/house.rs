@@ -136,6 +136,21 @@ pub(crate) fn go_on(storage: &MemStorage, journal: u8) {
     append(&mut log, &encoded(&Payload::Watermark));
 }
 
+/// Moves what is closed into the archive.
+pub(crate) fn archive(storage: &MemStorage, journal: u8) {
+    let log = start(storage, journal, START_MS + 2_000_000);
+    for header in log.shared().closed_segments() {
+        assert!(log.shared().archive(header.segment).unwrap(), "segment {}", header.segment);
+    }
+}
+
+/// Deletes what is archived.
+pub(crate) fn prune(storage: &MemStorage) {
+    let scan = Scan::open(Arc::new(storage.clone())).unwrap();
+    let first = scan.prunable(u64::MAX).unwrap().expect("something is archived");
+    scan.prune(&first).unwrap();
+}
+
 pub(crate) fn scan(storage: &MemStorage) -> JournalScan {
     JournalScan::open(Arc::new(storage.clone())).unwrap()
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::house::{against, alone, go_on, lines, log, product, proof, sale, wrong};
+use crate::house::{
+    against, alone, archive, go_on, lines, log, product, proof, prune, sale, wrong,
+};
 
 fn parsed(bytes: &[u8]) -> Vec<Value> {
     lines(bytes).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -74,6 +76,20 @@ fn proof_stays_the_same_when_the_log_goes_on_and_its_segment_is_closed() {
             proof(&storage, &doorbuster::proof::Ask { last_sequence, ..ask }).unwrap();
         assert_eq!((again.sha256, after == before), (written.sha256, true));
     }
+}
+
+#[test]
+fn proof_is_the_same_over_the_archive_and_refused_where_the_beginning_is_pruned() {
+    let storage = log(7, 2);
+    let (written, before) = proof(&storage, &sale("xmas")).unwrap();
+    archive(&storage, 7);
+    assert_eq!(against(&storage, &before), None);
+    let last_sequence = Some(written.head.last_sequence);
+    let ask = doorbuster::proof::Ask { last_sequence, ..sale("xmas") };
+    assert!(proof(&storage, &ask).unwrap().1 == before);
+    prune(&storage);
+    let refused = proof(&storage, &ask).unwrap_err().to_string();
+    assert!(refused.contains("what came before it was pruned"), "{refused}");
 }
 
 #[test]

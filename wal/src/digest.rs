@@ -3,9 +3,9 @@
 use sha2::Digest;
 
 use crate::WalError;
-use crate::header::file_name;
+use crate::files;
 use crate::scan::{Scan, corrupt};
-use crate::segment::{Segment, read_file};
+use crate::segment::Segment;
 
 impl Scan {
     /// SHA-256 over the header of the segment that holds `sequence`, which has the digest of the
@@ -16,14 +16,12 @@ impl Scan {
     /// # Errors
     /// `Corrupt`: there is no such record; `Io`.
     pub fn digest_upto(&self, sequence: u64) -> Result<[u8; 32], WalError> {
-        // Of two that begin with the same one, the first has no frame of its own.
-        let after = self.headers.partition_point(|header| header.first_sequence <= sequence);
-        let header = after.checked_sub(1).and_then(|place| self.headers.get(place));
+        let header = self.place_holding(sequence).and_then(|place| self.headers.get(place));
         let missing = || corrupt(0, 0, Some(sequence), "no segment holds it".to_owned());
         let header = header.ok_or_else(missing)?;
-        let (file, mut bytes) = (file_name(header.segment), Vec::new());
-        read_file(&*self.storage, &file, header.segment_bytes, &mut bytes)?;
-        let segment = Segment { header, file: &file, bytes: &bytes };
+        let (open, mut bytes) = (files::open(&*self.storage, header.segment)?, Vec::new());
+        open.read(header.segment, header.segment_bytes, &mut bytes)?;
+        let segment = Segment { header, file: &open.name, bytes: &bytes };
         let walked = segment.walk(Some(sequence), &mut |_| Ok(()))?;
         match walked.stopped {
             None => Ok(walked.digest.finalize().into()),
