@@ -32,6 +32,7 @@ mod rows;
 mod sqlite;
 mod sqlite_file;
 mod status;
+pub mod stepped;
 mod store;
 mod time;
 
