@@ -51,6 +51,11 @@ impl Log {
         self.identity
     }
 
+    /// The log itself.
+    pub(super) fn journal(&self) -> &JournalScan {
+        &self.scan
+    }
+
     /// Visits every record in order as bytes, behind a progress bar.
     ///
     /// # Errors

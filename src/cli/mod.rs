@@ -16,6 +16,7 @@ mod logging;
 mod output;
 mod pause;
 mod play;
+mod proof;
 mod record_json;
 mod recovery;
 mod rehearse;
@@ -61,6 +62,8 @@ enum Command {
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Prove what was decided about a product or a sale: write a file that others can check, or check one
+    Proof(Box<proof::ProofArgs>),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -90,6 +93,7 @@ impl Command {
             Self::Serve(args) => args.run(),
             Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
+            Self::Proof(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
             Self::Demo(args) => args.run(),

@@ -18,6 +18,7 @@ mod archive;
 mod batch;
 mod bisect;
 mod cursor;
+mod digest;
 mod dir_storage;
 mod epochs;
 mod error;
