@@ -13,6 +13,7 @@
 //! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
+mod archive;
 mod asked;
 pub mod bare;
 pub mod carts;
