@@ -44,7 +44,8 @@ pub(crate) fn unarchived(name: &str) -> Option<&str> {
     name.strip_suffix(ARCHIVED)
 }
 
-fn is_archived(path: &Path) -> bool {
+/// Whether a path is that of an archived segment.
+pub(crate) fn is_archived(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "zst")
 }
 

@@ -66,6 +66,8 @@ pub struct End {
     pub next_sequence: u64,
     /// Segments there are.
     pub segments: usize,
+    /// Of these: archived.
+    pub archived: usize,
     /// Bytes of headers and frames that were read.
     pub bytes: u64,
     /// Bytes of a torn frame stand behind the end.
@@ -137,7 +139,9 @@ impl Log {
         from: u64,
         mut visit: impl FnMut(&str, u64, &Frame<'_>),
     ) -> Result<End, LogError> {
-        let mut end = End { next_sequence: from, segments: self.segments.len(), ..End::default() };
+        let archived = self.segments.iter().filter(|(path, _)| archive::is_archived(path)).count();
+        let segments = self.segments.len();
+        let mut end = End { next_sequence: from, segments, archived, ..End::default() };
         for (place, (path, header)) in self.segments.iter().enumerate() {
             let next = self.segments.get(place + 1).map(|(_, header)| header);
             if next.is_some_and(|next| next.first_sequence <= from) {

@@ -231,6 +231,9 @@ mod tests {
         write(&journal, 1, &[]);
         assert!(shows(&empty, Act::Archiving), "in both places");
         let later = Before::look(data).expect("a directory");
-        assert!(!shows(&later, Act::Snapshot) && !shows(&later, Act::Archiving), "of a life before");
+        assert!(
+            !shows(&later, Act::Snapshot) && !shows(&later, Act::Archiving),
+            "of a life before"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod crash;
 mod orders;
 mod recover;
 
@@ -14,7 +15,8 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
+use self::campaigns::{OutageArgs, TraceArgs};
+use self::crash::CrashArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
