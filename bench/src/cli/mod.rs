@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod crash;
+mod full_disk;
 mod orders;
 mod recover;
 
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
 use self::crash::CrashArgs;
+use self::full_disk::FullDiskArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
@@ -47,6 +49,8 @@ enum Command {
     Check(CheckArgs),
     /// Kills the engine under load, again and again, and checks everything that was answered.
     Crash(CrashArgs),
+    /// Fills a small file system under load, and checks what is sold, answered and started then.
+    FullDisk(FullDiskArgs),
     /// Proves from system calls that no answer leaves before its sync has returned.
     Trace(TraceArgs),
     /// Sells carts of many lines beside single purchases, and accounts for every unit.
@@ -152,6 +156,7 @@ impl Cli {
             }
             Command::Check(args) => run_check(&args.log),
             Command::Crash(args) => args.run(),
+            Command::FullDisk(args) => args.run(),
             Command::Trace(args) => args.run(),
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
