@@ -142,7 +142,7 @@ fn show_kills(report: &CrashReport) {
         .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
         .collect();
     println!(
-        "under way at a kill, by what it left on disk: {}; {} acts did not come in time; \
+        "under way at a kill, by what it left on disk: {}; {} times the act did not come in time; \
          {} kills of a stopped process that clients had given up",
         shown.join(", "),
         report.missed,

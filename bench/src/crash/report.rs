@@ -135,3 +135,23 @@ pub(super) fn name_of(act: Act, store: &StoreChoice) -> String {
         _ => act.name().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_that_no_kill_fell_into_are_named() {
+        let into = |store: &StoreChoice| name_of(Act::Projection, store);
+        let postgres = StoreChoice::Postgres("postgres://somewhere".to_owned());
+        let wanted = vec![into(&StoreChoice::Sqlite), into(&postgres), "recovery".to_owned()];
+        let mut report = CrashReport { wanted, given_up: 1, ..CrashReport::default() };
+        report.under_way.insert(into(&StoreChoice::Sqlite), 2);
+        assert_eq!(report.never_hit(), ["projection into postgres", "recovery"]);
+        report.under_way.insert(into(&postgres), 1);
+        report.under_way.insert("recovery".to_owned(), 1);
+        assert!(report.never_hit().is_empty());
+        report.given_up = 0;
+        assert_eq!(report.never_hit(), ["a pause while clients time out"]);
+    }
+}
