@@ -26,11 +26,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "domain", "engine", "http", "journal", "projection", "telemetry"]),
     ("http", &["domain", "engine", "journal", "telemetry"]),
-    ("projection", &["domain", "journal", "engine::ports", "telemetry"]),
-    ("engine", &["domain", "journal", "telemetry"]),
+    ("projection", &["background", "domain", "journal", "engine::ports", "telemetry"]),
+    ("engine", &["background", "domain", "journal", "telemetry"]),
     ("journal", &["domain", "telemetry"]),
     ("domain", &[]),
     ("config", &["telemetry"]),
+    ("background", &[]),
     ("telemetry", &[]),
 ];
 

@@ -57,6 +57,11 @@ impl<T: Copy> Fifo<T> {
         (0..count as u32).map(move |place| first.wrapping_add(place))
     }
 
+    /// The items, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().flatten().skip(self.gone)
+    }
+
     /// The oldest item.
     pub(super) fn front(&self) -> Option<&T> {
         self.blocks.front()?.get(self.gone)

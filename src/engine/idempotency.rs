@@ -7,6 +7,8 @@
 //!
 //! Memory of an entry: 40 bytes, and 5 in the index at its fill of 7/16 to 7/8: under 64.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
@@ -43,7 +45,7 @@ struct Shard {
     reserved: HashMap<[u8; 16], [u8; 8], RandomState>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     stamp: KeyStamp,
     sequence: u64,
@@ -147,6 +149,34 @@ impl Idempotency {
         self.forget(&mut shard);
         shard.entries.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
         shard.behind += 1;
+    }
+
+    /// Calls `visit` with every entry that has not aged out by `now_ms`, in the order of their
+    /// records. Nobody else may be using the table.
+    ///
+    /// # Errors
+    /// What `visit` says; it ends there.
+    pub(super) fn each_in_order<E>(
+        &self,
+        now_ms: u64,
+        visit: &mut dyn FnMut(KeyStamp, Sequence, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let shards: Vec<_> = self.shards.iter().map(Mutex::lock).collect();
+        let mut entries: Vec<_> = shards.iter().map(|shard| shard.entries.iter()).collect();
+        // The next entry of each shard, the earliest record first.
+        let mut next = BinaryHeap::with_capacity(entries.len());
+        let mut pull = |place: usize, next: &mut BinaryHeap<_>| {
+            let entry = entries.get_mut(place).and_then(Iterator::next);
+            next.extend(entry.map(|entry| Reverse((entry.sequence, place, *entry))));
+        };
+        (0..shards.len()).for_each(|place| pull(place, &mut next));
+        while let Some(Reverse((_, place, entry))) = next.pop() {
+            pull(place, &mut next);
+            if !aged(entry.decided_at_ms, now_ms) {
+                visit(entry.stamp, Sequence::new(entry.sequence), entry.decided_at_ms)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the indexes of what was replayed, on all cores: nobody who asks waits for them then.

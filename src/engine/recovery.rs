@@ -22,6 +22,8 @@ pub struct Recovered {
     pub idempotency: Arc<Idempotency>,
     /// Time of the last record that has one.
     pub last_ms: Option<u64>,
+    /// Place of the last record.
+    pub last_sequence: Sequence,
     /// Records replayed.
     pub records: u64,
 }
@@ -35,6 +37,7 @@ impl Recovered {
             directory: Arc::new(Directory::default()),
             idempotency: Arc::new(Idempotency::new(keys_max)),
             last_ms: None,
+            last_sequence: Sequence::new(0),
             records: 0,
         }
     }
@@ -63,6 +66,7 @@ impl Recovered {
             self.last_ms = Some(at_ms);
         }
         self.records += 1;
+        self.last_sequence = sequence;
         match payload {
             Payload::Started(_) | Payload::Watermark => Ok(()),
             Payload::Record(record) => self.apply(sequence, &record),

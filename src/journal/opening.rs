@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doorbuster_wal::{Checkpoint, Identity, Log, Recovery, Replayed};
 
 use super::scan::{Visit, decoding, telling_future};
-use super::{JournalError, Payload, encode};
+use super::{JournalError, Payload, Snapshots, encode};
 use crate::domain::Sequence;
 
 pub use doorbuster_wal::Preallocator;
@@ -29,7 +29,12 @@ impl Opening {
         storage: Arc<dyn doorbuster_wal::Storage>,
         options: doorbuster_wal::Options,
     ) -> Result<Self, JournalError> {
-        Ok(Self { recovery: Recovery::open(storage, options)? })
+        let opening = Self { recovery: Recovery::open(storage, options)? };
+        // It is not needed for a start.
+        if let Err(error) = opening.snapshots().clean() {
+            tracing::warn!(%error, "what is left of a snapshot stays");
+        }
+        Ok(opening)
     }
 
     /// Bytes to read, for progress.
@@ -100,6 +105,12 @@ impl Opening {
     /// The log gets another owner; see `doorbuster_wal::Recovery::take_over`.
     pub fn take_over(&mut self, epoch: u32) {
         self.recovery.take_over(epoch);
+    }
+
+    /// The log's snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::of_log(Arc::clone(self.recovery.scan().storage()))
     }
 
     /// Whose log it is; `None`: an empty directory.

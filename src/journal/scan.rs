@@ -64,7 +64,23 @@ impl JournalScan {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
         let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
-        decoding(|decode| self.scan.replay_mapped(from, decode, &mut visit, progress))
+        decoding(|decode| self.scan.replay_mapped(from, None, decode, &mut visit, progress))
+    }
+
+    /// As [`Self::replay_records`], only up to a checkpoint: closed segments alone.
+    ///
+    /// # Errors
+    /// As [`Self::replay_records`].
+    pub fn replay_records_until(
+        &self,
+        from: Option<&Checkpoint>,
+        until: &Checkpoint,
+        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        let until = Some(until);
+        decoding(|decode| self.scan.replay_mapped(from, until, decode, &mut visit, progress))
     }
 
     /// As [`Self::replay`], only what comes after a checkpoint.

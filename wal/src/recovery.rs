@@ -98,7 +98,7 @@ impl Recovery {
         visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
-        let replayed = self.scan.replay_mapped(from, map, visit, progress)?;
+        let replayed = self.scan.replay_mapped(from, None, map, visit, progress)?;
         self.replayed = Some(replayed.clone());
         Ok(replayed)
     }

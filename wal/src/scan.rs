@@ -205,6 +205,12 @@ impl Scan {
         Ok(())
     }
 
+    /// Where it lies.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The headers of all segments, in order.
     #[must_use]
     pub fn headers(&self) -> &[Header] {
@@ -351,19 +357,21 @@ impl Scan {
     /// As [`Self::replay`], with the work divided where there is much of it: `map` makes of each
     /// record what `visit` then gets in order. `map` runs on a thread of its own, ahead of `visit`.
     ///
-    /// `from`: only what comes after this checkpoint.
+    /// `from`: only what comes after this checkpoint; `until`: only what comes before this one.
     ///
     /// # Errors
     /// As [`Self::replay_after`]; what `map` refuses is corruption, too.
     pub fn replay_mapped<T: Send>(
         &self,
         from: Option<&Checkpoint>,
+        until: Option<&Checkpoint>,
         map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
         visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
         let first = from.map_or(Ok(0), |from| self.place_after(from))?;
-        let last = self.headers.len().saturating_sub(1);
+        let end = until.map_or(Ok(self.headers.len()), |until| self.place_after(until))?;
+        let last = end.min(self.headers.len().saturating_sub(1)).max(first);
         let closed_bytes: u64 = self.file_bytes.get(first..last).unwrap_or_default().iter().sum();
         let closed = self.headers.get(first..last).unwrap_or_default();
         let mut replayed = self.nothing_replayed(first);
@@ -376,7 +384,7 @@ impl Scan {
         };
         let mut both = |entry: &Entry<'_>| visit(entry.sequence, map(entry)?);
         let mut all = |bytes| progress(if rest == first { bytes } else { closed_bytes + bytes });
-        self.replay_rest(rest, &mut both, &mut all, &mut replayed)?;
+        self.replay_rest(rest..end, &mut both, &mut all, &mut replayed)?;
         Ok(replayed)
     }
 
@@ -395,7 +403,7 @@ impl Scan {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
         let mut replayed = self.nothing_replayed(first);
-        self.replay_rest(first, visit, progress, &mut replayed)?;
+        self.replay_rest(first..self.headers.len(), visit, progress, &mut replayed)?;
         Ok(replayed)
     }
 
@@ -415,16 +423,16 @@ impl Scan {
 
     fn replay_rest(
         &self,
-        first: usize,
+        places: std::ops::Range<usize>,
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
         replayed: &mut Replayed,
     ) -> Result<(), WalError> {
-        let rest = self.headers.get(first..).unwrap_or_default();
         let (mut buffer, mut bytes_read) = (Vec::new(), 0);
-        for (place, header) in rest.iter().enumerate() {
-            self.segment(header, rest.get(place + 1), &mut buffer, visit, replayed)?;
-            bytes_read += self.file_bytes.get(first + place).copied().unwrap_or(0);
+        for place in places {
+            let header = self.headers.get(place).expect("a place is one of a header");
+            self.segment(header, self.headers.get(place + 1), &mut buffer, visit, replayed)?;
+            bytes_read += self.file_bytes.get(place).copied().unwrap_or(0);
             progress(bytes_read);
         }
         Ok(())

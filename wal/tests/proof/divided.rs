@@ -61,7 +61,7 @@ fn read(
         Ok(())
     };
     let replayed = match divided {
-        true => scan.replay_mapped(None, &make, &mut take, &mut progress),
+        true => scan.replay_mapped(None, None, &make, &mut take, &mut progress),
         false => scan.replay(&mut |entry| take(entry.sequence, make(entry)?), &mut progress),
     };
     (records, replayed, last_progress)
