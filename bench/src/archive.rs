@@ -15,6 +15,8 @@ use crate::segment::{HEADER_BYTES, Header};
 
 /// The directory of archived segments, in the journal's.
 pub(crate) const ARCHIVE_DIR: &str = "archive";
+/// The first zstd frame holds the header alone, and cannot be longer than this.
+const PACKED_HEADER_BYTES_MAX: usize = HEADER_BYTES + 1024;
 /// What ends the name of an archived segment, behind that of the segment.
 const ARCHIVED: &str = ".zst";
 
@@ -56,7 +58,7 @@ pub(crate) fn read_segment(path: &Path) -> io::Result<Vec<u8>> {
     }
     match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match archived(path) {
-            Some(path) => unpack(&std::fs::read(path).map_err(|_| error)?, usize::MAX),
+            Some(path) => read_segment(&path).map_err(|_| error),
             None => Err(error),
         },
         read => read,
@@ -65,17 +67,17 @@ pub(crate) fn read_segment(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The bytes of a segment's header.
 pub(crate) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
-    let head = |path: &Path| {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
-        io::Result::Ok(bytes)
+    let start = |path: &Path, bytes: usize| {
+        let mut start = Vec::new();
+        std::fs::File::open(path)?.take(bytes as u64).read_to_end(&mut start)?;
+        io::Result::Ok(start)
     };
     if is_archived(path) {
-        return unpack(&std::fs::read(path)?, HEADER_BYTES);
+        return unpack(&start(path, PACKED_HEADER_BYTES_MAX)?, HEADER_BYTES);
     }
-    match head(path) {
+    match start(path, HEADER_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match archived(path) {
-            Some(path) => unpack(&std::fs::read(path).map_err(|_| error)?, HEADER_BYTES),
+            Some(path) => read_header(&path).map_err(|_| error),
             None => Err(error),
         },
         read => read,

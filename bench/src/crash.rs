@@ -104,7 +104,9 @@ impl<'a> Campaign<'a> {
         let data_dir = directory.join("data");
         let mut launch = Launch::engine(&plan.engine, &data_dir, directory);
         let bytes = plan.segment_bytes.to_string();
-        let settings = [("journal_segment_bytes".to_owned(), bytes)];
+        // A snapshot, and a way into the archive, for each segment.
+        let settings = [("journal_segment_bytes", bytes), ("snapshot_segments", "1".to_owned())];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value));
         for (name, value) in settings.iter().chain(&plan.settings) {
             let name = format!("DOORBUSTER_{}", name.to_uppercase());
             launch.environment.push((name, value.clone()));

@@ -190,7 +190,8 @@ impl Acting {
         let event = match act {
             Act::Recovery => draws.between(1, START_EVENTS),
             Act::SegmentChange => 1,
-            Act::Projection | Act::Snapshot | Act::Archiving => draws.spread(1, 20),
+            Act::Projection => draws.spread(1, 20),
+            Act::Snapshot | Act::Archiving => draws.spread(1, 5),
         };
         Self {
             act,
