@@ -13,6 +13,7 @@
 //! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
+mod archive;
 mod asked;
 pub mod bare;
 pub mod carts;
@@ -29,6 +30,7 @@ pub mod damage;
 pub mod database;
 pub mod expiry;
 pub mod faults;
+pub mod full_disk;
 pub mod load;
 pub mod log;
 pub mod machine;
@@ -36,6 +38,7 @@ pub mod machine;
 mod made;
 pub mod model;
 pub mod moment;
+pub mod mount;
 pub mod notes;
 pub mod outage;
 pub mod parts;
@@ -49,6 +52,10 @@ pub mod request;
 pub mod rows;
 pub mod seeded;
 pub mod segment;
+mod sessions;
 pub mod shop;
+mod sqlite_log;
 pub mod strace;
 pub mod traced;
+pub mod trigger;
+pub mod under_way;
