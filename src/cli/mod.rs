@@ -5,6 +5,7 @@
 
 mod api_key;
 mod config;
+mod copy;
 mod data_dir;
 mod demo;
 mod exit;
@@ -16,9 +17,11 @@ mod logging;
 mod output;
 mod pause;
 mod play;
+mod reconcile;
 mod record_json;
 mod recovery;
 mod rehearse;
+mod replayed;
 mod serve;
 mod server_url;
 mod settings;
@@ -61,6 +64,8 @@ enum Command {
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Compare the log with its copy in SQL, or with the orders a shop was paid for
+    Reconcile(Box<reconcile::ReconcileArgs>),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -92,6 +97,7 @@ impl Command {
             Self::Wal(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
+            Self::Reconcile(args) => args.run(),
             Self::Demo(args) => args.run(),
             Self::Rehearse(args) => args.run(),
             Self::Pause(args) => args.pause(),

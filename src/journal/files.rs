@@ -8,7 +8,9 @@ use std::sync::Arc;
 use doorbuster_wal::Storage;
 
 use super::reader::Tailed;
-use super::{JournalError, JournalIdentity, JournalRecords, JournalScan, Places, ReadError};
+use super::{
+    JournalError, JournalIdentity, JournalRecords, JournalScan, Payload, Places, ReadError,
+};
 use crate::domain::Sequence;
 
 /// A log in its files; any number may read it at once.
@@ -92,5 +94,13 @@ impl FileTail {
         let record = self.records.next()?;
         self.next += u64::from(record.is_some());
         Ok(record)
+    }
+
+    /// One record; `None`: it is not there, or was not at the look.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn read(&self, sequence: Sequence) -> Result<Option<Payload>, ReadError> {
+        if sequence.get() > self.proven { Ok(None) } else { self.records.read(sequence) }
     }
 }

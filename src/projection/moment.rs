@@ -248,6 +248,19 @@ impl SortedBy {
         }
     }
 
+    /// How two rows are ordered by it; a number that is none comes first.
+    #[must_use]
+    pub fn compare(&self, left: &TextRow, right: &TextRow) -> std::cmp::Ordering {
+        let text = |row: &TextRow, place: usize| row.get(place).cloned().flatten();
+        match *self {
+            Self::Text(_, place) => text(left, place).cmp(&text(right, place)),
+            Self::Number(_, place) => {
+                let number = |row| text(row, place).and_then(|text| text.parse::<i128>().ok());
+                number(left).cmp(&number(right))
+            }
+        }
+    }
+
     fn by_bytes(&self) -> String {
         match self {
             Self::Text(name, _) => format!("{name} COLLATE \"C\""),
@@ -257,7 +270,9 @@ impl SortedBy {
 
     fn literal(&self, row: &TextRow) -> String {
         match self {
-            Self::Text(_, place) => quoted(row.get(*place).and_then(Option::as_deref)),
+            Self::Text(_, place) => {
+                quoted(row.get(*place).and_then(Option::as_deref).unwrap_or_default())
+            }
             Self::Number(_, place) => {
                 row.get(*place).cloned().flatten().unwrap_or_else(|| "0".to_owned())
             }
@@ -266,8 +281,9 @@ impl SortedBy {
 }
 
 /// A text as a literal of SQL.
-fn quoted(text: Option<&str>) -> String {
-    format!("'{}'", text.unwrap_or_default().replace('\'', "''"))
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
@@ -303,7 +319,8 @@ async fn open_postgres(server: &Server) -> Result<Client, StoreError> {
     let client = server.connect().await?;
     server.begin_reading(&client).await.map_err(unavailable)?;
     // Between two pages the log is read, which takes what it takes; pages are found by their keys.
-    let settings = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL enable_seqscan = off";
+    let settings =
+        "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL enable_seqscan = off";
     client.batch_execute(settings).await.map_err(unavailable)?;
     Ok(client)
 }
