@@ -19,6 +19,8 @@ mod mix;
 mod postgres_server;
 #[path = "support/projecting.rs"]
 mod projecting;
+#[path = "reconcile/rebuild.rs"]
+mod rebuild;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "shared with other tests")]
 mod server;
@@ -44,4 +46,7 @@ on_both_databases!(
     copies::records_not_projected_yet_are_said_and_no_difference,
     copies::every_difference_is_named_with_both_sides,
     copies::tables_of_another_journal_are_not_compared,
+    rebuild::a_new_copy_is_filled_goes_on_and_the_projector_goes_on_from_it,
+    rebuild::a_place_with_other_tables_is_refused,
+    rebuild::a_copy_made_beside_a_running_server_takes_the_place_of_the_old,
 );

@@ -14,9 +14,11 @@ mod health;
 mod keys;
 mod log;
 mod logging;
+mod orders;
 mod output;
 mod pause;
 mod play;
+mod project;
 mod reconcile;
 mod record_json;
 mod recovery;
@@ -66,6 +68,11 @@ enum Command {
     Wal(wal::WalCommand),
     /// Compare the log with its copy in SQL, or with the orders a shop was paid for
     Reconcile(Box<reconcile::ReconcileArgs>),
+    /// Fill a new copy in SQL from the log, beside a running server
+    Project(Box<project::ProjectArgs>),
+    /// List and cancel orders that should not have been sold
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -98,6 +105,8 @@ impl Command {
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
             Self::Reconcile(args) => args.run(),
+            Self::Orders(command) => command.run(),
+            Self::Project(args) => args.run(),
             Self::Demo(args) => args.run(),
             Self::Rehearse(args) => args.run(),
             Self::Pause(args) => args.pause(),

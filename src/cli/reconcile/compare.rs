@@ -142,6 +142,11 @@ fn quarantine(
 }
 
 impl Compared {
+    /// Last record that the database has.
+    pub(crate) fn database_sequence(&self) -> u64 {
+        self.database_sequence
+    }
+
     /// For a person.
     pub(crate) fn words(&self, differences: u64) -> String {
         let mut out = String::new();
