@@ -14,6 +14,7 @@ mod house;
 #[path = "support/log.rs"]
 mod log;
 #[path = "projection/mix.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod mix;
 #[path = "support/postgres.rs"]
 mod postgres_server;

@@ -17,7 +17,7 @@ use super::exit::{Exit, failure};
 use super::output::OutputArgs;
 use super::play::stopwatch::Stopwatch;
 use super::reconcile::{Report, compare};
-use super::replayed::{bar_over, check_whole, whole_log};
+use super::replayed::{bar_over, whole_log};
 use super::settings::SettingsArgs;
 use super::{copy, target};
 use crate::config::Config;
@@ -67,8 +67,8 @@ impl ProjectArgs {
         self.output.prepare()?;
         let store = self.store(&config)?;
         check_not_in_use(&config, &store)?;
-        let mut log = whole_log(&config.data_dir, "rebuilt")?;
-        check_target(&store, &log)?;
+        let copied = check_target(&store, &config.data_dir)?;
+        let mut log = whole_log(&config.data_dir, "rebuilt")?.with_copied(copied)?;
         for _ in 0..ROUNDS_MAX {
             let upto = log.proven();
             let written = fill(&store, log, upto, &config)?;
@@ -78,7 +78,6 @@ impl ProjectArgs {
                 break;
             }
         }
-        check_whole(&log, "rebuilt")?;
         let mut report = Report::new(&self.output)?;
         let compared = compare(&config.data_dir, &store, &mut report)?;
         let next = next_step(&config, &store, compared.database_sequence());
@@ -133,11 +132,11 @@ fn other_kind(store: &StoreConfig) -> &'static str {
     }
 }
 
-/// That nothing stands there, or a copy of this log that can go on.
-fn check_target(store: &StoreConfig, log: &JournalFiles) -> anyhow::Result<()> {
+/// That nothing stands there, or a copy of this log that can go on: from which record.
+fn check_target(store: &StoreConfig, data_dir: &Path) -> anyhow::Result<Sequence> {
     let (shown, other) = (target::shown(store), other_kind(store));
     match Moment::standing(store)? {
-        Standing::Nothing => Ok(()),
+        Standing::Nothing => Ok(Sequence::new(0)),
         Standing::Foreign(table) => {
             let message = format!(
                 "{shown} holds the table {table}, which is not doorbuster's: name another {other}"
@@ -146,9 +145,11 @@ fn check_target(store: &StoreConfig, log: &JournalFiles) -> anyhow::Result<()> {
         }
         Standing::Tables(progress) => {
             for progress in &progress {
-                check_copy(progress, log, &shown, other)?;
+                let log = whole_log(data_dir, "rebuilt")?.with_copied(progress.sequence)?;
+                check_copy(progress, &log, &shown, other)?;
             }
-            Ok(())
+            let last = progress.iter().map(|progress| progress.sequence).max();
+            Ok(last.unwrap_or(Sequence::new(0)))
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A log in its files as of one look: for copying it beside the engine that writes it.
 //!
 //! What was proven durable at the look is all there is: later records may belong to an owner that
-//! the places of this look do not know.
+//! the places of this look do not know. The exception is what a copy already has: only durable
+//! records are copied, so the copy proves the few that the log itself does not prove yet, such as
+//! the watermark that an idle log ends with.
 
 use std::sync::Arc;
 
-use doorbuster_wal::Storage;
+use doorbuster_wal::{Entry, Storage};
 
 use super::reader::Tailed;
 use super::{
@@ -19,7 +21,10 @@ pub struct JournalFiles {
     places: Places,
     identity: JournalIdentity,
     first: Sequence,
+    /// By the log itself.
     proven: Sequence,
+    /// The records behind, as far as a copy proves them.
+    copied: Arc<Vec<Tailed>>,
 }
 
 /// Records of a [`JournalFiles`] in order, up to where it was looked at.
@@ -27,6 +32,7 @@ pub struct FileTail {
     records: JournalRecords,
     next: u64,
     proven: u64,
+    copied: Arc<Vec<Tailed>>,
 }
 
 impl JournalFiles {
@@ -43,7 +49,45 @@ impl JournalFiles {
         records.look_again()?;
         let (places, identity) = (records.places(), records.identity());
         let (first, proven) = (records.first_sequence(), records.proven());
-        Ok(Some(Self { storage, places, identity, first, proven }))
+        let copied = Arc::default();
+        Ok(Some(Self { storage, places, identity, first, proven, copied }))
+    }
+
+    /// The same, up to a record that a copy of this log has, if it is there. Whether it is that
+    /// record, its checksum tells.
+    ///
+    /// # Errors
+    /// The log is damaged or cannot be read, or a record does not decode.
+    pub fn with_copied(mut self, sequence: Sequence) -> Result<Self, ReadError> {
+        if sequence <= self.proven {
+            return Ok(self);
+        }
+        let scan = JournalScan::open(Arc::clone(&self.storage))?;
+        let last = scan.segments().headers().last().map_or(0, |header| header.segment);
+        let mut copied = Vec::new();
+        let mut undecoded = None;
+        let mut visit = |entry: &Entry<'_>| {
+            if (self.proven.get() + 1..=sequence.get()).contains(&entry.sequence) {
+                match Tailed::of(*entry) {
+                    Ok(record) => copied.push(record),
+                    Err(error) => undecoded = Some(error),
+                }
+            }
+            Ok(())
+        };
+        match scan.segments().checkpoint(last) {
+            Some(from) => scan.replay_after(&from, &mut visit, &mut |_| {})?,
+            None => scan.replay(&mut visit, &mut |_| {})?,
+        };
+        if let Some(error) = undecoded {
+            return Err(error);
+        }
+        // A segment that was begun meanwhile proves all before it: another look finds that.
+        let follows =
+            copied.first().is_some_and(|first| first.sequence.get() == self.proven.get() + 1);
+        self.copied = Arc::new(if follows { copied } else { Vec::new() });
+        self.places = scan.places().unwrap_or(self.places);
+        Ok(self)
     }
 
     /// Whose log it is.
@@ -64,10 +108,10 @@ impl JournalFiles {
         self.first
     }
 
-    /// Highest sequence that the log proved to be durable.
+    /// Highest sequence that was proved to be durable.
     #[must_use]
     pub fn proven(&self) -> Sequence {
-        self.proven
+        self.copied.last().map_or(self.proven, |last| last.sequence)
     }
 
     /// Its records from `from` on, or from the first there is.
@@ -77,7 +121,8 @@ impl JournalFiles {
     pub fn tail(&self, from: Sequence) -> Result<FileTail, JournalError> {
         let records = JournalScan::open(Arc::clone(&self.storage))?.records_from(from)?;
         let next = from.get().max(records.first_sequence().get());
-        Ok(FileTail { records, next, proven: self.proven.get() })
+        let copied = Arc::clone(&self.copied);
+        Ok(FileTail { records, next, proven: self.proven.get(), copied })
     }
 }
 
@@ -88,10 +133,10 @@ impl FileTail {
     /// The log cannot be read, is damaged there, or the record does not decode.
     #[expect(clippy::should_implement_trait, reason = "as of the other tails")]
     pub fn next(&mut self) -> Result<Option<Tailed>, ReadError> {
-        if self.next > self.proven {
-            return Ok(None);
-        }
-        let record = self.records.next()?;
+        let record = match self.next > self.proven {
+            true => self.copied_at(self.next).cloned(),
+            false => self.records.next()?,
+        };
         self.next += u64::from(record.is_some());
         Ok(record)
     }
@@ -101,6 +146,14 @@ impl FileTail {
     /// # Errors
     /// As [`Self::next`].
     pub fn read(&self, sequence: Sequence) -> Result<Option<Payload>, ReadError> {
-        if sequence.get() > self.proven { Ok(None) } else { self.records.read(sequence) }
+        match sequence.get() > self.proven {
+            true => Ok(self.copied_at(sequence.get()).map(|record| record.payload.clone())),
+            false => self.records.read(sequence),
+        }
+    }
+
+    fn copied_at(&self, sequence: u64) -> Option<&Tailed> {
+        let place = usize::try_from(sequence - self.proven - 1).ok()?;
+        self.copied.get(place)
     }
 }

@@ -42,11 +42,6 @@ impl House {
         self.place.path().join("data")
     }
 
-    /// A file beside it.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.place.path().join(name)
-    }
-
     /// Makes everything durable, and proves it.
     pub(crate) fn prove(&mut self) {
         self.log.sync();

@@ -41,12 +41,12 @@ pub(crate) fn a_new_copy_is_filled_goes_on_and_the_projector_goes_on_from_it(old
     let new = another(&old);
     let mut house = House::new(1, old);
     let mut mix = Mix::new(&mut house.log);
-    mix.more(&mut house.log, 300);
+    mix.more(&mut house.log, 100);
     // What an interruption leaves: a copy that ends somewhere.
     house.log.sync();
     projecting::project(&new.config(), &house.log.reader());
     let begun = new.number("SELECT sequence FROM progress");
-    mix.more(&mut house.log, 700);
+    mix.more(&mut house.log, 300);
     house.prove();
     let proven = house.log.reader().durable().get() - 1;
     let told = rebuild(&house.data_dir(), &new);
@@ -57,12 +57,12 @@ pub(crate) fn a_new_copy_is_filled_goes_on_and_the_projector_goes_on_from_it(old
     let told = rebuild(&house.data_dir(), &new);
     assert_eq!(told.code, 0, "once more, with nothing to do: {told:?}");
     // The switch: the projector of the running log takes the new copy over.
-    mix.more(&mut house.log, 200);
+    mix.more(&mut house.log, 100);
     house.database = new;
     house.project();
     let (code, found) = house.reconcile();
     assert_eq!((code, &found["difference_count"]), (0, &Value::from(0)), "{found}");
-    assert!(found["database_sequence"].as_u64().unwrap() > proven + 200);
+    assert!(found["database_sequence"].as_u64().unwrap() > proven + 100);
 }
 
 pub(crate) fn a_place_with_other_tables_is_refused(old: Database) {
@@ -112,8 +112,7 @@ pub(crate) fn a_copy_made_beside_a_running_server_takes_the_place_of_the_old(old
         Database::Sqlite(_) => (Vec::new(), Vec::new()),
         Database::Postgres(..) => (serve_with(&old), serve_with(&another(&old))),
     };
-    let words = |arguments: &[String]| arguments.to_vec();
-    let server = start(&data_dir, &words(&first));
+    let server = start(&data_dir, &first);
     server.create("hat", 100);
     for number in 0..20 {
         assert_eq!(server.buy("hat", &format!("b{number}")).status, 201);
@@ -144,7 +143,7 @@ pub(crate) fn a_copy_made_beside_a_running_server_takes_the_place_of_the_old(old
     } else {
         assert!(told.out.contains(&format!("--database-schema {}\n", second[3])), "{told:?}");
     }
-    let server = start(&data_dir, &words(&second));
+    let server = start(&data_dir, &second);
     assert_eq!(server.buy("hat", "last").status, 201);
     caught_up(&server);
     let mut command = doorbuster(&["reconcile", "--json", "--data-dir"]);

@@ -19,8 +19,8 @@ use crate::domain::Sequence;
 use crate::journal::JournalFiles;
 use crate::projection::{Moment, Progress, SortedBy, StoreConfig, check_copy};
 
-/// How long a log may need to prove what its copy already has: an idle one does within 100 ms.
-const PROOF_LIMIT: Duration = Duration::from_secs(2);
+/// How long it is looked for a record that the copy has, and the log had not at the first look.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What was compared.
@@ -86,18 +86,21 @@ pub(crate) fn compare(
     })
 }
 
-/// The log, once it proves the record `sequence`; as it is, when that takes too long.
+/// The log up to the record `sequence` at least, which its copy has; as it is, when it is not there.
 fn proven(
     mut log: JournalFiles,
     data_dir: &Path,
     sequence: Sequence,
 ) -> anyhow::Result<JournalFiles> {
     let since = Stopwatch::start();
-    while log.proven() < sequence && since.elapsed() < PROOF_LIMIT {
+    loop {
+        log = log.with_copied(sequence)?;
+        if log.proven() >= sequence || since.elapsed() > LOOK_LIMIT {
+            return Ok(log);
+        }
         std::thread::sleep(LOOK_AGAIN);
         log = look_at(data_dir)?;
     }
-    Ok(log)
 }
 
 fn walk(

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::cli::output::{OutputArgs, create_file};
 
+/// How the document begins, with the first difference or the end.
+const BEGIN: &str = "{\n  \"differences\": [";
+
 /// How the two sides differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,9 +70,7 @@ impl Report {
             json.push(Box::new(std::io::BufWriter::new(std::io::stdout())));
         }
         let (shows_lines, bar) = (!output.json, ProgressBar::hidden());
-        let mut report = Self { json, shows_lines, found: 0, header: "", bar };
-        report.write("{\n  \"differences\": [")?;
-        Ok(report)
+        Ok(Self { json, shows_lines, found: 0, header: "", bar })
     }
 
     /// Takes a difference down.
@@ -78,8 +79,8 @@ impl Report {
     /// It cannot be written.
     pub(crate) fn add<T: Serialize + Display>(&mut self, difference: &T) -> anyhow::Result<()> {
         let line = serde_json::to_string(difference)?;
-        let comma = if self.found == 0 { "" } else { "," };
-        self.write(&format!("{comma}\n    {line}"))?;
+        let before = if self.found == 0 { BEGIN } else { "," };
+        self.write(&format!("{before}\n    {line}"))?;
         self.found += 1;
         if self.shows_lines {
             if self.found == 1 && !self.header.is_empty() {
@@ -99,7 +100,7 @@ impl Report {
         summary: &T,
         words: impl FnOnce(u64) -> String,
     ) -> anyhow::Result<u64> {
-        let end = if self.found == 0 { "]" } else { "\n  ]" };
+        let end = if self.found == 0 { format!("{BEGIN}]") } else { "\n  ]".to_owned() };
         let summary = serde_json::to_string_pretty(summary)?;
         // The summary's members follow in the same object.
         let members = summary.strip_prefix('{').unwrap_or(&summary);
