@@ -125,6 +125,18 @@ impl Model {
         &self.orders
     }
 
+    /// Whether all selling is paused.
+    #[must_use]
+    pub fn selling_paused(&self) -> bool {
+        self.selling_paused
+    }
+
+    /// Time of the last record that has one.
+    #[must_use]
+    pub fn last_at_ms(&self) -> u64 {
+        self.last_at_ms
+    }
+
     /// The next record.
     pub fn apply(&mut self, sequence: u64, payload: &Payload<'_>, faults: &mut Faults) {
         if sequence != self.last_sequence + 1 {
@@ -214,7 +226,8 @@ impl Model {
                 });
             }
             shelf.version = *version;
-            shelf.apply(About { sequence, handle: *handle, decision, ended }, faults);
+            let at_ms = envelope.at_ms;
+            shelf.apply(About { sequence, at_ms, handle: *handle, decision, ended }, faults);
             shelf.check(sequence, faults);
         }
         self.named(sequence, envelope, decision, faults);

@@ -76,6 +76,14 @@ pub enum Decision<'a> {
     TermsChanged {
         /// The sale, when all its products were changed.
         sale_id: Option<&'a str>,
+        /// The first moment of the window, when it was set; 0: none.
+        opens_at_ms: Option<u64>,
+        /// The end of the window, when it was set; `u64::MAX`: none.
+        closes_at_ms: Option<u64>,
+        /// Whether it is paused, when that was set.
+        paused: Option<bool>,
+        /// The safety stock, when it was set.
+        safety_stock: Option<u32>,
         /// The oversell limit, when it was set.
         oversell_limit: Option<u32>,
         /// The per-buyer limit, when it was set: the limit, or none any more.
@@ -190,12 +198,18 @@ pub struct Terms<'a> {
     pub name: &'a str,
     /// Price of one unit.
     pub price: Option<Money>,
+    /// First moment of the window; 0: none.
+    pub opens_at_ms: u64,
+    /// End of the window; `u64::MAX`: none.
+    pub closes_at_ms: u64,
     /// Units that may be sold beyond the stock.
     pub oversell_limit: u32,
     /// Units that are not for sale.
     pub safety_stock: u32,
     /// Most units of one buyer, 0: no limit.
     pub per_buyer_limit: u32,
+    /// Whether it is paused.
+    pub paused: bool,
     /// Whether returns free the limit.
     pub returns_free_limit: bool,
 }
@@ -326,15 +340,24 @@ fn terms<'a>(cursor: &mut Cursor<'a>) -> Result<Terms<'a>, CursorError> {
     let name = cursor.text("name")?;
     let price = cursor.option("price", money)?;
     cursor.option("sale_id", |c| c.text("sale_id"))?;
-    cursor.u64("opens_at_ms")?;
-    cursor.u64("closes_at_ms")?;
+    let (opens_at_ms, closes_at_ms) = (cursor.u64("opens_at_ms")?, cursor.u64("closes_at_ms")?);
     let (oversell_limit, safety_stock) =
         (cursor.u32("oversell_limit")?, cursor.u32("safety_stock")?);
     let per_buyer_limit = cursor.u32("per_buyer_limit")?;
     cursor.option("low_stock_threshold", |c| c.u32("low_stock_threshold"))?;
-    cursor.flag("paused")?;
+    let paused = cursor.flag("paused")?;
     let returns_free_limit = cursor.flag("returns_free_limit")?;
-    Ok(Terms { name, price, oversell_limit, safety_stock, per_buyer_limit, returns_free_limit })
+    Ok(Terms {
+        name,
+        price,
+        opens_at_ms,
+        closes_at_ms,
+        oversell_limit,
+        safety_stock,
+        per_buyer_limit,
+        paused,
+        returns_free_limit,
+    })
 }
 
 /// Seven reasons; the last comes with words.
@@ -364,18 +387,30 @@ fn terms_changed<'a>(cursor: &mut Cursor<'a>) -> Result<Decision<'a>, CursorErro
     patch(cursor, "name", |c| c.text("name"))?;
     patch(cursor, "price", |c| c.option("price", money))?;
     patch(cursor, "sale_id", |c| c.option("sale_id", |c| c.text("sale_id")))?;
-    patch(cursor, "opens_at_ms", |c| c.option("opens_at_ms", |c| c.u64("opens_at_ms")))?;
-    patch(cursor, "closes_at_ms", |c| c.option("closes_at_ms", |c| c.u64("closes_at_ms")))?;
+    let opens = |c: &mut Cursor<'a>| c.option("opens_at_ms", |c| c.u64("opens_at_ms"));
+    let opens_at_ms = patch(cursor, "opens_at_ms", opens)?.map(|at_ms| at_ms.unwrap_or(0));
+    let closes = |c: &mut Cursor<'a>| c.option("closes_at_ms", |c| c.u64("closes_at_ms"));
+    let closes_at_ms =
+        patch(cursor, "closes_at_ms", closes)?.map(|at_ms| at_ms.unwrap_or(u64::MAX));
     let oversell_limit = patch(cursor, "oversell_limit", |c| c.u32("oversell_limit"))?;
-    patch(cursor, "safety_stock", |c| c.u32("safety_stock"))?;
+    let safety_stock = patch(cursor, "safety_stock", |c| c.u32("safety_stock"))?;
     let limit = |c: &mut Cursor<'a>| c.option("per_buyer_limit", |c| c.u32("per_buyer_limit"));
     let per_buyer_limit = patch(cursor, "per_buyer_limit", limit)?;
     let low = |c: &mut Cursor<'a>| c.option("low_stock", |c| c.u32("low_stock_threshold"));
     patch(cursor, "low_stock_threshold", low)?;
-    patch(cursor, "paused", |c| c.flag("paused"))?;
+    let paused = patch(cursor, "paused", |c| c.flag("paused"))?;
     let returns_free_limit = patch(cursor, "returns_free_limit", |c| c.flag("returns_free_limit"))?;
     cursor.flag("counting_starts")?;
-    Ok(Decision::TermsChanged { sale_id, oversell_limit, per_buyer_limit, returns_free_limit })
+    Ok(Decision::TermsChanged {
+        sale_id,
+        opens_at_ms,
+        closes_at_ms,
+        paused,
+        safety_stock,
+        oversell_limit,
+        per_buyer_limit,
+        returns_free_limit,
+    })
 }
 
 #[cfg(test)]
@@ -420,9 +455,12 @@ mod tests {
             terms: Terms {
                 name: "Ünit",
                 price,
+                opens_at_ms: 5,
+                closes_at_ms: 6,
                 oversell_limit: 7,
                 safety_stock: 8,
                 per_buyer_limit: 9,
+                paused: false,
                 returns_free_limit: true,
             },
             stock: 40,
@@ -432,6 +470,10 @@ mod tests {
         let patch = patch.u8(1).u64(77).u32(0).u32(1).u32(12).u32(0).u32(1).u8(0).u32(0).u32(1);
         let changed = Decision::TermsChanged {
             sale_id: None,
+            opens_at_ms: Some(77),
+            closes_at_ms: None,
+            paused: Some(true),
+            safety_stock: None,
             oversell_limit: Some(12),
             per_buyer_limit: Some(None),
             returns_free_limit: None,

@@ -76,21 +76,23 @@ impl Client {
     /// The answer that needs no actor.
     pub fn submit(&self, request: Request) -> Result<Reply, Box<Answer>> {
         let core = self.engine().core().ok_or(Answer::Starting)?;
-        let Prepared { command, entry, reply } = self.prepare(core, request)?;
+        let Prepared { command, entry, reply } = self.prepare(core, request, || ())?;
         core.router.dispatch(command, entry);
         Ok(reply)
     }
 
-    /// Everything before the mailbox: view, key, permit.
+    /// Everything before the mailbox: view, key, permit. `meanwhile` is what other threads do
+    /// between view and key, where they are stepped by hand.
     pub(super) fn prepare<'a>(
         &self,
         core: &'a Core,
         request: Request,
+        meanwhile: impl FnOnce(),
     ) -> Result<Prepared<'a>, Box<Answer>> {
         let now_ms = core.clock.now_ms();
         let product = single_product(&request.action);
         let entry = product.and_then(|handle| core.directory.product_by_handle(handle));
-        let mut stake = self.stake(core, &request, entry, now_ms)?;
+        let mut stake = self.stake(core, &request, (entry, now_ms), meanwhile)?;
         let bytes = request.action.payload_bytes_bound();
         stake.admit(bytes).map_err(|error| Box::new(error.into()))?;
         let (ticket, reply) = self.replies.wait();
@@ -117,12 +119,13 @@ impl Client {
         &self,
         core: &Core,
         request: &Request,
-        entry: Option<&ProductEntry>,
-        now_ms: u64,
+        (entry, now_ms): (Option<&ProductEntry>, u64),
+        meanwhile: impl FnOnce(),
     ) -> Result<Stake, Box<Answer>> {
         // The view before the key: a purchase that was answered between the two is found by its
         // key, whatever the view said.
         let refusal = entry.and_then(|entry| view_refusal(core, &request.action, entry, now_ms));
+        meanwhile();
         let lookup = match (&request.key, &refusal) {
             (None, _) => Lookup::Free,
             (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),

@@ -26,7 +26,8 @@ use crate::journal::{Envelope, Journal, Record, Room, encode_record};
 
 /// Rows of refusals in one record: keeps it under 64 KiB.
 const REFUSAL_ROWS_MAX: usize = 4_000;
-pub(super) const MINUTE_MS: u64 = 60_000;
+/// Refusals are counted by the minute.
+pub const MINUTE_MS: u64 = 60_000;
 
 /// Decides for the products of one journal.
 pub struct Partition<J> {

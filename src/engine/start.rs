@@ -9,25 +9,22 @@ use std::sync::mpsc;
 
 use actix::Arbiter;
 
-use super::admission::{Admission, AdmissionLimits};
-use super::board::Board;
-use super::clock::{Clock, ClockError, PartitionClock};
-use super::completion::{AfterSync, Effect};
+use super::Engine;
+use super::admission::AdmissionLimits;
+use super::assembly::{self, Assembly};
+use super::clock::{Clock, ClockError};
+use super::completion::Effect;
 use super::expiry::expire_in_time;
 use super::fatal::FatalPanic;
-use super::idempotency::KEY_AGE_MS;
 use super::partition::{MINUTE_MS, Partition, PartitionParts};
 use super::partition_actor::{
     ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
 };
 use super::policy::decide_in_batches;
-use super::recovery::Recovered;
-use super::router::Router;
-use super::{Core, Engine};
-use crate::domain::{HoldRules, Sequence};
+use super::snapshot::NoSnapshot;
+use crate::domain::HoldRules;
 use crate::journal::{
-    JournalError, JournalIdentity, LocalJournal, Opening, Payload, Preallocator, Started,
-    WriterThread, local_journal,
+    JournalError, JournalIdentity, LocalJournal, Opening, Preallocator, WriterThread,
 };
 
 /// Limits of an engine.
@@ -61,6 +58,9 @@ pub enum StartError {
     /// The log is damaged, of the future, or there is no room.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// No snapshot can be used, and the log needs one.
+    #[error(transparent)]
+    Snapshot(#[from] NoSnapshot),
     /// The wall clock cannot be believed.
     #[error(transparent)]
     Clock(#[from] ClockError),
@@ -86,6 +86,8 @@ pub struct Running {
 /// What a start found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartSummary {
+    /// The snapshot that was begun with, from the log's directory on; `None`: the first record was.
+    pub snapshot: Option<String>,
     /// Records replayed.
     pub records: u64,
     /// Products there are.
@@ -103,33 +105,13 @@ pub struct StartSummary {
 /// Nothing was changed in the log, and nothing is sold.
 pub fn start(
     engine: &Engine,
-    mut opening: Opening,
+    opening: Opening,
     options: StartOptions,
 ) -> Result<Running, StartError> {
-    let StartOptions { config, clock, accept_clock, binary } = options;
-    let health = Arc::clone(engine.health());
-    let mut recovered = Recovered::new(config.keys_max);
-    let of_bytes = opening.bytes_total();
-    health.recovered(0, of_bytes);
-    let replayed = opening.replay(
-        &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload),
-        &mut |bytes| health.recovered(bytes, of_bytes),
-    )?;
-    let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
-    let started_at_ms = clock.now_ms();
-    warn_of_aged_keys(recovered.last_ms, started_at_ms);
-    let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
-    let log = opening.start(new_identity()?, &started)?;
-    let preallocator = log.preallocate().map_err(StartError::Thread)?;
-    recovered.publish();
-    clock.decided(started_at_ms);
-    let board = Arc::new(Board::default());
-    board.publish_all(&recovered.inventory, started_at_ms);
-
-    let directory = Arc::clone(&recovered.directory);
-    let completion = AfterSync::new(Arc::clone(&health), directory, Arc::clone(&board));
-    let (journal, writer) = local_journal(log, completion);
-    let reader = writer.reader();
+    let config = options.config;
+    let recovery = assembly::recover(engine, opening, options, new_identity()?)?;
+    let preallocator = recovery.log.preallocate().map_err(StartError::Thread)?;
+    let Assembly { parts, writer, core, summary } = recovery.assemble(engine, &config);
     // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
     // would be answered any more.
     let fatal = FatalPanic;
@@ -138,50 +120,11 @@ pub fn start(
         observe_batch(records, sync_ns);
     };
     let writer = WriterThread::start(writer, on_batch).map_err(StartError::Thread)?;
-    let router = Arc::new(Router::new(Arc::clone(&clock)));
-    let room = reader.room();
-    let summary = StartSummary {
-        records: recovered.records,
-        products: recovered.inventory.len(),
-        torn: replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name())),
-    };
-    let parts = PartitionParts {
-        inventory: recovered.inventory,
-        directory: Arc::clone(&recovered.directory),
-        journal,
-        clock: Arc::clone(&clock),
-        room: room.clone(),
-        refusals: Arc::clone(engine.refusals()),
-        hold_rules: config.holds,
-        last_ms: started_at_ms,
-    };
     let (arbiter, partition) = start_actors(parts, config.actors);
-    router.set_partition(partition.clone());
-    let core = Core {
-        directory: recovered.directory,
-        board,
-        idempotency: recovered.idempotency,
-        admission: Arc::new(Admission::new(config.admission, room)),
-        clock,
-        router,
-        reader,
-    };
+    core.router.set_partition(partition.clone());
     assert!(engine.core.set(core).is_ok(), "an engine starts once");
-    health.set_ready();
+    engine.health().set_ready();
     Ok(Running { engine: engine.clone(), arbiter, partition, writer, preallocator, summary })
-}
-
-/// A wrong clock at start ages keys that are in use: a retry would sell again.
-fn warn_of_aged_keys(last_ms: Option<u64>, now_ms: u64) {
-    let resting_ms = last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
-    if resting_ms >= KEY_AGE_MS {
-        let hours = resting_ms / 3_600_000;
-        tracing::warn!(
-            hours,
-            "the last record is older than idempotency keys are kept: if that is not so, stop and \
-             put the clock right, because a retry would be decided anew"
-        );
-    }
 }
 
 fn new_identity() -> Result<JournalIdentity, StartError> {

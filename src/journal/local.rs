@@ -247,10 +247,13 @@ impl<E> LocalJournal<E> {
     }
 }
 
-#[cfg(test)]
 impl<E, C: Completion<E>> Writer<E, C> {
-    /// Zeroes one segment ahead; `false`: enough are ready.
-    pub(crate) fn prepare_spare(&self) -> std::io::Result<bool> {
+    /// Zeroes one segment ahead, as [`OpenLog::preallocate`]'s thread does; `false`: enough are
+    /// ready. For whoever steps a journal by hand.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn prepare_spare(&self) -> std::io::Result<bool> {
         self.shared.prepare_spare()
     }
 }

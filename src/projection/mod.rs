@@ -34,6 +34,7 @@ mod source;
 mod sqlite;
 mod sqlite_file;
 mod status;
+pub mod stepped;
 mod store;
 mod time;
 

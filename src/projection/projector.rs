@@ -46,6 +46,27 @@ enum Halt {
     Stop(String),
 }
 
+/// What a step comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There may be more to write at once.
+    Behind,
+    /// All there was is written: the next records may gather.
+    Idle,
+    /// Try again after this time.
+    Waits(Duration),
+    /// It was told to end.
+    Ended,
+    /// Only a person can go on.
+    Stopped,
+}
+
+/// How far a projector has come, until something fails.
+struct Following {
+    progress: Progress,
+    tail: Box<dyn LogTail>,
+}
+
 /// What the thread runs.
 pub(super) struct Projector {
     store: Box<dyn Store>,
@@ -55,6 +76,8 @@ pub(super) struct Projector {
     status: Arc<Status>,
     control: Arc<Control>,
     backoff: Backoff,
+    /// `None`: `progress` is to be read.
+    following: Option<Following>,
     /// Races lost since `progress` last moved.
     raced: u32,
     /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
@@ -71,48 +94,76 @@ impl Projector {
     ) -> Self {
         let backoff = Backoff::new(options.backoff_min, options.backoff_max);
         let batch_records = BATCH_RECORDS_START.min(options.batch_records_max);
-        let (places, raced) = (source.places(), 0);
-        Self { store, source, places, options, status, control, backoff, raced, batch_records }
+        let places = source.places();
+        Self {
+            store,
+            source,
+            places,
+            options,
+            status,
+            control,
+            backoff,
+            following: None,
+            raced: 0,
+            batch_records,
+        }
     }
 
     /// Copies until told to end, and can then go on from there; `None`: a person has to act.
     pub(super) fn run(mut self) -> Option<Self> {
         loop {
-            let pause = match self.follow() {
-                Ok(()) => return Some(self),
-                Err(Halt::Raced) if self.raced < RACED_MAX => {
-                    self.raced += 1;
-                    self.backoff.part(RACED_PAUSE)
-                }
-                Err(Halt::Raced) => {
-                    let place = self.store.place();
-                    self.status.retrying(&format!("{place}: progress cannot be updated"));
-                    self.backoff.wait()
-                }
-                Err(Halt::Retry(problem)) => {
-                    self.status.retrying(&problem);
-                    self.backoff.wait()
-                }
-                Err(Halt::Smaller(problem)) => {
-                    self.status.retrying(&problem);
-                    self.batch_records = (self.batch_records / 2).max(1);
-                    self.backoff.wait()
-                }
-                Err(Halt::Stop(problem)) => {
-                    self.status.stopped(problem);
-                    return None;
-                }
-            };
-            if self.control.sleep(pause) {
-                return Some(self);
+            match self.step() {
+                Step::Ended => return Some(self),
+                Step::Stopped => return None,
+                Step::Behind => {}
+                Step::Idle => self.control.idle(self.options.poll),
+                Step::Waits(pause) if self.control.sleep(pause) => return Some(self),
+                Step::Waits(_) => {}
             }
         }
     }
 
-    fn follow(&mut self) -> Result<(), Halt> {
+    /// Opens the store, or copies one batch.
+    pub(super) fn step(&mut self) -> Step {
+        let stepped = match self.following.take() {
+            Some(following) => self.copy(following),
+            None => self.open(),
+        };
+        stepped.unwrap_or_else(|halt| self.halted(halt))
+    }
+
+    fn halted(&mut self, halt: Halt) -> Step {
+        Step::Waits(match halt {
+            Halt::Raced if self.raced < RACED_MAX => {
+                self.raced += 1;
+                self.backoff.part(RACED_PAUSE)
+            }
+            Halt::Raced => {
+                let place = self.store.place();
+                self.status.retrying(&format!("{place}: progress cannot be updated"));
+                self.backoff.wait()
+            }
+            Halt::Retry(problem) => {
+                self.status.retrying(&problem);
+                self.backoff.wait()
+            }
+            Halt::Smaller(problem) => {
+                self.status.retrying(&problem);
+                self.batch_records = (self.batch_records / 2).max(1);
+                self.backoff.wait()
+            }
+            Halt::Stop(problem) => {
+                self.status.stopped(problem);
+                return Step::Stopped;
+            }
+        })
+    }
+
+    /// Reads `progress` and finds the place in the log it names.
+    fn open(&mut self) -> Result<Step, Halt> {
         self.check_room()?;
         let opened = self.store.open(&self.source.identity()).map_err(|e| self.halt(e))?;
-        let mut progress = opened.progress;
+        let progress = opened.progress;
         self.verify(&progress)?;
         if self.status.applied() < Some(progress.sequence) {
             // What failed had been written, only its answer was lost.
@@ -121,32 +172,38 @@ impl Projector {
         }
         self.status.opened(progress.sequence, opened.quarantined);
         let next = Sequence::new(progress.sequence.get() + 1);
-        let mut tail = self.source.tail(next).map_err(unreadable)?;
-        loop {
-            if self.control.ends_at(progress.sequence) {
-                return Ok(());
-            }
-            let records = self.read(&mut *tail)?;
-            let Some(first) = records.first() else {
-                self.status.is_well();
-                self.backoff.reset();
-                self.control.idle(self.options.poll);
-                continue;
-            };
-            self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
-            assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
-            self.check_room()?;
-            progress = self.apply(&progress, &records)?;
-            self.raced = 0;
+        let tail = self.source.tail(next).map_err(unreadable)?;
+        self.following = Some(Following { progress, tail });
+        Ok(Step::Behind)
+    }
+
+    /// Writes the next records. A failure forgets where it was: `progress` says it.
+    fn copy(&mut self, following: Following) -> Result<Step, Halt> {
+        let Following { mut progress, mut tail } = following;
+        if self.control.ends_at(progress.sequence) {
+            return Ok(Step::Ended);
+        }
+        let records = self.read(&mut *tail)?;
+        let Some(first) = records.first() else {
             self.status.is_well();
             self.backoff.reset();
-            if records.len() >= self.batch_records {
-                self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
-            } else {
-                // It has caught up: let the next records gather, sales need the processor more.
-                self.control.idle(self.options.poll);
-            }
+            self.following = Some(Following { progress, tail });
+            return Ok(Step::Idle);
+        };
+        self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
+        assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
+        self.check_room()?;
+        progress = self.apply(&progress, &records)?;
+        self.raced = 0;
+        self.status.is_well();
+        self.backoff.reset();
+        self.following = Some(Following { progress, tail });
+        if records.len() >= self.batch_records {
+            self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
+            return Ok(Step::Behind);
         }
+        // It has caught up: let the next records gather, sales need the processor more.
+        Ok(Step::Idle)
     }
 
     /// The next records, as many as one transaction should take.

@@ -25,7 +25,7 @@ pub trait LogSource: Send + Sync {
 }
 
 /// Durable records in order.
-pub trait LogTail {
+pub trait LogTail: Send {
     /// The next one; `None`: nothing more is durable yet.
     ///
     /// # Errors

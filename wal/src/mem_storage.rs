@@ -96,6 +96,11 @@ impl MemStorage {
         disk.dies_at = Some(disk.operations + n);
     }
 
+    /// It does not die after all.
+    pub fn live_on(&self) {
+        self.disk.lock().dies_at = None;
+    }
+
     /// Whether it died.
     #[must_use]
     pub fn is_dead(&self) -> bool {
@@ -131,7 +136,12 @@ impl MemStorage {
             }
             change.apply(&mut names);
         }
-        for file in &mut disk.files {
+        let named: BTreeSet<usize> = names.values().copied().collect();
+        for (number, file) in disk.files.iter_mut().enumerate() {
+            if !named.contains(&number) {
+                after.files.push(File::default());
+                continue;
+            }
             let mut stable = std::mem::take(&mut file.stable);
             for pending in file.pending.drain(..) {
                 pending.apply_some(&mut stable, &mut coin);
@@ -158,6 +168,22 @@ impl MemStorage {
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let disk = self.disk.lock();
         disk.file(&self.path(name)).map(|file| file.cache.clone())
+    }
+
+    /// A file's bytes from `from` on, as they were after a loss of power right now that loses all it
+    /// can; `None`: there would be no file of this name.
+    #[must_use]
+    pub fn stable_bytes(&self, name: &str, from: usize) -> Option<Vec<u8>> {
+        let disk = self.disk.lock();
+        let file = disk.files.get(*disk.durable_names.get(&self.path(name))?)?;
+        Some(file.stable.get(from..).unwrap_or_default().to_vec())
+    }
+
+    /// Names that would be left after such a loss of power.
+    #[must_use]
+    pub fn stable_names(&self) -> Vec<String> {
+        let disk = self.disk.lock();
+        disk.durable_names.keys().filter_map(|path| self.name(path)).map(str::to_owned).collect()
     }
 
     /// Puts a file there, durably: for tests that damage one.

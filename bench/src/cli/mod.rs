@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod orders;
+mod recover;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
 use self::orders::{CartsArgs, ExpiryArgs};
+use self::recover::{MakeLogArgs, RecoverArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
@@ -51,6 +53,10 @@ enum Command {
     Expiry(ExpiryArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
+    /// Measures recovery beside only reading and checking the same log.
+    Recover(RecoverArgs),
+    /// Writes a log of many purchases, to try tools with.
+    MakeLog(MakeLogArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -148,6 +154,8 @@ impl Cli {
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
+            Command::Recover(args) => args.run(),
+            Command::MakeLog(args) => args.run(),
         }
     }
 }

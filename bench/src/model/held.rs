@@ -36,6 +36,18 @@ pub struct Holds {
 }
 
 impl Held {
+    /// Whether it has a line of this product.
+    #[must_use]
+    pub fn has(&self, product: u32) -> bool {
+        self.lines.iter().any(|line| line.product == product)
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     /// The version that its placing gave a product.
     pub(super) fn version_of(&self, handle: u32) -> Option<u64> {
         self.changes.iter().find(|(changed, _)| *changed == handle).map(|(_, version)| *version)
@@ -74,6 +86,19 @@ impl Holds {
     #[must_use]
     pub fn next_due(&self) -> Option<(u64, u64)> {
         self.due.first().map(|(at_ms, hold)| (*hold, *at_ms))
+    }
+
+    /// Live holds.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.due.len()
+    }
+
+    /// When the first live hold with a line of this product is over.
+    #[must_use]
+    pub fn next_due_of(&self, product: u32) -> Option<u64> {
+        let of = |(_, hold): &&(u64, u64)| self.all.get(hold).is_some_and(|held| held.has(product));
+        self.due.iter().find(of).map(|(at_ms, _)| *at_ms)
     }
 
     /// Takes the record in; gives the hold that ended by it.

@@ -19,6 +19,16 @@ pub struct Shelf {
     pub sold: u64,
     /// Units that may be sold beyond the stock.
     pub oversell_limit: u32,
+    /// Units that are not for sale.
+    pub safety_stock: u32,
+    /// First moment of the window; 0: none.
+    pub opens_at_ms: u64,
+    /// End of the window; `u64::MAX`: none.
+    pub closes_at_ms: u64,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// How often its terms were set.
+    pub terms_version: u32,
     pub(super) version: u64,
     per_buyer_limit: u32,
     returns_free_limit: bool,
@@ -32,6 +42,7 @@ pub struct Shelf {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
     pub(super) sequence: u64,
+    pub(super) at_ms: u64,
     pub(super) handle: u32,
     pub(super) decision: &'a Decision<'a>,
     /// The hold that ends by it.
@@ -50,6 +61,11 @@ impl Shelf {
             product_id: product_id.into(),
             stock,
             oversell_limit: terms.oversell_limit,
+            safety_stock: terms.safety_stock,
+            opens_at_ms: terms.opens_at_ms,
+            closes_at_ms: terms.closes_at_ms,
+            paused: terms.paused,
+            terms_version: 1,
             per_buyer_limit: terms.per_buyer_limit,
             returns_free_limit: terms.returns_free_limit,
             counted_since: 1,
@@ -61,6 +77,36 @@ impl Shelf {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Most units of one buyer, 0: no limit.
+    #[must_use]
+    pub fn per_buyer_limit(&self) -> u32 {
+        self.per_buyer_limit
+    }
+
+    /// Units that may be sold now.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        let most = self.stock.saturating_add(u64::from(self.oversell_limit));
+        most.saturating_sub(u64::from(self.safety_stock)).saturating_sub(self.held + self.sold)
+    }
+
+    /// Whether an order or a hold of `units` may be decided at `at_ms`; otherwise why not.
+    pub(super) fn may_sell(&self, units: u64, at_ms: u64) -> Result<(), String> {
+        let (id, available) = (&self.product_id, self.available());
+        let (opens_at_ms, closes_at_ms) = (self.opens_at_ms, self.closes_at_ms);
+        if self.paused {
+            return Err(format!("{id} is paused"));
+        }
+        if !(opens_at_ms..closes_at_ms).contains(&at_ms) {
+            let window = format!("from {opens_at_ms} to {closes_at_ms} ms");
+            return Err(format!("{id} is open {window}, not at {at_ms} ms"));
+        }
+        if available < units {
+            return Err(format!("{available} of {id} are available, {units} go"));
+        }
+        Ok(())
     }
 
     /// Whether units that came with `version` count for a limit now.
@@ -94,11 +140,13 @@ impl Shelf {
             }
             Decision::OrderPlaced { buyer_id, lines } => {
                 let units = units(lines, handle);
+                self.check_sale(about, units, faults);
                 self.sold += units;
                 self.count(sequence, buyer_id, units, faults);
             }
             Decision::HoldPlaced { buyer_id, lines, .. } => {
                 let units = units(lines, handle);
+                self.check_sale(about, units, faults);
                 self.held += units;
                 self.count(sequence, buyer_id, units, faults);
             }
@@ -121,8 +169,20 @@ impl Shelf {
                 self.uncount(sequence, buyer_id, freed, faults);
             }
             Decision::TermsChanged {
-                oversell_limit, per_buyer_limit, returns_free_limit, ..
+                opens_at_ms,
+                closes_at_ms,
+                paused,
+                safety_stock,
+                oversell_limit,
+                per_buyer_limit,
+                returns_free_limit,
+                ..
             } => {
+                self.terms_version += 1;
+                self.opens_at_ms = opens_at_ms.unwrap_or(self.opens_at_ms);
+                self.closes_at_ms = closes_at_ms.unwrap_or(self.closes_at_ms);
+                self.paused = paused.unwrap_or(self.paused);
+                self.safety_stock = safety_stock.unwrap_or(self.safety_stock);
                 self.oversell_limit = oversell_limit.unwrap_or(self.oversell_limit);
                 self.returns_free_limit = returns_free_limit.unwrap_or(self.returns_free_limit);
                 self.limit(*per_buyer_limit);
@@ -131,6 +191,12 @@ impl Shelf {
             | Decision::RefusalsCounted { .. }
             | Decision::HoldExtended { .. }
             | Decision::SellingPaused { .. } => {}
+        }
+    }
+
+    fn check_sale(&self, about: About<'_>, units: u64, faults: &mut Faults) {
+        if let Err(reason) = self.may_sell(units, about.at_ms) {
+            faults.add(FaultKind::Broken, || format!("sequence {}: {reason}", about.sequence));
         }
     }
 

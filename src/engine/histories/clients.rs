@@ -78,7 +78,8 @@ impl History {
         let failed = self.life.engine.health().is_failed();
         let engine = self.life.engine.clone();
         let client = self.dice.roll(self.life.clients.len() as u64) as usize;
-        let answer = match self.life.clients[client].prepare(engine.core().unwrap(), request) {
+        let answer = match self.life.clients[client].prepare(engine.core().unwrap(), request, || ())
+        {
             Ok(prepared) => {
                 assert_eq!((said, &refusal, failed), (Said::Nothing, &None, false));
                 self.keys.take(attempt.key.as_ref());

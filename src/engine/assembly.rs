@@ -1,0 +1,126 @@
+//! What a start puts together before anything of it runs: recovery, then the parts.
+//!
+//! Called by: `start`, which gives the parts their threads, and `stepped`, which gives them into
+//! the hands of a caller.
+
+use std::sync::Arc;
+
+use super::admission::Admission;
+use super::board::Board;
+use super::clock::PartitionClock;
+use super::completion::{AfterSync, Effect};
+use super::idempotency::KEY_AGE_MS;
+use super::partition::PartitionParts;
+use super::recovery::Recovered;
+use super::router::Router;
+use super::snapshot::{self, FromSnapshot};
+use super::start::{EngineConfig, StartError, StartOptions, StartSummary};
+use super::{Core, Engine};
+use crate::journal::{
+    JournalIdentity, LocalJournal, OpenLog, Opening, Payload, Started, Writer, local_journal,
+};
+
+/// A log that was read and takes records, and the state it makes.
+pub(super) struct Recovery {
+    pub(super) log: OpenLog,
+    recovered: Recovered,
+    clock: Arc<PartitionClock>,
+    started_at_ms: u64,
+    torn: Option<String>,
+    snapshot: Option<String>,
+}
+
+/// The parts of an engine, none of which runs.
+pub(super) struct Assembly {
+    pub(super) parts: PartitionParts<LocalJournal<Effect>>,
+    pub(super) writer: Writer<Effect, AfterSync>,
+    pub(super) core: Core,
+    pub(super) summary: StartSummary,
+}
+
+/// Reads the log and begins its fresh segment. `new` is whose it is when there is none yet.
+///
+/// # Errors
+/// Nothing was changed in the log.
+pub(super) fn recover(
+    engine: &Engine,
+    mut opening: Opening,
+    options: StartOptions,
+    new: JournalIdentity,
+) -> Result<Recovery, StartError> {
+    let StartOptions { config, clock, accept_clock, binary } = options;
+    let health = engine.health();
+    let found = snapshot::newest_of(&opening, config.keys_max, &mut |_| {})?;
+    let (mut recovered, from, snapshot) = match found {
+        Some(FromSnapshot { recovered, head, file, .. }) => {
+            (recovered, Some(head.checkpoint), Some(file))
+        }
+        None => (Recovered::new(config.keys_max), None, None),
+    };
+    let of_bytes = from.as_ref().map_or(opening.bytes_total(), |from| opening.bytes_after(from));
+    health.recovered(0, of_bytes);
+    let replayed = opening.replay_records(
+        from.as_ref(),
+        &mut |sequence, payload| recovered.follow(sequence, payload),
+        &mut |bytes| health.recovered(bytes, of_bytes),
+    )?;
+    let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
+    let started_at_ms = clock.now_ms();
+    warn_of_aged_keys(recovered.last_ms, started_at_ms);
+    let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
+    let log = opening.start(new, &started)?;
+    let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
+    Ok(Recovery { log, recovered, clock, started_at_ms, torn, snapshot })
+}
+
+/// A wrong clock at start ages keys that are in use: a retry would sell again.
+fn warn_of_aged_keys(last_ms: Option<u64>, now_ms: u64) {
+    let resting_ms = last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
+    if resting_ms >= KEY_AGE_MS {
+        let hours = resting_ms / 3_600_000;
+        tracing::warn!(
+            hours,
+            "the last record is older than idempotency keys are kept: if that is not so, stop and \
+             put the clock right, because a retry would be decided anew"
+        );
+    }
+}
+
+impl Recovery {
+    /// Joins the log and the state with what all threads see of `engine`.
+    pub(super) fn assemble(self, engine: &Engine, config: &EngineConfig) -> Assembly {
+        let Self { log, recovered, clock, started_at_ms, torn, snapshot } = self;
+        recovered.publish();
+        clock.decided(started_at_ms);
+        let board = Arc::new(Board::default());
+        board.publish_all(&recovered.inventory, started_at_ms);
+        let (health, directory) = (Arc::clone(engine.health()), Arc::clone(&recovered.directory));
+        let completion = AfterSync::new(health, directory, Arc::clone(&board));
+        let (journal, writer) = local_journal(log, completion);
+        let reader = writer.reader();
+        let room = reader.room();
+        let products = recovered.inventory.len();
+        let records = recovered.records;
+        let summary = StartSummary { snapshot, records, products, torn };
+        let parts = PartitionParts {
+            inventory: recovered.inventory,
+            directory: Arc::clone(&recovered.directory),
+            journal,
+            clock: Arc::clone(&clock),
+            room: room.clone(),
+            refusals: Arc::clone(engine.refusals()),
+            hold_rules: config.holds,
+            last_ms: started_at_ms,
+        };
+        let core = Core {
+            directory: recovered.directory,
+            board,
+            idempotency: recovered.idempotency,
+            admission: Arc::new(Admission::new(config.admission, room)),
+            router: Arc::new(Router::new(Arc::clone(&clock))),
+            clock,
+            reader,
+        };
+        Assembly { parts, writer, core, summary }
+    }
+}
