@@ -107,7 +107,7 @@ fn a_hundred_typed_for_ten_and_thirty_sold_is_put_right() {
     assert_eq!(stock(&server), [100, 10, 0, 90]);
     let (code, words) = ask(&server, &["orders", "cancel", "--from", file]);
     assert_eq!(code, 0, "{words}");
-    assert!(words.contains("3 had nothing left to take back"), "{words}");
+    assert!(words.contains("nothing was left to take back of 3\n"), "{words}");
     assert_eq!(stock(&server), [100, 10, 0, 90], "twice does nothing twice");
 
     let adjust = json!({"set_unsold": 0, "expected_unsold": 90, "reason": "correction"});

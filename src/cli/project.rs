@@ -237,7 +237,7 @@ fn next_step(config: &Config, store: &StoreConfig, sequence: u64) -> String {
                 "\nto use it: stop the server, put the old file away with what lies beside it, and \
                  the new one in its place\n  \
                  for end in '' -wal -shm; do [ ! -e {used}$end ] || mv {used}$end {used}.old$end; done\n  \
-                 mv {path} {used}\n\
+                 for end in '' -wal -shm; do [ ! -e {path}$end ] || mv {path}$end {used}$end; done\n\
                  then start the server: it goes on from record {sequence}\n"
             )
         }

@@ -20,7 +20,7 @@ use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
 use crate::cli::play::ask::Trouble;
 use crate::cli::play::caller::{Caller, Target};
-use crate::cli::play::number::{counted, exponent_of, money};
+use crate::cli::play::number::{counted, exponent_of, grouped, money};
 use crate::cli::play::pool::spread;
 use crate::cli::server_url::ServerArgs;
 use crate::domain::Text;
@@ -169,7 +169,8 @@ impl Summary {
             let _ = writeln!(out, "{holds} {word}released, each whole: {units}");
         }
         if self.already > 0 {
-            let _ = writeln!(out, "{} had nothing left to take back", self.already);
+            let already = grouped(self.already);
+            let _ = writeln!(out, "nothing was left to take back of {already}");
         }
         for failed in &self.failed {
             let _ = writeln!(out, "not cancelled: {}: {}", failed.id, failed.why);
