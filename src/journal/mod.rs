@@ -12,6 +12,7 @@
 //! Never here: business rules, actors, HTTP, SQL.
 
 mod codec;
+mod files;
 mod local;
 mod opening;
 mod position;
@@ -23,6 +24,7 @@ mod snapshot;
 pub use codec::{
     DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
 };
+pub use files::{FileTail, JournalFiles};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{HoldId, OrderId, Places, Position, PositionError};
