@@ -50,3 +50,4 @@ pub mod segment;
 pub mod shop;
 pub mod strace;
 pub mod traced;
+pub mod witness;
