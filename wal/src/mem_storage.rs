@@ -89,6 +89,12 @@ impl MemStorage {
         self.disk.lock().capacity_bytes = bytes;
     }
 
+    /// Whether there is a limit to its bytes, and it is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.disk.lock().check_capacity(1).is_err()
+    }
+
     /// The machine dies at the `n`th changing operation from now (0: the next one), which may be
     /// done in part; everything after fails. [`Self::crash`] brings it back.
     pub fn die_after(&self, n: u64) {

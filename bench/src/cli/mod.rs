@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod orders;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
 use self::orders::{CartsArgs, ExpiryArgs};
+use self::simulate::SimulateArgs;
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
@@ -49,6 +51,8 @@ enum Command {
     Carts(CartsArgs),
     /// Lets many holds expire within a second while purchases go on.
     Expiry(ExpiryArgs),
+    /// Steps an engine by hand through seeded faults, and checks all that is heard and durable.
+    Simulate(SimulateArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
 }
@@ -148,6 +152,7 @@ impl Cli {
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
+            Command::Simulate(args) => args.run(),
         }
     }
 }

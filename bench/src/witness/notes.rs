@@ -8,6 +8,17 @@ use crate::faults::{FaultKind, Faults};
 /// How long a key tells of its record, by record time.
 const KEY_AGE_MS: u64 = 24 * 3_600_000;
 
+/// A record of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// Its place.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at_ms: u64,
+    /// It was asked for with the other body.
+    pub other_body: bool,
+}
+
 /// One attempt at a request, as it was when it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
@@ -20,7 +31,7 @@ pub struct Attempt {
     /// When, by the partition's clock.
     pub(super) asked_ms: u64,
     /// Where its key had made a record, which was durable.
-    pub(super) made: Option<u64>,
+    pub(super) made: Option<Made>,
 }
 
 /// A request.
@@ -30,16 +41,14 @@ pub struct Call {
     pub wish: Wish,
     /// Whether it comes under a key of its own.
     pub has_key: bool,
-    /// Sequence and time of its records.
-    pub(super) places: Vec<(u64, u64)>,
+    /// Its records.
+    pub(super) places: Vec<Made>,
     /// Records that an attempt was told to have made itself.
     told: Vec<u64>,
     /// Attempts of this life that may still be decided.
     open: u32,
     /// Attempts of which nobody heard, or whose outcome is unknown: each may have made a record.
     unheard: u32,
-    /// Something is heard of it that is certain.
-    certain: bool,
 }
 
 /// All requests and the attempts that are open.
@@ -57,8 +66,8 @@ impl Notes {
     /// Notes a new request; gives its number.
     pub fn add(&mut self, wish: Wish, has_key: bool) -> u64 {
         let (places, told) = (Vec::new(), Vec::new());
-        let (open, unheard, certain) = (0, 0, false);
-        self.calls.push(Call { wish, has_key, places, told, open, unheard, certain });
+        let (open, unheard) = (0, 0);
+        self.calls.push(Call { wish, has_key, places, told, open, unheard });
         self.calls.len() as u64 - 1
     }
 
@@ -106,7 +115,6 @@ impl Notes {
         if let Some(call) = self.call_mut(attempt.call) {
             if certain {
                 call.open = call.open.saturating_sub(1);
-                call.certain = true;
             } else {
                 call.unheard += 1;
             }
@@ -154,30 +162,25 @@ impl Notes {
         self.call(call).is_some_and(|call| call.open > 1)
     }
 
-    /// Where a request's key has made a record that it still tells of at `now_ms`.
+    /// What a request's key has made, if it still tells of it at `now_ms`.
     #[must_use]
-    pub fn made(&self, call: u64, now_ms: u64) -> Option<u64> {
-        let (sequence, at_ms) = self.call(call).filter(|call| call.has_key)?.places.last()?;
-        (at_ms + KEY_AGE_MS > now_ms).then_some(*sequence)
-    }
-
-    /// Whether something certain was heard of a request.
-    #[must_use]
-    pub fn is_certain(&self, call: u64) -> bool {
-        self.call(call).is_some_and(|call| call.certain)
+    pub fn made(&self, call: u64, now_ms: u64) -> Option<Made> {
+        let made = self.call(call).filter(|call| call.has_key)?.places.last()?;
+        (made.at_ms + KEY_AGE_MS > now_ms).then_some(*made)
     }
 
     /// A record of the request is durable.
-    pub(super) fn place(&mut self, number: u64, sequence: u64, at_ms: u64, faults: &mut Faults) {
+    pub(super) fn place(&mut self, number: u64, made: Made, faults: &mut Faults) {
         let Some(call) = self.call_mut(number) else { return };
-        if let Some((first, first_ms)) = call.places.last()
-            && (!call.has_key || at_ms < first_ms + KEY_AGE_MS)
+        if let Some(first) = call.places.last()
+            && (!call.has_key || made.at_ms < first.at_ms + KEY_AGE_MS)
         {
+            let (first, second) = (first.sequence, made.sequence);
             faults.add(FaultKind::Doubled, || {
-                format!("request {number} is in the log at {first} and at {sequence}")
+                format!("request {number} is in the log at {first} and at {second}")
             });
         }
-        call.places.push((sequence, at_ms));
+        call.places.push(made);
     }
 
     /// An attempt was told that it made this record.
@@ -193,7 +196,8 @@ impl Notes {
     /// unheard.
     pub(super) fn settle(&self, faults: &mut Faults) {
         for (number, call) in (0u64..).zip(&self.calls) {
-            let untold = call.places.iter().filter(|(place, _)| !call.told.contains(place)).count();
+            let untold =
+                call.places.iter().filter(|made| !call.told.contains(&made.sequence)).count();
             if untold > call.unheard as usize {
                 let (places, unheard) = (&call.places, call.unheard);
                 faults.add(FaultKind::Invented, || {
