@@ -53,7 +53,7 @@ impl World {
             0 | 1 => self.storage.die_after(after),
             2 => self.storage.fail_sync_after(after % 3),
             3 => disk::fail_after(Some(after % 10)),
-            4 => self.storage.set_capacity(Some(1)),
+            4 => self.storage.set_capacity(Some(0)),
             _ => return false,
         }
         true

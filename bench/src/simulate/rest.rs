@@ -119,7 +119,10 @@ impl Stage {
             world.check_gauges();
         }
         self.ask_again();
+        // Nobody else may buy meanwhile.
+        self.depth.set(super::stage::DEPTH_MAX);
         self.probe();
+        self.depth.set(0);
     }
 
     /// `false`: the disk does not let it.

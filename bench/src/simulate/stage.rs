@@ -394,7 +394,7 @@ impl Stage {
         let full = world.dice.once_in(2);
         world.counts.full_disks += u64::from(full);
         world.say(|_| format!("the disk is full: {full}"));
-        world.storage.set_capacity(full.then_some(1));
+        world.storage.set_capacity(full.then_some(0));
     }
 
     /// Nearly all the room in zeroed segments goes to others.
