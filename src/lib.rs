@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md draws the house; each module opens with its contract. Arrows point one way:
 //! `domain <- journal <- engine <- http, cli`; `projection` reads `journal`.
 
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -31,6 +31,10 @@ pub const QUEUE_DEPTH: &str = "doorbuster_queue_depth";
 pub const LIVE_HOLDS: &str = "doorbuster_live_holds";
 /// Idempotency keys kept and reserved.
 pub const IDEMPOTENCY_KEYS: &str = "doorbuster_idempotency_keys";
+/// Last record that the newest snapshot covers.
+pub const SNAPSHOT_SEQUENCE: &str = "doorbuster_snapshot_sequence";
+/// Time of making one snapshot.
+pub const SNAPSHOT_SECONDS: &str = "doorbuster_snapshot_duration_seconds";
 /// 1, with the version of the binary.
 pub const BUILD_INFO: &str = "doorbuster_build_info";
 
@@ -50,6 +54,8 @@ const HELP: &[(&str, &str)] = &[
     (QUEUE_DEPTH, "What waits, by queue."),
     (LIVE_HOLDS, "Live holds."),
     (IDEMPOTENCY_KEYS, "Idempotency keys kept and reserved."),
+    (SNAPSHOT_SEQUENCE, "Last record that the newest snapshot covers."),
+    (SNAPSHOT_SECONDS, "Time of making one snapshot."),
     (BUILD_INFO, "1, with the version of the binary."),
 ];
 

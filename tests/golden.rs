@@ -14,6 +14,8 @@ mod holds;
 mod records;
 #[path = "golden/segments.rs"]
 mod segments;
+#[path = "golden/snapshots.rs"]
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 
@@ -62,6 +64,7 @@ fn no_golden_file_is_left_out() {
     let mut known: Vec<String> =
         records::all().iter().map(|(file, _)| (*file).to_owned()).collect();
     known.extend(segments::FILES.map(str::to_owned));
+    known.extend(snapshots::FILES.map(str::to_owned));
     for entry in std::fs::read_dir(path("")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(!name.ends_with(".bin") || known.contains(&name), "{name} is tested by nothing");

@@ -6,7 +6,6 @@
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "shared with other tests")]
 mod server;
 
 use std::time::{Duration, Instant};

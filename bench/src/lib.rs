@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.
-//! Never here: the packages `doorbuster` and `doorbuster-wal`; the checker of the engine shares
-//! no code with it.
+//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `recover` and `simulate`, which
+//! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
 mod asked;
@@ -43,6 +43,7 @@ pub mod place;
 pub mod postgres;
 pub mod process;
 pub mod proof;
+pub mod recover;
 pub mod request;
 pub mod rows;
 pub mod seeded;

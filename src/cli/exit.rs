@@ -54,8 +54,10 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         let held = matches!(error, LockError::Held { .. });
         return Some(if held { Exit::InUse } else { Exit::Environment });
     }
-    if let Some(StartError::Journal(error)) = cause.downcast_ref::<StartError>() {
-        return Some(exit_of_log(error));
+    match cause.downcast_ref::<StartError>() {
+        Some(StartError::Journal(error)) => return Some(exit_of_log(error)),
+        Some(StartError::Snapshot(_)) => return Some(Exit::Damaged),
+        _ => {}
     }
     match cause.downcast_ref::<ReadError>() {
         Some(ReadError::Journal(error)) => return Some(exit_of_log(error)),

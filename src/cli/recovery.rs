@@ -84,7 +84,8 @@ impl Recovery {
             tracing::warn!("cut {torn}: it was never answered; a copy is kept beside the segments");
         }
         let (records, products) = (summary.records, summary.products);
-        tracing::info!(records, products, seconds = bar.elapsed().as_secs_f64(), "ready");
+        let snapshot = summary.snapshot.as_deref().unwrap_or("none");
+        tracing::info!(snapshot, records, products, seconds = bar.elapsed().as_secs_f64(), "ready");
         Ok(running)
     }
 
@@ -126,6 +127,13 @@ fn explained(error: StartError, data_dir: &Path) -> anyhow::Error {
             format!(
                 "nothing was changed; `doorbuster wal verify --data-dir {}` shows the place again \
                  without a start, then restore the directory from a copy",
+                data_dir.display()
+            )
+        }
+        StartError::Snapshot(_) => {
+            format!(
+                "nothing was changed; `doorbuster wal verify --data-dir {}` shows what is sound, then \
+                 restore the directory from a copy",
                 data_dir.display()
             )
         }

@@ -22,7 +22,7 @@ use super::settings::SettingsArgs;
 use super::{files, logging, target};
 use crate::config::Config;
 use crate::engine::ports::LateProjection;
-use crate::engine::{ClockError, Engine, Running};
+use crate::engine::{ClockError, Engine, Running, Upkeep, UpkeepOptions, UpkeepThread};
 use crate::http::auth::may_be_open;
 use crate::http::{HttpOptions, Keys, Server, ServerHandle};
 use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
@@ -149,6 +149,7 @@ impl Serving {
             () = signals.stop() => return Ok(Exit::Done),
         };
         let started = self.start_projection(&engine)?;
+        let upkeep = self.start_upkeep(&engine, &started)?;
         projection.set(started.status());
         projection.set_orders(started.reader(&self.store)?);
         let mut look = tokio::time::interval(LOOK_AFTER_FILES);
@@ -166,6 +167,8 @@ impl Serving {
                 }
             }
         }
+        // What it has begun, the next start does without.
+        actix_rt::task::spawn_blocking(move || upkeep.stop()).await?;
         tokio::select! {
             exit = self.drain(&engine, &handle, running, started) => exit,
             () = signals.stop() => anyhow::bail!("stopped a second time: left without draining"),
@@ -222,6 +225,24 @@ impl Serving {
         };
         let options = ProjectorOptions::new(Arc::new(move || clock.now_ms()), Arc::new(room));
         Ok(projection::start(&self.store, reader, options)?)
+    }
+
+    /// Snapshots and the archive, behind the sale.
+    fn start_upkeep(
+        &self,
+        engine: &Engine,
+        projection: &Projection,
+    ) -> anyhow::Result<UpkeepThread> {
+        let journal = engine.journal().cloned().context("the engine has started")?;
+        let (status, free_bytes) = (projection.status(), self.data_dir.free_bytes());
+        let options = UpkeepOptions {
+            snapshot_segments: self.config.snapshot_segments,
+            reserve_bytes: self.config.disk_reserve_bytes,
+            free_bytes: Arc::new(free_bytes),
+            projected: Arc::new(move || status.report().applied),
+            keys_max: self.config.idempotency_keys_max,
+        };
+        UpkeepThread::start(Upkeep::new(journal, options)).context("cannot start a thread")
     }
 
     fn reload(&self, keys: Option<&Keys>) {

@@ -54,7 +54,9 @@ pub struct Config {
     pub journal_segment_bytes: u64,
     /// Segments zeroed ahead.
     pub journal_spare_segments: usize,
-    /// Free bytes under which the embedded database is not written any more.
+    /// Segments closed between two snapshots at least.
+    pub snapshot_segments: u64,
+    /// Free bytes under which the embedded database, snapshots and the archive are not written.
     pub disk_reserve_bytes: u64,
     /// Commands in flight at most.
     pub commands_max: usize,
@@ -133,6 +135,7 @@ impl Config {
                 .unwrap_or_default(),
             journal_segment_bytes: taker.take("journal_segment_bytes", bytes).unwrap_or_default(),
             journal_spare_segments: taker.take("journal_spare_segments", count).unwrap_or_default(),
+            snapshot_segments: taker.take("snapshot_segments", count).unwrap_or_default(),
             disk_reserve_bytes: taker.take("disk_reserve_bytes", bytes).unwrap_or_default(),
             commands_max: taker.take("commands_max", count).unwrap_or_default(),
             queued_bytes_max: taker

@@ -79,10 +79,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("journal_spare_segments", "N", Some("2"), "Segments zeroed ahead"),
     setting(
+        "snapshot_segments",
+        "N",
+        Some("4"),
+        "Segments closed between two snapshots at least; a large state waits for as much news as it is large",
+    ),
+    setting(
         "disk_reserve_bytes",
         "BYTES",
         Some("256MiB"),
-        "Free bytes under which the embedded database is not written any more: sales first",
+        "Free bytes under which the embedded database, snapshots and the archive are not written any more: sales first",
     ),
     setting(
         "commands_max",

@@ -43,6 +43,11 @@ impl BuyerCounts {
         Self { since: version, units: HashMap::default() }
     }
 
+    /// The product's version that set its limit.
+    pub(super) fn since_version(&self) -> Version {
+        self.since
+    }
+
     /// Whether an order or hold that made this version of the product is counted.
     #[must_use]
     pub fn count_from(&self, version: Version) -> bool {

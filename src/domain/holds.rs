@@ -182,9 +182,18 @@ impl Holds {
             }
         }
         self.forget(by.at_ms);
-        self.ended.insert(sequence, Ended { end, by });
-        self.ended_in_order.push_back(sequence);
+        self.remember(sequence, Ended { end, by });
         hold
+    }
+
+    /// Remembers how a hold ended; `false`: it was known.
+    pub(super) fn remember(&mut self, sequence: Sequence, ended: Ended) -> bool {
+        if self.ended.contains_key(&sequence) {
+            return false;
+        }
+        self.ended.insert(sequence, ended);
+        self.ended_in_order.push_back(sequence);
+        true
     }
 
     fn forget(&mut self, now_ms: u64) {

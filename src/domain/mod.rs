@@ -32,6 +32,7 @@ mod product;
 mod quantity;
 mod refusal;
 mod returns;
+mod state;
 mod sums;
 mod terms;
 
@@ -64,6 +65,9 @@ pub use product::{Figures, Product};
 pub use quantity::{FIGURE_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, RefusalReason, RefusedLine};
 pub use returns::{Returned, Returns};
+pub use state::{
+    CountState, EndState, LiveHoldState, ProductState, Restoring, ReturnState, StateError,
+};
 pub use terms::{Patch, StandingTerms, Terms, TermsError, TermsPatch};
 
 /// Most products that may share a `sale_id`: one decision changes them all, in one record.

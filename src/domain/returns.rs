@@ -31,6 +31,16 @@ impl Returned {
         self.lines.iter().map(|(place, units)| (*place as usize, u64::from(*units)))
     }
 
+    /// The same as pairs of place and units.
+    pub(super) fn pairs(&self) -> &[(u32, u32)] {
+        &self.lines
+    }
+
+    /// Of such pairs, which are in order.
+    pub(super) fn of_pairs(lines: Vec<(u32, u32)>) -> Self {
+        Self { lines }
+    }
+
     /// Adds what came back.
     pub fn add(&mut self, cancelled: &[CancelledLine]) {
         for line in cancelled {
@@ -57,6 +67,10 @@ impl Returns {
     /// Every order of which something came back, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Sequence, &Returned)> {
         self.orders.iter().map(|(order, returned)| (*order, returned))
+    }
+
+    pub(super) fn restore(&mut self, order: Sequence, returned: Returned) {
+        self.orders.insert(order, returned);
     }
 
     pub(super) fn add(&mut self, order: Sequence, cancelled: &[CancelledLine]) {

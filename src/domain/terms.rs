@@ -193,6 +193,11 @@ impl StandingTerms {
         Self { terms, version: 1, counted_since_ms }
     }
 
+    /// Terms as they stood.
+    pub(super) fn restored(terms: Terms, version: u32, counted_since_ms: u64) -> Self {
+        Self { terms, version, counted_since_ms }
+    }
+
     /// The terms after a change. Counting starts with the one that first sets a limit, and ends
     /// with the one that takes it away.
     pub(super) fn changed(&self, patch: &TermsPatch, at_ms: u64) -> Self {

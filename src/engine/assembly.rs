@@ -13,9 +13,9 @@ use super::idempotency::KEY_AGE_MS;
 use super::partition::PartitionParts;
 use super::recovery::Recovered;
 use super::router::Router;
+use super::snapshot::{self, FromSnapshot};
 use super::start::{EngineConfig, StartError, StartOptions, StartSummary};
 use super::{Core, Engine};
-use crate::domain::Sequence;
 use crate::journal::{
     JournalIdentity, LocalJournal, OpenLog, Opening, Payload, Started, Writer, local_journal,
 };
@@ -27,6 +27,7 @@ pub(super) struct Recovery {
     clock: Arc<PartitionClock>,
     started_at_ms: u64,
     torn: Option<String>,
+    snapshot: Option<String>,
 }
 
 /// The parts of an engine, none of which runs.
@@ -49,11 +50,18 @@ pub(super) fn recover(
 ) -> Result<Recovery, StartError> {
     let StartOptions { config, clock, accept_clock, binary } = options;
     let health = engine.health();
-    let mut recovered = Recovered::new(config.keys_max);
-    let of_bytes = opening.bytes_total();
+    let found = snapshot::newest_of(&opening, config.keys_max, &mut |_| {})?;
+    let (mut recovered, from, snapshot) = match found {
+        Some(FromSnapshot { recovered, head, file, .. }) => {
+            (recovered, Some(head.checkpoint), Some(file))
+        }
+        None => (Recovered::new(config.keys_max), None, None),
+    };
+    let of_bytes = from.as_ref().map_or(opening.bytes_total(), |from| opening.bytes_after(from));
     health.recovered(0, of_bytes);
-    let replayed = opening.replay(
-        &mut |entry| recovered.replay(Sequence::new(entry.sequence), entry.payload),
+    let replayed = opening.replay_records(
+        from.as_ref(),
+        &mut |sequence, payload| recovered.follow(sequence, payload),
         &mut |bytes| health.recovered(bytes, of_bytes),
     )?;
     let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
@@ -62,7 +70,7 @@ pub(super) fn recover(
     let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
     let log = opening.start(new, &started)?;
     let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
-    Ok(Recovery { log, recovered, clock, started_at_ms, torn })
+    Ok(Recovery { log, recovered, clock, started_at_ms, torn, snapshot })
 }
 
 /// A wrong clock at start ages keys that are in use: a retry would sell again.
@@ -81,7 +89,7 @@ fn warn_of_aged_keys(last_ms: Option<u64>, now_ms: u64) {
 impl Recovery {
     /// Joins the log and the state with what all threads see of `engine`.
     pub(super) fn assemble(self, engine: &Engine, config: &EngineConfig) -> Assembly {
-        let Self { log, recovered, clock, started_at_ms, torn } = self;
+        let Self { log, recovered, clock, started_at_ms, torn, snapshot } = self;
         recovered.publish();
         clock.decided(started_at_ms);
         let board = Arc::new(Board::default());
@@ -92,7 +100,8 @@ impl Recovery {
         let reader = writer.reader();
         let room = reader.room();
         let products = recovered.inventory.len();
-        let summary = StartSummary { records: recovered.records, products, torn };
+        let records = recovered.records;
+        let summary = StartSummary { snapshot, records, products, torn };
         let parts = PartitionParts {
             inventory: recovered.inventory,
             directory: Arc::clone(&recovered.directory),

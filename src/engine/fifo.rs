@@ -26,7 +26,9 @@ impl<T: Copy> Fifo<T> {
     /// Takes an item and gives its number.
     pub(super) fn push(&mut self, item: T) -> u32 {
         if self.blocks.back().is_none_or(|block| block.len() == BLOCK_ITEMS) {
-            self.blocks.push_back(Vec::new());
+            // The first block grows by itself: most queues of a small shop have no other.
+            let items = if self.blocks.is_empty() { 0 } else { BLOCK_ITEMS };
+            self.blocks.push_back(Vec::with_capacity(items));
         }
         let full = (self.blocks.len() - 1) * BLOCK_ITEMS;
         let block = self.blocks.back_mut().expect("one was just made sure of");
@@ -39,6 +41,25 @@ impl<T: Copy> Fifo<T> {
     pub(super) fn get(&self, number: u32) -> Option<&T> {
         let place = number.wrapping_sub(self.base) as usize;
         self.blocks.get(place / BLOCK_ITEMS)?.get(place % BLOCK_ITEMS)
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        let items = self.blocks.len().saturating_sub(1) * BLOCK_ITEMS;
+        items + self.blocks.back().map_or(0, Vec::len) - self.gone
+    }
+
+    /// Numbers of the newest `count` items, in order of arrival.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = u32> + use<T> {
+        let len = self.len();
+        assert!(count <= len, "{count} of {len}");
+        let first = self.base.wrapping_add((self.gone + len - count) as u32);
+        (0..count as u32).map(move |place| first.wrapping_add(place))
+    }
+
+    /// The items, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().flatten().skip(self.gone)
     }
 
     /// The oldest item.
@@ -71,8 +92,9 @@ mod tests {
         for (item, number) in numbers.iter().enumerate() {
             assert_eq!(fifo.get(*number), Some(&item));
         }
+        assert!(fifo.newest(700).eq(numbers[300..].iter().copied()));
         for (item, number) in numbers.iter().enumerate() {
-            assert_eq!(fifo.front(), Some(&item));
+            assert_eq!((fifo.front(), fifo.len()), (Some(&item), 1_000 - item));
             assert_eq!(fifo.pop(), Some((*number, item)));
         }
         assert_eq!(fifo.pop(), None);

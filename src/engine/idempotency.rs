@@ -7,6 +7,8 @@
 //!
 //! Memory of an entry: 40 bytes, and 5 in the index at its fill of 7/16 to 7/8: under 64.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
@@ -36,11 +38,14 @@ pub struct Idempotency {
 struct Shard {
     /// In the order of their records, so the oldest is in front.
     entries: Fifo<Entry>,
+    /// Of all entries but the newest ones that are `behind`.
     index: HashTable<u32>,
+    /// Entries that replay has left to [`Shard::catch_up`].
+    behind: usize,
     reserved: HashMap<[u8; 16], [u8; 8], RandomState>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     stamp: KeyStamp,
     sequence: u64,
@@ -135,10 +140,62 @@ impl Idempotency {
         self.len.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Takes the key of a replayed record.
+    /// Takes the key of a replayed record. Its shard's index follows with the first look at it, or
+    /// with [`Self::catch_up`]: made at once, of a size that is known, it costs a tenth.
     pub fn replay(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
         self.len.fetch_add(1, Ordering::Relaxed);
-        self.enter(stamp, sequence, decided_at_ms, &mut self.shard(stamp).lock());
+        self.is_newest(decided_at_ms);
+        let mut shard = self.shard(stamp).lock();
+        self.forget(&mut shard);
+        shard.entries.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
+        shard.behind += 1;
+    }
+
+    /// Calls `visit` with every entry that has not aged out by `now_ms`, in the order of their
+    /// records. Nobody else may be using the table.
+    ///
+    /// # Errors
+    /// What `visit` says; it ends there.
+    pub(super) fn each_in_order<E>(
+        &self,
+        now_ms: u64,
+        visit: &mut dyn FnMut(KeyStamp, Sequence, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let shards: Vec<_> = self.shards.iter().map(Mutex::lock).collect();
+        let mut entries: Vec<_> = shards.iter().map(|shard| shard.entries.iter()).collect();
+        // The next entry of each shard, the earliest record first.
+        let mut next = BinaryHeap::with_capacity(entries.len());
+        let mut pull = |place: usize, next: &mut BinaryHeap<_>| {
+            let entry = entries.get_mut(place).and_then(Iterator::next);
+            next.extend(entry.map(|entry| Reverse((entry.sequence, place, *entry))));
+        };
+        (0..shards.len()).for_each(|place| pull(place, &mut next));
+        while let Some(Reverse((_, place, entry))) = next.pop() {
+            pull(place, &mut next);
+            if !aged(entry.decided_at_ms, now_ms) {
+                visit(entry.stamp, Sequence::new(entry.sequence), entry.decided_at_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the indexes of what was replayed, on all cores: nobody who asks waits for them then.
+    pub fn catch_up(&self) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(shard) = self.shards.get(next.fetch_add(1, Ordering::Relaxed)) {
+                shard.lock().catch_up();
+            }
+        };
+        // A table that is small is not worth a thread.
+        let threads = match self.len() {
+            0..100_000 => 0,
+            _ => std::thread::available_parallelism().map_or(1, usize::from) - 1,
+        };
+        std::thread::scope(|scope| {
+            (0..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
     }
 
     /// Forgets what has aged out by `now_ms`, the partition's clock, wherever it lies: entries go
@@ -195,7 +252,7 @@ fn index_hash(hash: &[u8; 16]) -> u64 {
 }
 
 impl Shard {
-    fn known(&self, stamp: &KeyStamp, now_ms: u64) -> Option<Lookup> {
+    fn known(&mut self, stamp: &KeyStamp, now_ms: u64) -> Option<Lookup> {
         if let Some(fingerprint) = self.reserved.get(&stamp.hash) {
             let same = *fingerprint == stamp.fingerprint;
             return Some(if same { Lookup::InFlight } else { Lookup::Reused });
@@ -209,36 +266,59 @@ impl Shard {
         Some(if same { Lookup::Found(Sequence::new(entry.sequence)) } else { Lookup::Reused })
     }
 
-    fn find(&self, stamp: &KeyStamp) -> Option<&Entry> {
+    fn find(&mut self, stamp: &KeyStamp) -> Option<&Entry> {
+        self.catch_up();
         let of = |number: &u32| self.entries.get(*number);
         let same = |number: &u32| of(number).is_some_and(|entry| entry.stamp.hash == stamp.hash);
         self.index.find(index_hash(&stamp.hash), same).and_then(of)
     }
 
     fn enter(&mut self, entry: Entry) {
-        let hash = index_hash(&entry.stamp.hash);
+        self.catch_up();
         let number = self.entries.push(entry);
-        let entries = &self.entries;
+        self.index(number, &entry.stamp);
+    }
+
+    /// Puts into the index what replay left out of it.
+    fn catch_up(&mut self) {
+        if self.behind == 0 {
+            return;
+        }
+        let behind = std::mem::take(&mut self.behind);
+        let Self { entries, index, .. } = self;
+        index.reserve(behind, |number| hash_of(entries, *number));
+        for number in self.entries.newest(behind) {
+            let stamp = self.entries.get(number).map(|entry| entry.stamp);
+            self.index(number, &stamp.expect("a number of the queue's"));
+        }
+    }
+
+    fn index(&mut self, number: u32, stamp: &KeyStamp) {
+        let (hash, entries) = (index_hash(&stamp.hash), &self.entries);
         let of = |number: &u32| entries.get(*number);
-        let same =
-            |number: &u32| of(number).is_some_and(|kept| kept.stamp.hash == entry.stamp.hash);
+        let same = |number: &u32| of(number).is_some_and(|kept| kept.stamp.hash == stamp.hash);
         // An older entry of the key, aged out and not swept, must not be found in its place.
         if let Some(kept) = self.index.find_mut(hash, same) {
             *kept = number;
             return;
         }
-        let rehash = |number: &u32| of(number).map_or(0, |entry| index_hash(&entry.stamp.hash));
-        self.index.insert_unique(hash, number, rehash);
+        self.index.insert_unique(hash, number, |number| hash_of(entries, *number));
     }
 
     fn forget_front(&mut self) {
         let Some((number, entry)) = self.entries.pop() else { return };
+        // What is behind are the newest: the oldest is among them only when all are.
+        self.behind = self.behind.min(self.entries.len());
         if let Ok(found) =
             self.index.find_entry(index_hash(&entry.stamp.hash), |kept| *kept == number)
         {
             found.remove();
         }
     }
+}
+
+fn hash_of(entries: &Fifo<Entry>, number: u32) -> u64 {
+    entries.get(number).map_or(0, |entry| index_hash(&entry.stamp.hash))
 }
 
 #[cfg(test)]
@@ -333,6 +413,33 @@ mod tests {
         assert!(matches!(table.reserve(&stamp(9, 1), 5), Lookup::Full));
         for key in 0..3 {
             assert!(matches!(table.look_up(&stamp(key, 1), 5), Lookup::Found(_)));
+        }
+    }
+
+    #[test]
+    fn replayed_keys_age_out_and_are_found_before_and_after_the_index_catches_up() {
+        for looks in [false, true] {
+            let table = Idempotency::new(10_000);
+            for key in 0..2_000u32 {
+                let at_ms = u64::from(key) * 100_000;
+                table.replay(&stamp(key, 1), Sequence::new(u64::from(key) + 1), at_ms);
+                if looks && key % 97 == 0 {
+                    assert!(matches!(table.look_up(&stamp(key, 1), at_ms), Lookup::Found(_)));
+                }
+            }
+            // A key that comes again after it has aged out.
+            table.replay(&stamp(0, 2), Sequence::new(5_000), 200_000_000);
+            table.catch_up();
+            let now_ms = 200_000_000;
+            let kept = (1..2_000).filter(|key| u64::from(*key) * 100_000 + KEY_AGE_MS > now_ms);
+            for key in kept.clone() {
+                let found = table.look_up(&stamp(key, 1), now_ms);
+                assert!(matches!(found, Lookup::Found(s) if s.get() == u64::from(key) + 1));
+            }
+            let again = table.look_up(&stamp(0, 2), now_ms);
+            assert!(matches!(again, Lookup::Found(s) if s.get() == 5_000));
+            table.forget_aged(now_ms);
+            assert_eq!(table.len(), kept.count() + 1);
         }
     }
 

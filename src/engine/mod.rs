@@ -39,8 +39,10 @@ mod recovery;
 mod refusal_counts;
 mod reply;
 mod router;
+mod snapshot;
 mod start;
 pub mod stepped;
+mod upkeep;
 
 pub use admission::{Admission, AdmissionError, AdmissionLimits};
 pub use answer::{Action, Answer, Request};
@@ -56,7 +58,9 @@ pub use partition_actor::ActorLimits;
 pub use recovery::Recovered;
 pub use refusal_counts::RefusalCounts;
 pub use reply::{Replies, Reply};
+pub use snapshot::{FromSnapshot, NoSnapshot};
 pub use start::{EngineConfig, Running, StartError, StartOptions, StartSummary, start};
+pub use upkeep::{AskFree, AskProjected, Upkeep, UpkeepError, UpkeepOptions, UpkeepThread, Upkept};
 
 use std::sync::{Arc, OnceLock};
 

@@ -22,6 +22,8 @@ pub struct Recovered {
     pub idempotency: Arc<Idempotency>,
     /// Time of the last record that has one.
     pub last_ms: Option<u64>,
+    /// Place of the last record.
+    pub last_sequence: Sequence,
     /// Records replayed.
     pub records: u64,
 }
@@ -35,6 +37,7 @@ impl Recovered {
             directory: Arc::new(Directory::default()),
             idempotency: Arc::new(Idempotency::new(keys_max)),
             last_ms: None,
+            last_sequence: Sequence::new(0),
             records: 0,
         }
     }
@@ -44,7 +47,14 @@ impl Recovered {
     /// # Errors
     /// Why it cannot be the next one: the log is corrupt there.
     pub fn replay(&mut self, sequence: Sequence, payload: &[u8]) -> Result<(), String> {
-        let payload = decode(payload).map_err(|error| error.to_string())?;
+        self.follow(sequence, decode(payload).map_err(|error| error.to_string())?)
+    }
+
+    /// As [`Self::replay`], a record that is decoded.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub fn follow(&mut self, sequence: Sequence, payload: Payload) -> Result<(), String> {
         if let Some(at_ms) = payload.at_ms() {
             let last_ms = self.last_ms.unwrap_or(0);
             if at_ms > TIME_MS_MAX {
@@ -56,6 +66,7 @@ impl Recovered {
             self.last_ms = Some(at_ms);
         }
         self.records += 1;
+        self.last_sequence = sequence;
         match payload {
             Payload::Started(_) | Payload::Watermark => Ok(()),
             Payload::Record(record) => self.apply(sequence, &record),
@@ -83,8 +94,9 @@ impl Recovered {
         Ok(())
     }
 
-    /// Shows every product: all that was replayed is durable now.
+    /// Shows every product, and makes ready to look keys up: all that was replayed is durable now.
     pub fn publish(&self) {
+        self.idempotency.catch_up();
         for (handle, product) in self.inventory.products() {
             if let Some(entry) = self.directory.entry_by_handle(handle) {
                 let next_expiry_ms = self.inventory.holds().next_expiry_ms(handle);

@@ -21,6 +21,7 @@ use super::partition_actor::{
     ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
 };
 use super::policy::decide_in_batches;
+use super::snapshot::NoSnapshot;
 use crate::domain::HoldRules;
 use crate::journal::{
     JournalError, JournalIdentity, LocalJournal, Opening, Preallocator, WriterThread,
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The log is damaged, of the future, or there is no room.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// No snapshot can be used, and the log needs one.
+    #[error(transparent)]
+    Snapshot(#[from] NoSnapshot),
     /// The wall clock cannot be believed.
     #[error(transparent)]
     Clock(#[from] ClockError),
@@ -82,6 +86,8 @@ pub struct Running {
 /// What a start found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartSummary {
+    /// The snapshot that was begun with, from the log's directory on; `None`: the first record was.
+    pub snapshot: Option<String>,
     /// Records replayed.
     pub records: u64,
     /// Products there are.

@@ -109,6 +109,24 @@ fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
     assert!(written.is_ok(), "our own values encode: {written:?}");
 }
 
+/// Appends the bytes of a snapshot's row to `out`: the same form as a record's body.
+pub(super) fn put_row<T: Serialize>(row: &T, out: &mut Vec<u8>) {
+    put(row, out);
+}
+
+/// The row that these bytes begin with, and how many of them it takes.
+///
+/// # Errors
+/// What the decoder says.
+pub(super) fn take_row<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), String> {
+    match bincode::serde::decode_from_slice(bytes, FORMAT) {
+        // It would be read for ever.
+        Ok((_, 0)) => Err("it has no bytes".to_owned()),
+        Ok(row) => Ok(row),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// The payload of these bytes.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ mod position;
 mod reader;
 mod record;
 mod scan;
+mod snapshot;
 
 pub use codec::{
     DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
@@ -25,9 +26,18 @@ pub use codec::{
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{HoldId, OrderId, Places, Position, PositionError};
-pub use reader::{JournalIdentity, JournalReader, JournalTail, ReadError, Room, Tailed};
+pub use reader::{
+    JournalIdentity, JournalReader, JournalTail, ReadError, Room, SegmentInUse, Tailed,
+};
 pub use record::{Envelope, KeyStamp, Kind, Payload, Record, Started};
 pub use scan::{JournalRecords, JournalScan};
+pub use snapshot::{
+    KeyState, SNAPSHOT_VERSION, SnapshotError, SnapshotHead, SnapshotReader, SnapshotRow,
+    SnapshotWriter, Snapshots, StateHash,
+};
+
+/// A place between two segments, and what is certain there of all before it.
+pub use doorbuster_wal::Checkpoint;
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;

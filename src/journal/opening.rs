@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use doorbuster_wal::{Checkpoint, Identity, Log, Recovery, Replayed};
 
-use super::scan::{Visit, telling_future};
-use super::{JournalError, Payload, encode};
+use super::scan::{Visit, decoding, telling_future};
+use super::{JournalError, Payload, Snapshots, encode};
 use crate::domain::Sequence;
 
 pub use doorbuster_wal::Preallocator;
@@ -29,7 +29,12 @@ impl Opening {
         storage: Arc<dyn doorbuster_wal::Storage>,
         options: doorbuster_wal::Options,
     ) -> Result<Self, JournalError> {
-        Ok(Self { recovery: Recovery::open(storage, options)? })
+        let opening = Self { recovery: Recovery::open(storage, options)? };
+        // It is not needed for a start.
+        if let Err(error) = opening.snapshots().clean() {
+            tracing::warn!(%error, "what is left of a snapshot stays");
+        }
+        Ok(opening)
     }
 
     /// Bytes to read, for progress.
@@ -48,6 +53,20 @@ impl Opening {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
         telling_future(visit, |visit| self.recovery.replay(visit, progress))
+    }
+
+    /// Visits every record decoded; see `JournalScan::replay_records`.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; a record does not decode.
+    pub fn replay_records(
+        &mut self,
+        from: Option<&Checkpoint>,
+        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        decoding(|decode| self.recovery.replay_mapped(from, decode, &mut visit, progress))
     }
 
     /// Visits only what comes after a checkpoint; see `doorbuster_wal::Scan::replay_after`.
@@ -86,6 +105,12 @@ impl Opening {
     /// The log gets another owner; see `doorbuster_wal::Recovery::take_over`.
     pub fn take_over(&mut self, epoch: u32) {
         self.recovery.take_over(epoch);
+    }
+
+    /// The log's snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::of_log(Arc::clone(self.recovery.scan().storage()))
     }
 
     /// Whose log it is; `None`: an empty directory.

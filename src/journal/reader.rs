@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use doorbuster_wal::{Entry, Shared};
 
-use super::{DecodeError, JournalError, Payload, Places, Position, decode};
+use super::{DecodeError, JournalError, JournalScan, Payload, Places, Position, Snapshots, decode};
 use crate::domain::Sequence;
 
 /// Which journal this is and who owns it.
@@ -32,6 +32,15 @@ pub enum ReadError {
         /// What is wrong.
         error: DecodeError,
     },
+}
+
+/// The segment that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentInUse {
+    /// Its number.
+    pub number: u64,
+    /// Its full size.
+    pub bytes: u64,
 }
 
 /// One durable record of a tail.
@@ -117,6 +126,47 @@ impl JournalReader {
     #[must_use]
     pub fn tail(&self, from: Sequence) -> JournalTail {
         JournalTail { tail: self.shared.tail(from.get()) }
+    }
+
+    /// The log's snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::of_log(Arc::clone(self.shared.storage()))
+    }
+
+    /// The log read from its files, as a tool beside this process would.
+    ///
+    /// # Errors
+    /// A header is damaged, or the log cannot be read.
+    pub fn scan(&self) -> Result<JournalScan, JournalError> {
+        JournalScan::open(Arc::clone(self.shared.storage()))
+    }
+
+    /// The segment that is written.
+    #[must_use]
+    pub fn last_segment(&self) -> SegmentInUse {
+        let header = self.shared.last_header();
+        SegmentInUse { number: header.segment, bytes: header.segment_bytes }
+    }
+
+    /// Number of the first segment that is still there.
+    #[must_use]
+    pub fn first_segment(&self) -> u64 {
+        self.shared.first_segment()
+    }
+
+    /// Last record of a closed segment; `None`: it is not closed, or not of this log.
+    #[must_use]
+    pub fn end_of_segment(&self, segment: u64) -> Option<Sequence> {
+        self.shared.end_of(segment).map(|next| Sequence::new(next - 1))
+    }
+
+    /// Moves a closed segment into the archive; `false`: it is there already.
+    ///
+    /// # Errors
+    /// It is damaged and stays where it is, or the storage fails.
+    pub fn archive(&self, segment: u64) -> Result<bool, JournalError> {
+        self.shared.archive(segment)
     }
 
     /// The room of this journal.

@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 /// What an idempotency key leaves in the record it made: enough to know it again, not to tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyStamp {
     /// First 16 bytes of SHA-256 over principal and key.
     pub hash: [u8; 16],

@@ -1,6 +1,7 @@
 //! Reading a log from its files, whole and without changing it: for tools, beside an engine or not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
 
@@ -51,6 +52,37 @@ impl JournalScan {
 }
 
 impl JournalScan {
+    /// Visits every record decoded, in order, or only those after a checkpoint. Divides the work
+    /// among threads where the log is long.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; a record does not decode.
+    pub fn replay_records(
+        &self,
+        from: Option<&Checkpoint>,
+        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        decoding(|decode| self.scan.replay_mapped(from, None, decode, &mut visit, progress))
+    }
+
+    /// As [`Self::replay_records`], only up to a checkpoint: closed segments alone.
+    ///
+    /// # Errors
+    /// As [`Self::replay_records`].
+    pub fn replay_records_until(
+        &self,
+        from: Option<&Checkpoint>,
+        until: &Checkpoint,
+        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, JournalError> {
+        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        let until = Some(until);
+        decoding(|decode| self.scan.replay_mapped(from, until, decode, &mut visit, progress))
+    }
+
     /// As [`Self::replay`], only what comes after a checkpoint.
     ///
     /// # Errors
@@ -176,20 +208,52 @@ pub(super) fn telling_future(
     visit: &mut Visit<'_>,
     replay: impl FnOnce(&mut Visit<'_>) -> Result<Replayed, JournalError>,
 ) -> Result<Replayed, JournalError> {
-    let mut from_future = false;
+    let future = Future::default();
     let mut visit_known = |entry: &Entry<'_>| {
         if let Err(error @ DecodeError::FromFuture { .. }) = codec::kind(entry.payload) {
-            from_future = true;
-            return Err(error.to_string());
+            future.refuse::<()>(entry, Err(error))?;
         }
         visit(entry)
     };
-    replay(&mut visit_known).map_err(|error| match error {
-        JournalError::Corrupt { file, offset, sequence: Some(sequence), reason, .. }
-            if from_future =>
-        {
-            JournalError::RecordFromFuture { file, offset, sequence, reason }
+    replay(&mut visit_known).map_err(|error| future.told(error))
+}
+
+/// Replays with every record decoded, on a thread of its own where that pays.
+pub(super) fn decoding(
+    replay: impl FnOnce(&Decode<'_>) -> Result<Replayed, JournalError>,
+) -> Result<Replayed, JournalError> {
+    let future = Future::default();
+    let decode = |entry: &Entry<'_>| future.refuse(entry, codec::decode(entry.payload));
+    replay(&decode).map_err(|error| future.told(error))
+}
+
+/// What makes a payload of an entry; it may run ahead of whoever visits.
+pub(super) type Decode<'a> = dyn Fn(&Entry<'_>) -> Result<Payload, String> + Sync + 'a;
+
+/// The first record that only a newer binary knows; 0: none.
+#[derive(Default)]
+struct Future(AtomicU64);
+
+impl Future {
+    fn refuse<T>(&self, entry: &Entry<'_>, decoded: Result<T, DecodeError>) -> Result<T, String> {
+        decoded.map_err(|error| {
+            if matches!(error, DecodeError::FromFuture { .. }) {
+                let first = (Ordering::Relaxed, Ordering::Relaxed);
+                let _ = self.0.compare_exchange(0, entry.sequence, first.0, first.1);
+            }
+            error.to_string()
+        })
+    }
+
+    fn told(&self, error: JournalError) -> JournalError {
+        let future = self.0.load(Ordering::Relaxed);
+        match error {
+            JournalError::Corrupt { file, offset, sequence: Some(sequence), reason, .. }
+                if sequence == future =>
+            {
+                JournalError::RecordFromFuture { file, offset, sequence, reason }
+            }
+            error => error,
         }
-        error => error,
-    })
+    }
 }

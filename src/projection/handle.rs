@@ -4,12 +4,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use thread_priority::ThreadPriority;
-use thread_priority::unix::{
-    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
-};
-
 use super::control::Control;
 use super::options::{ProjectorOptions, StoreConfig};
 use super::postgres::PostgresStore;
@@ -18,6 +12,7 @@ use super::reader;
 use super::sqlite::SqliteStore;
 use super::status::Status;
 use super::store::Store;
+use crate::background::run_when_idle;
 use crate::domain::Sequence;
 use crate::engine::ports::{OrderReader, ProjectionStatus};
 use crate::journal::JournalReader;
@@ -87,16 +82,6 @@ pub fn start_with(
         projector.run()
     })?;
     Ok(projection)
-}
-
-/// Gives this thread the idle policy: any thread that sells takes its core at once. The lowest
-/// niceness is not enough: such a thread still has its time slices, and a sale waits for their end.
-fn run_when_idle() {
-    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
-    if let Err(error) = set {
-        tracing::warn!(?error, "the projection's thread keeps its usual priority");
-    }
 }
 
 /// Says that the thread has ended, also when it panics.

@@ -2,6 +2,8 @@
 //!
 //! It sees nothing of the caller's settings. A server that is dropped is killed.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;

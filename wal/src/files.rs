@@ -10,7 +10,8 @@ use crate::WalError;
 use crate::archive::{
     ARCHIVE_DIR, ArchivedFile, archived_name, archived_path, archived_segment_of,
 };
-use crate::header::{file_name, segment_of};
+use crate::header::{Header, file_name, segment_of};
+use crate::scan::SegmentReport;
 use crate::storage::{Storage, StorageFile, read_full};
 
 /// A segment's file, opened for reading as if it had never been compressed.
@@ -60,6 +61,28 @@ pub(crate) fn open(storage: &dyn Storage, segment: u64) -> Result<OpenSegment, W
 }
 
 impl OpenSegment {
+    /// What reading it to its end found.
+    pub(crate) fn report(
+        &self,
+        header: &Header,
+        last_sequence: u64,
+        used_bytes: u64,
+        file_bytes: u64,
+        digest: [u8; 32],
+    ) -> SegmentReport {
+        SegmentReport {
+            header: *header,
+            file: self.name.clone(),
+            is_archived: self.is_archived,
+            last_sequence,
+            frames: last_sequence + 1 - header.first_sequence,
+            used_bytes,
+            file_bytes,
+            stored_bytes: self.stored_bytes.unwrap_or(file_bytes),
+            digest,
+        }
+    }
+
     /// Reads it into `buffer`, at most `bytes_max` of it.
     pub(crate) fn read(
         &self,

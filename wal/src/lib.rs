@@ -27,6 +27,7 @@ mod header;
 mod lock;
 mod log;
 mod mem_storage;
+mod pipeline;
 mod pruned;
 mod records;
 mod recovery;

@@ -102,6 +102,11 @@ impl MemStorage {
         disk.dies_at = Some(disk.operations + n);
     }
 
+    /// It does not die after all.
+    pub fn live_on(&self) {
+        self.disk.lock().dies_at = None;
+    }
+
     /// Whether it died.
     #[must_use]
     pub fn is_dead(&self) -> bool {

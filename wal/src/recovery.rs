@@ -87,6 +87,22 @@ impl Recovery {
         Ok(replayed)
     }
 
+    /// As [`Self::replay`], with the work divided; see [`Scan::replay_mapped`].
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn replay_mapped<T: Send>(
+        &mut self,
+        from: Option<&Checkpoint>,
+        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let replayed = self.scan.replay_mapped(from, None, map, visit, progress)?;
+        self.replayed = Some(replayed.clone());
+        Ok(replayed)
+    }
+
     /// The log as it is read: its headers, and single records of it.
     #[must_use]
     pub fn scan(&self) -> &Scan {

@@ -12,6 +12,7 @@ use sha2::Digest;
 use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
 use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::pipeline;
 use crate::pruned::{self, Deleted, Pruned};
 use crate::segment::{Segment, Walked};
 use crate::shared::IndexEntry;
@@ -204,6 +205,12 @@ impl Scan {
         Ok(())
     }
 
+    /// Where it lies.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The headers of all segments, in order.
     #[must_use]
     pub fn headers(&self) -> &[Header] {
@@ -344,10 +351,48 @@ impl Scan {
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
-        let place = self.place_of(from.segment).unwrap_or(0);
+        self.replay_segments(self.place_after(from)?, visit, progress)
+    }
+
+    /// As [`Self::replay`], with the work divided where there is much of it: `map` makes of each
+    /// record what `visit` then gets in order. `map` runs on a thread of its own, ahead of `visit`.
+    ///
+    /// `from`: only what comes after this checkpoint; `until`: only what comes before this one.
+    ///
+    /// # Errors
+    /// As [`Self::replay_after`]; what `map` refuses is corruption, too.
+    pub fn replay_mapped<T: Send>(
+        &self,
+        from: Option<&Checkpoint>,
+        until: Option<&Checkpoint>,
+        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Replayed, WalError> {
+        let first = from.map_or(Ok(0), |from| self.place_after(from))?;
+        let end = until.map_or(Ok(self.headers.len()), |until| self.place_after(until))?;
+        let last = end.min(self.headers.len().saturating_sub(1)).max(first);
+        let closed_bytes: u64 = self.file_bytes.get(first..last).unwrap_or_default().iter().sum();
+        let closed = self.headers.get(first..last).unwrap_or_default();
+        let mut replayed = self.nothing_replayed(first);
+        let rest = match pipeline::pays(closed, closed_bytes) {
+            true => {
+                self.replay_closed(first..last, map, visit, progress, &mut replayed)?;
+                last
+            }
+            false => first,
+        };
+        let mut both = |entry: &Entry<'_>| visit(entry.sequence, map(entry)?);
+        let mut all = |bytes| progress(if rest == first { bytes } else { closed_bytes + bytes });
+        self.replay_rest(rest..end, &mut both, &mut all, &mut replayed)?;
+        Ok(replayed)
+    }
+
+    /// The place of the segment after a checkpoint.
+    fn place_after(&self, from: &Checkpoint) -> Result<usize, WalError> {
         self.check_continues(from)
             .map_err(|reason| corrupt(from.segment, 0, Some(from.sequence + 1), reason))?;
-        self.replay_segments(place, visit, progress)
+        Ok(self.place_of(from.segment).expect("it was found just now"))
     }
 
     /// `first`: place of the first segment to read.
@@ -357,9 +402,15 @@ impl Scan {
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
+        let mut replayed = self.nothing_replayed(first);
+        self.replay_rest(first..self.headers.len(), visit, progress, &mut replayed)?;
+        Ok(replayed)
+    }
+
+    fn nothing_replayed(&self, first: usize) -> Replayed {
         let (before, rest) = self.headers.split_at(first);
         let last_sequence = rest.first().map_or(0, |header| header.first_sequence - 1);
-        let mut replayed = Replayed {
+        Replayed {
             first_sequence: last_sequence + 1,
             last_sequence,
             proven_sequence: last_sequence,
@@ -367,14 +418,24 @@ impl Scan {
             segments: Vec::new(),
             index: before.iter().map(IndexEntry::start_of).collect(),
             unproven: Vec::new(),
-        };
+        }
+    }
+
+    fn replay_rest(
+        &self,
+        places: std::ops::Range<usize>,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
+        progress: &mut dyn FnMut(u64),
+        replayed: &mut Replayed,
+    ) -> Result<(), WalError> {
         let (mut buffer, mut bytes_read) = (Vec::new(), 0);
-        for (place, header) in rest.iter().enumerate() {
-            self.segment(header, rest.get(place + 1), &mut buffer, visit, &mut replayed)?;
-            bytes_read += self.file_bytes.get(first + place).copied().unwrap_or(0);
+        for place in places {
+            let header = self.headers.get(place).expect("a place is one of a header");
+            self.segment(header, self.headers.get(place + 1), &mut buffer, visit, replayed)?;
+            bytes_read += self.file_bytes.get(place).copied().unwrap_or(0);
             progress(bytes_read);
         }
-        Ok(replayed)
+        Ok(())
     }
 
     fn segment(
@@ -398,7 +459,11 @@ impl Scan {
                 if entry.sequence > visited {
                     visited = entry.sequence;
                     visit(entry)?;
-                    replayed.note(entry);
+                    // What a successor proves is not written again.
+                    match next {
+                        None => replayed.note(entry),
+                        Some(_) => replayed.mark(entry.sequence, entry.segment, entry.offset),
+                    }
                 }
                 Ok(())
             })?;
@@ -432,9 +497,8 @@ fn judge(
         return match &walked.stopped {
             None => Ok(None),
             Some(stopped) => {
-                let first = next.first_sequence;
-                let why = format!("{}, though the next segment begins at {first}", reason(stopped));
-                Err(segment.corrupt(walked.end, Some(sequence), why))
+                let (file, header) = (segment.file, segment.header);
+                Err(closed_damage(file, header, next, walked.end, sequence, stopped))
             }
         };
     }
@@ -460,6 +524,33 @@ fn judge(
         bytes: tail.len() as u64,
         reason: reason(stopped),
     }))
+}
+
+/// No sound frame where a closed segment must have one.
+pub(crate) fn closed_damage(
+    file: &str,
+    header: &Header,
+    next: &Header,
+    offset: u64,
+    sequence: u64,
+    found: &NoFrame,
+) -> WalError {
+    WalError::Corrupt {
+        segment: header.segment,
+        file: file.to_owned(),
+        offset,
+        sequence: Some(sequence),
+        reason: format!("{found}, though the next segment begins at {}", next.first_sequence),
+    }
+}
+
+/// Whether a segment is what its successor says.
+pub(crate) fn check_chain(next: &Header, digest: &[u8; 32]) -> Result<(), WalError> {
+    if next.chain == *digest {
+        return Ok(());
+    }
+    let reason = "the chain does not match: an earlier segment was changed".to_owned();
+    Err(corrupt(next.segment, 0, None, reason))
 }
 
 /// Whether a header can follow the one before.
@@ -505,11 +596,29 @@ impl Replayed {
             let (sequence, offset) = (entry.sequence, entry.offset);
             self.unproven.push(Unproven { sequence, offset, payload: entry.payload.to_vec() });
         }
+        self.mark(entry.sequence, entry.segment, entry.offset);
+    }
+
+    /// Puts a record into the sparse index, if it is time.
+    pub(crate) fn mark(&mut self, sequence: u64, segment: u64, offset: u64) {
         let last = self.index.last();
-        if last.is_some_and(|last| entry.offset >= last.offset + INDEX_EVERY_BYTES) {
-            let Entry { sequence, segment, offset, .. } = *entry;
+        let is_due = last.is_none_or(|last| {
+            last.segment != segment || offset >= last.offset + INDEX_EVERY_BYTES
+        });
+        if is_due {
             self.index.push(IndexEntry { sequence, segment, offset });
         }
+    }
+
+    /// A closed segment was read to its end: all of it is proven.
+    pub(crate) fn closed(&mut self, report: SegmentReport) {
+        self.last_sequence = report.last_sequence;
+        self.proven_sequence = report.last_sequence;
+        if report.frames == 0 {
+            // It has a place in the index nevertheless.
+            self.index.push(IndexEntry::start_of(&report.header));
+        }
+        self.segments.push(report);
     }
 
     /// They are in order: one look when nothing is new, as for all frames of one batch.
@@ -534,22 +643,10 @@ impl Replayed {
             // The next header proves all before it.
             self.proven_sequence = next.first_sequence - 1;
             self.unproven.clear();
-            if next.chain != digest {
-                let reason = "the chain does not match: an earlier segment was changed".to_owned();
-                return Err(corrupt(next.segment, 0, None, reason));
-            }
+            check_chain(next, &digest)?;
         }
-        self.segments.push(SegmentReport {
-            header: *header,
-            file: open.name.clone(),
-            is_archived: open.is_archived,
-            last_sequence: walked.last_sequence,
-            frames: walked.frames,
-            used_bytes: walked.end,
-            file_bytes,
-            stored_bytes: open.stored_bytes.unwrap_or(file_bytes),
-            digest,
-        });
+        let last_sequence = walked.last_sequence;
+        self.segments.push(open.report(header, last_sequence, walked.end, file_bytes, digest));
         Ok(())
     }
 }

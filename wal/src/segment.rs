@@ -141,7 +141,7 @@ impl Segment<'_> {
 }
 
 /// A sound frame that can stand where `expected` should.
-fn placed(frame: Frame<'_>, expected: u64) -> Result<Frame<'_>, NoFrame> {
+pub(crate) fn placed(frame: Frame<'_>, expected: u64) -> Result<Frame<'_>, NoFrame> {
     if frame.sequence != expected {
         return Err(NoFrame::Sequence(frame.sequence));
     }

@@ -246,7 +246,8 @@ impl Shared {
     }
 
     /// First sequence of the segment after `segment`, once there is one.
-    pub(crate) fn end_of(&self, segment: u64) -> Option<u64> {
+    #[must_use]
+    pub fn end_of(&self, segment: u64) -> Option<u64> {
         self.header(segment + 1).map(|next| next.first_sequence)
     }
 
@@ -260,6 +261,12 @@ impl Shared {
     #[must_use]
     pub fn last_header(&self) -> Header {
         *self.headers.read().last().expect("a started log has a segment")
+    }
+
+    /// Number of the first segment that is still there.
+    #[must_use]
+    pub fn first_segment(&self) -> u64 {
+        self.headers.read().first().map_or(0, |header| header.segment)
     }
 
     /// Headers of the closed segments, oldest first.

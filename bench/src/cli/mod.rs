@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod orders;
+mod recover;
 mod simulate;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
 use self::orders::{CartsArgs, ExpiryArgs};
+use self::recover::{MakeLogArgs, RecoverArgs};
 use self::simulate::SimulateArgs;
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
@@ -55,6 +57,10 @@ enum Command {
     Simulate(SimulateArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
+    /// Measures recovery beside only reading and checking the same log.
+    Recover(RecoverArgs),
+    /// Writes a log of many purchases, to try tools with.
+    MakeLog(MakeLogArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -153,6 +159,8 @@ impl Cli {
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
             Command::Simulate(args) => args.run(),
+            Command::Recover(args) => args.run(),
+            Command::MakeLog(args) => args.run(),
         }
     }
 }

@@ -75,7 +75,7 @@ impl History {
 
     pub(super) fn run(&mut self, steps: u64) {
         for _ in 0..steps {
-            match self.dice.roll(201) {
+            match self.dice.roll(206) {
                 0..70 => self.ask(),
                 70..130 => self.turn(),
                 130..155 => self.sync(),
@@ -88,6 +88,7 @@ impl History {
                 194 => self.storage.fail_sync_after(self.dice.roll(3)),
                 195..197 => self.fill_up(),
                 197 => self.forget_somebody(),
+                198..203 => self.keep_up(),
                 _ => self.end_and_begin(),
             }
         }
@@ -183,7 +184,7 @@ impl History {
     }
 
     /// The process ends: killed, or with the power lost. Another one recovers.
-    fn end_and_begin(&mut self) {
+    pub(super) fn end_and_begin(&mut self) {
         if !self.life.engine.health().is_failed() {
             self.hear();
         }
@@ -218,5 +219,8 @@ impl History {
         (self.shown, self.durable, self.log) = (self.live.clone(), log.len(), log);
         compare_shown(&self.life, &self.shown, &self.live);
         compare_inventory(&self.life, &self.live);
+        if self.dice.roll(3) == 0 {
+            self.compare_routes();
+        }
     }
 }

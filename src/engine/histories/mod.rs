@@ -17,6 +17,7 @@ mod life;
 mod naive;
 mod tally;
 mod turns;
+mod upkeep;
 mod wish;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -13,6 +13,11 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     pub(super) without_room: u64,
     pub(super) failed_syncs: u64,
+    pub(super) snapshots: u64,
+    pub(super) archived: u64,
+    pub(super) failed_upkeeps: u64,
+    /// States made in another way than by the whole log, and compared.
+    pub(super) routes: u64,
 }
 
 impl Tally {
@@ -27,12 +32,20 @@ impl Tally {
         self.lost += other.lost;
         self.without_room += other.without_room;
         self.failed_syncs += other.failed_syncs;
+        self.snapshots += other.snapshots;
+        self.archived += other.archived;
+        self.failed_upkeeps += other.failed_upkeeps;
+        self.routes += other.routes;
     }
 
     /// Histories in which everything happens.
     pub(super) fn assert_not_tame(&self) {
         let each = [self.refused, self.replayed, self.expired, self.confirmed, self.cancelled];
         let all = [self.records, self.lives, self.lost, self.without_room, self.failed_syncs];
-        assert!(each.iter().chain(&all).all(|count| *count > 0), "too tame: {self:?}");
+        let behind = [self.snapshots, self.archived, self.failed_upkeeps, self.routes];
+        assert!(
+            each.iter().chain(&all).chain(&behind).all(|count| *count > 0),
+            "too tame: {self:?}"
+        );
     }
 }

@@ -5,6 +5,7 @@
 mod archive;
 mod crashes;
 mod damage;
+mod divided;
 mod followers;
 mod full_disk;
 mod harness;

@@ -1,0 +1,111 @@
+//! A long log read with the work divided among threads gives what reading it in one thread gives.
+
+use std::sync::Arc;
+
+use doorbuster_wal::{Entry, MemStorage, Options, Recovery, Replayed, Scan, Shared, WalError};
+
+use crate::harness::{IDENTITY, Records, START, assert_same, payload};
+
+const OPTIONS: Options =
+    Options { segment_bytes: 1 << 20, payload_bytes_max: 256 << 10, spare_segments: 1 };
+/// Enough that threads are worth it.
+const SEGMENTS: usize = 11;
+
+/// Small frames, some longer than what is read at once would leave of a chunk.
+fn long() -> MemStorage {
+    let storage = MemStorage::new();
+    let mut recovery = Recovery::open(Arc::new(storage.clone()), OPTIONS).unwrap();
+    recovery.replay(&mut |_| Ok(()), &mut |_| {}).unwrap();
+    let mut log = recovery.start(IDENTITY, START).unwrap();
+    let (shared, mut number) = (log.shared(), 0);
+    while shared.closed_segments().len() < SEGMENTS {
+        while shared.prepare_spare().unwrap() {}
+        let mut batch = doorbuster_wal::Batch::new();
+        let mut bytes = 0;
+        for _ in 0..20 {
+            number += 1;
+            let size = if number % 37 == 0 { 200 << 10 } else { 40 + number % 900 };
+            let record = payload(number, size);
+            bytes += Shared::frame_bytes(record.len());
+            batch.push(log.next_sequence() + batch_len(&batch, &log), &record);
+        }
+        assert!(shared.try_reserve(bytes));
+        log.commit(&mut batch).unwrap();
+    }
+    storage
+}
+
+fn batch_len(batch: &doorbuster_wal::Batch, log: &doorbuster_wal::Log) -> u64 {
+    batch.last_sequence().map_or(0, |last| last + 1 - log.next_sequence())
+}
+
+/// Reads it with an entry's payload as what is made of it; refuses the record at `refused`.
+fn read(
+    storage: &MemStorage,
+    divided: bool,
+    refused: u64,
+) -> (Records, Result<Replayed, WalError>, u64) {
+    let scan = Scan::open(Arc::new(storage.clone())).unwrap();
+    let (mut records, mut last_progress) = (Records::new(), 0);
+    let mut progress = |bytes| {
+        assert!(bytes >= last_progress, "progress goes on");
+        last_progress = bytes;
+    };
+    let make = |entry: &Entry<'_>| match entry.sequence == refused {
+        true => Err("not this one".to_owned()),
+        false => Ok(entry.payload.to_vec()),
+    };
+    let mut take = |sequence: u64, record: Vec<u8>| {
+        records.push(record);
+        assert_eq!(sequence, records.len() as u64);
+        Ok(())
+    };
+    let replayed = match divided {
+        true => scan.replay_mapped(None, None, &make, &mut take, &mut progress),
+        false => scan.replay(&mut |entry| take(entry.sequence, make(entry)?), &mut progress),
+    };
+    (records, replayed, last_progress)
+}
+
+fn check_same(storage: &MemStorage, refused: u64, what: &str) -> Option<WalError> {
+    let (alone, replayed, _) = read(storage, false, refused);
+    let (divided, replayed_divided, _) = read(storage, true, refused);
+    assert_same(&divided, &alone, what);
+    match (replayed, replayed_divided) {
+        (Ok(one), Ok(other)) => {
+            assert_eq!(one, other, "{what}");
+            None
+        }
+        (Err(one), Err(other)) => {
+            assert_eq!(one.to_string(), other.to_string(), "{what}");
+            Some(other)
+        }
+        (one, other) => panic!("{what}: {one:?} and {other:?}"),
+    }
+}
+
+#[test]
+fn divided_reading_finds_the_same_and_the_same_damage() {
+    let storage = long();
+    assert!(check_same(&storage, 0, "sound").is_none());
+    let total = Scan::open(Arc::new(storage.clone())).unwrap().bytes_total();
+    let (records, _, progress) = read(&storage, true, 0);
+    assert_eq!(progress, total);
+
+    for refused in [1, 2, 500, records.len() as u64] {
+        let error = check_same(&storage, refused, "refused").unwrap().to_string();
+        assert!(error.contains("not this one"), "{error}");
+    }
+    for (segment, at) in [(1, 5_000), (4, 4_096), (9, 500_000), (11, 300_000)] {
+        let name = format!("segment-{segment:010}.wal");
+        let sound = storage.bytes(&name).unwrap();
+        let mut damaged = sound.clone();
+        damaged[at] ^= 4;
+        storage.set_bytes(&name, damaged);
+        assert!(check_same(&storage, 0, &format!("{name} at {at}")).is_some());
+        storage.set_bytes(&name, sound[..at].to_vec());
+        assert!(check_same(&storage, 0, &format!("{name} cut at {at}")).is_some());
+        storage.set_bytes(&name, sound);
+    }
+    assert!(check_same(&storage, 0, "sound again").is_none());
+}
