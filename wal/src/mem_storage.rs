@@ -185,13 +185,6 @@ impl MemStorage {
         Some(file.stable.get(from..).unwrap_or_default().to_vec())
     }
 
-    /// Names that would be left after such a loss of power.
-    #[must_use]
-    pub fn stable_names(&self) -> Vec<String> {
-        let disk = self.disk.lock();
-        disk.durable_names.keys().filter_map(|path| self.name(path)).map(str::to_owned).collect()
-    }
-
     /// Puts a file there, durably: for tests that damage one.
     pub fn set_bytes(&self, name: &str, bytes: Vec<u8>) {
         let mut disk = self.disk.lock();

@@ -137,6 +137,7 @@ fn new_stage(seed: u64, traced: bool) -> Stage {
         keys_max: if dice.once_in(10) { 40 } else { 10_000 },
         ends_every: dice.spread(8, 120),
         slow_disk: dice.once_in(6),
+        is_kept_up: dice.once_in(3),
     };
     let tables = Tables::new(5 + dice.below(60));
     Stage {
@@ -151,6 +152,8 @@ fn new_stage(seed: u64, traced: bool) -> Stage {
             mailbox: Vec::new(),
             waiting: BTreeMap::new(),
             projectors: Vec::new(),
+            upkeep: None,
+            disk_breaks: false,
             tables: Arc::new(Mutex::new(tables)),
             counts: Counts::default(),
             trace: traced.then(VecDeque::new),

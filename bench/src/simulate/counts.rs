@@ -57,6 +57,10 @@ pub struct Counts {
     pub records: u64,
     /// Segments, in all logs at their end.
     pub segments: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Segments that went into the archive.
+    pub archived: u64,
     /// Commits of the projection.
     pub commits: u64,
     /// Records in quarantine.
@@ -65,7 +69,7 @@ pub struct Counts {
 
 impl Counts {
     /// All of it by name, for adding and showing.
-    fn fields(&mut self) -> [(&'static str, &mut u64); 28] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 30] {
         [
             ("seeds", &mut self.seeds),
             ("steps", &mut self.steps),
@@ -93,6 +97,8 @@ impl Counts {
             ("rests", &mut self.rests),
             ("records", &mut self.records),
             ("segments", &mut self.segments),
+            ("snapshots", &mut self.snapshots),
+            ("archived", &mut self.archived),
             ("commits", &mut self.commits),
             ("quarantined", &mut self.quarantined),
         ]

@@ -1,7 +1,7 @@
 //! A disk with faults, on which other threads get their turn while an operation is under way.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, Read as _};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -151,8 +151,24 @@ impl Files for Stable<'_> {
 }
 
 impl Stable<'_> {
+    /// All segments, those that were archived unpacked.
     pub(super) fn segments(&self) -> Vec<(String, Vec<u8>)> {
-        let names = self.0.stable_names().into_iter().filter(|name| name.starts_with("segment-"));
-        names.filter_map(|name| Some((name.clone(), self.0.stable_bytes(&name, 0)?))).collect()
+        let mut segments = Vec::new();
+        for number in 1u64.. {
+            let name = format!("segment-{number:010}.wal");
+            let bytes = self.0.stable_bytes(&name, 0).or_else(|| self.archived(&name));
+            let Some(bytes) = bytes else { break };
+            segments.push((name, bytes));
+        }
+        segments
+    }
+
+    /// Read by the library alone, as any other reader of zstd would.
+    fn archived(&self, name: &str) -> Option<Vec<u8>> {
+        let packed = self.0.stable_bytes(&format!("archive/{name}.zst"), 0)?;
+        let mut bytes = Vec::new();
+        let mut decoder = zeekstd::Decoder::new(io::Cursor::new(packed)).ok()?;
+        decoder.read_to_end(&mut bytes).ok()?;
+        Some(bytes)
     }
 }

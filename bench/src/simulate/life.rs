@@ -6,7 +6,8 @@ use std::time::Duration;
 use doorbuster::domain::HoldRules;
 use doorbuster::engine::stepped::Stepped;
 use doorbuster::engine::{
-    ActorLimits, AdmissionLimits, ClockError, EngineConfig, StartError, StartOptions,
+    ActorLimits, AdmissionLimits, ClockError, EngineConfig, StartError, StartOptions, Upkeep,
+    UpkeepOptions,
 };
 use doorbuster::journal::{JournalError, JournalIdentity, Opening};
 use doorbuster::projection::stepped::SteppedProjector;
@@ -56,6 +57,7 @@ impl World {
             4 => self.storage.set_capacity(Some(0)),
             _ => return false,
         }
+        self.disk_breaks = true;
         true
     }
 
@@ -82,7 +84,7 @@ impl World {
         if self.dice.once_in(2) {
             self.storage.set_capacity(None);
         }
-        self.followed_at = u64::MAX;
+        (self.followed_at, self.disk_breaks) = (u64::MAX, false);
     }
 
     /// Starts until it starts. Every refusal to start has a fault of the disk behind it.
@@ -138,6 +140,7 @@ impl Stage {
         world.waiting.clear();
         world.workers.clear();
         world.projectors.clear();
+        world.upkeep = None;
         world.crash();
         world.engine = None;
         self.depth.set(0);
@@ -166,6 +169,16 @@ impl Stage {
             SteppedProjector::new(store, reader.clone(), options.clone())
         };
         world.projectors = (0..count).map(project).collect();
+        let tables = Arc::clone(&world.tables);
+        let projected = move || tables.lock().progress.map(|progress| progress.sequence);
+        let options = UpkeepOptions {
+            snapshot_segments: 1 + world.dice.below(4),
+            reserve_bytes: 0,
+            free_bytes: Arc::new(|| None),
+            projected: Arc::new(projected),
+            keys_max: world.profile.keys_max,
+        };
+        world.upkeep = world.profile.is_kept_up.then(|| Upkeep::new(reader.clone(), options));
         world.engine = Some(engine);
         *self.partition.borrow_mut() = Some(partition);
         *self.writer.borrow_mut() = Some(writer);

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use doorbuster::domain::{Principal, Reference, Sequence};
-use doorbuster::engine::Request;
 use doorbuster::engine::stepped::{self, MINUTE_MS, SteppedPartition, SteppedWriter};
+use doorbuster::engine::{Request, Upkept};
 use doorbuster::projection::stepped::Step;
 
 use super::disk::{self, set_meanwhile};
@@ -15,6 +15,7 @@ use super::tables::StoreFault;
 use super::wishes::{PRODUCTS, Wishes};
 use super::words::{self, action, stamp};
 use super::world::World;
+use crate::faults::FaultKind;
 use crate::witness::{Heard, Wish, WishLine, product_name, reference};
 
 /// Steps within steps.
@@ -74,7 +75,8 @@ impl Stage {
             }
             88..92 => self.pass(),
             92..94 => self.give_up(),
-            _ => self.project(),
+            94..99 => self.project(),
+            _ => self.keep_up(),
         }
     }
 
@@ -359,6 +361,24 @@ impl Stage {
         world.check_rows();
     }
 
+    /// Closed segments are snapshotted, or one is archived.
+    fn keep_up(&self) {
+        let Some(mut upkeep) = self.world.borrow_mut().upkeep.take() else { return };
+        let stepped = upkeep.step();
+        let mut world = self.world.borrow_mut();
+        world.say(|_| format!("the upkeep steps: {stepped:?}"));
+        match stepped {
+            Ok(Upkept::Snapshot(_)) => world.counts.snapshots += 1,
+            Ok(Upkept::Archived(_)) => world.counts.archived += 1,
+            Ok(Upkept::Nothing | Upkept::WithoutRoom) => {}
+            Err(_) if world.disk_breaks || world.storage.is_full() => {}
+            Err(error) => {
+                world.witness.faults.add(FaultKind::Broken, || format!("the upkeep: {error}"));
+            }
+        }
+        world.upkeep = Some(upkeep);
+    }
+
     fn break_store(&self) {
         let mut world = self.world.borrow_mut();
         let faults = [StoreFault::Before, StoreFault::During, StoreFault::Slow, StoreFault::After];
@@ -372,6 +392,7 @@ impl Stage {
     fn break_disk(&self) {
         let mut world = self.world.borrow_mut();
         let after = world.dice.below(6);
+        world.disk_breaks = true;
         match world.dice.below(4) {
             0 | 1 => {
                 world.say(|_| format!("the machine dies in its {after}th operation from now"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use doorbuster::engine::stepped::Command;
-use doorbuster::engine::{Answer, Client, Engine, Reply};
+use doorbuster::engine::{Answer, Client, Engine, Reply, Upkeep};
 use doorbuster::projection::stepped::SteppedProjector;
 use doorbuster_wal::MemStorage;
 use parking_lot::Mutex;
@@ -31,8 +31,10 @@ pub(super) struct Profile {
     pub(super) keys_max: usize,
     /// One step in so many ends a life.
     pub(super) ends_every: u64,
-    /// One step in so many lets the writer work.
+    /// The writer rarely has its turn.
     pub(super) slow_disk: bool,
+    /// Closed segments are snapshotted and archived.
+    pub(super) is_kept_up: bool,
 }
 
 /// A worker: it asks, and its answers arrive when it looks.
@@ -53,6 +55,9 @@ pub(super) struct World {
     pub(super) mailbox: Vec<Command>,
     pub(super) waiting: BTreeMap<u64, Reply>,
     pub(super) projectors: Vec<SteppedProjector>,
+    pub(super) upkeep: Option<Upkeep>,
+    /// A fault of the disk lies ahead, or may have happened.
+    pub(super) disk_breaks: bool,
     pub(super) tables: Arc<Mutex<Tables>>,
     pub(super) counts: Counts,
     pub(super) trace: Option<VecDeque<String>>,
