@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod hunts;
 mod orders;
 mod recover;
 mod simulate;

@@ -29,6 +29,10 @@ pub(super) struct SimulateArgs {
     /// Tells every step of the last life: for one seed.
     #[arg(long)]
     trace: bool,
+    /// Plants this bug, or `all` of them in turn: each must be found. Needs a build with the feature
+    /// `planted`.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["recoveries", "trace"])]
+    planted: Option<String>,
     /// Writes the whole result into a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -48,6 +52,10 @@ impl SimulateArgs {
             Some(from) => from,
             None => random_seed()?,
         };
+        if let Some(name) = &self.planted {
+            println!("from seed {from}");
+            return super::hunts::run(self, name, from);
+        }
         let end = match self.recoveries {
             Some(recoveries) => End::Recoveries(recoveries),
             None => End::Seeds(self.seeds.unwrap_or(SEEDS)),
@@ -76,6 +84,22 @@ impl SimulateArgs {
             println!("{}", trace.join("\n"));
         }
         Ok(exit_code(report.failure.is_none()))
+    }
+}
+
+#[cfg(feature = "planted")]
+impl SimulateArgs {
+    /// Most seeds until a bug must be found.
+    pub(super) fn seeds_of_a_hunt(&self) -> u64 {
+        self.seeds.unwrap_or(20_000)
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        workers(self.threads)
+    }
+
+    pub(super) fn write<T: Serialize>(&self, result: &T) -> anyhow::Result<()> {
+        write_json(self.json.as_deref(), result)
     }
 }
 

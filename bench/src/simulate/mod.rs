@@ -17,6 +17,8 @@ mod clock;
 mod counts;
 mod disk;
 mod life;
+#[cfg(feature = "planted")]
+mod planted;
 mod rest;
 mod stage;
 mod tables;
@@ -26,3 +28,5 @@ mod world;
 
 pub use self::campaign::{Campaign, End, Failure, Report, run, run_seed, run_traced};
 pub use self::counts::Counts;
+#[cfg(feature = "planted")]
+pub use self::planted::{Hunt, bugs, hunt};
