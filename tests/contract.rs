@@ -37,11 +37,7 @@ mod race;
 mod races;
 #[path = "contract/same_key.rs"]
 mod same_key;
-#[expect(
-    clippy::disallowed_methods,
-    dead_code,
-    reason = "real processes; its part of what there is"
-)]
+#[expect(clippy::disallowed_methods, reason = "real processes")]
 #[path = "support/server.rs"]
 mod server;
 #[path = "contract/stallers.rs"]

@@ -9,7 +9,6 @@ mod postgres_server;
 mod real;
 #[path = "rehearse/rules.rs"]
 mod rules;
-#[allow(dead_code, reason = "each test uses its part")]
 #[path = "support/server.rs"]
 mod server;
 
