@@ -9,23 +9,34 @@ use doorbuster_wal::{MemStorage, Storage, StorageFile};
 
 use crate::witness::Files;
 
+/// When others get their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// While somebody waits for the disk.
+    Disk,
+    /// As a worker is woken.
+    Told,
+}
+
+type Then = Rc<dyn Fn(Moment)>;
+
 thread_local! {
     /// What this thread's simulation does while somebody waits for a disk or has just been woken.
-    static MEANWHILE: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+    static MEANWHILE: RefCell<Option<Then>> = const { RefCell::new(None) };
     /// From now so many changing operations until one fails without doing anything.
     static FAILS_AFTER: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Sets what is done meanwhile; `None`: nothing.
-pub(super) fn set_meanwhile(meanwhile: Option<Rc<dyn Fn()>>) {
+pub(super) fn set_meanwhile(meanwhile: Option<Then>) {
     MEANWHILE.with(|slot| *slot.borrow_mut() = meanwhile);
 }
 
 /// Lets the rest of the world go on.
-pub(super) fn meanwhile() {
+pub(super) fn meanwhile(moment: Moment) {
     let then = MEANWHILE.with(|slot| slot.borrow().clone());
     if let Some(then) = then {
-        then();
+        then(moment);
     }
 }
 
@@ -44,7 +55,7 @@ fn operate() -> io::Result<()> {
         Some(left) => fail_after(Some(left - 1)),
         None => {}
     }
-    meanwhile();
+    meanwhile(Moment::Disk);
     Ok(())
 }
 
@@ -94,7 +105,7 @@ impl Storage for Disk {
     fn sync_dir(&self) -> io::Result<()> {
         operate()?;
         let result = self.0.sync_dir();
-        meanwhile();
+        meanwhile(Moment::Disk);
         result
     }
 
@@ -127,7 +138,7 @@ impl StorageFile for DiskFile {
         operate()?;
         let result = self.0.sync_data();
         // Durable, and nobody knows it yet.
-        meanwhile();
+        meanwhile(Moment::Disk);
         result
     }
 

@@ -10,7 +10,7 @@ use doorbuster::engine::stepped::{self, MINUTE_MS, SteppedPartition, SteppedWrit
 use doorbuster::engine::{Request, Upkept};
 use doorbuster::projection::stepped::Step;
 
-use super::disk::{self, set_meanwhile};
+use super::disk::{self, Moment, set_meanwhile};
 use super::tables::StoreFault;
 use super::wishes::{PRODUCTS, Wishes};
 use super::words::{self, action, stamp};
@@ -34,9 +34,11 @@ impl Stage {
     /// What happens meanwhile is decided here from now on.
     pub(super) fn enter(self: &Rc<Self>) {
         let stage = Rc::downgrade(self);
-        set_meanwhile(Some(Rc::new(move || {
-            if let Some(stage) = stage.upgrade() {
-                stage.meanwhile();
+        set_meanwhile(Some(Rc::new(move |moment| {
+            let Some(stage) = stage.upgrade() else { return };
+            match moment {
+                Moment::Disk => stage.meanwhile(),
+                Moment::Told => stage.told(),
             }
         })));
     }
@@ -61,6 +63,45 @@ impl Stage {
             self.common(kind);
         }
         self.depth.set(depth);
+    }
+
+    /// Between a worker's look at the view and its look at the key: now and then the same request
+    /// is asked elsewhere, and carried to its answer.
+    fn between(&self, call: u64) {
+        let depth = self.depth.get();
+        if depth == 0 && self.world.borrow_mut().dice.once_in(24) {
+            self.depth.set(depth + 1);
+            let again = self.world.borrow().witness.notes.call(call).is_some_and(|c| c.has_key);
+            if again {
+                self.ask(call);
+            }
+            while !self.world.borrow().mailbox.is_empty() && self.partition.try_borrow().is_ok() {
+                self.turn();
+            }
+            self.write();
+            self.depth.set(depth);
+        } else {
+            self.meanwhile();
+        }
+    }
+
+    /// A worker is woken: it looks at its answers, and its client at what is shown.
+    fn told(&self) {
+        let depth = self.depth.get();
+        if depth >= DEPTH_MAX {
+            return;
+        }
+        {
+            let Ok(mut world) = self.world.try_borrow_mut() else { return };
+            if world.storage.is_dead() || world.dice.once_in(2) {
+                return;
+            }
+        }
+        self.depth.set(depth + 1);
+        self.hear();
+        self.read();
+        self.depth.set(depth);
+        self.meanwhile();
     }
 
     /// A step that any thread may take at any time.
@@ -175,7 +216,7 @@ impl Stage {
             world.say(|_| format!("request {call} asks for {wish:?} (other body: {other_body})"));
             (client, request, attempt)
         };
-        let asked = stepped::ask(&client, request, disk::meanwhile);
+        let asked = stepped::ask(&client, request, || self.between(call));
         let mut world = self.world.borrow_mut();
         match asked {
             Ok((command, reply)) => {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::clock::SimClock;
 use super::counts::Counts;
-use super::disk::{Stable, meanwhile};
+use super::disk::{Moment, Stable, meanwhile};
 use super::tables::Tables;
 use super::words;
 use crate::seeded::Seeded;
@@ -79,7 +79,7 @@ struct Told;
 
 impl Wake for Told {
     fn wake(self: Arc<Self>) {
-        meanwhile();
+        meanwhile(Moment::Told);
     }
 }
 

@@ -66,11 +66,12 @@ impl Witness {
     ) {
         let durable = self.durable();
         let places = self.notes.call(attempt.call).map(|call| call.places.clone());
-        let its = places.unwrap_or_default().iter().any(|made| made.sequence == sequence);
+        let places = places.unwrap_or_default();
+        let its = places.iter().find(|made| made.sequence == sequence);
         if sequence > durable {
             self.fault(FaultKind::Early, || about(&format!("{durable} records are durable")));
-        } else if !its {
-            self.fault(FaultKind::Contradicted, || about("the record there is another's"));
+        } else if its.is_none_or(|made| made.other_body != attempt.other_body) {
+            self.fault(FaultKind::Contradicted, || about("the record there is another request's"));
         } else if self.checksum(sequence) != Some(checksum) {
             self.fault(FaultKind::Contradicted, || about("the record there says something else"));
         }
