@@ -6,8 +6,8 @@ use super::wish::{Wish, WishLine, buyer_name, product_name};
 use crate::faults::FaultKind;
 use crate::payload::{Decision, Envelope, Line};
 
-/// Who the simulation's clients are.
-const ASKING: &str = "shop";
+/// Who writes the engine's own records.
+const ITSELF: &str = "doorbuster";
 
 impl Witness {
     /// Finds the request behind a durable record and compares.
@@ -18,7 +18,7 @@ impl Witness {
         decision: &Decision<'_>,
     ) {
         if matches!(decision, Decision::HoldExpired(_) | Decision::RefusalsCounted { .. }) {
-            if envelope.principal == ASKING || envelope.reference.is_some() {
+            if envelope.principal != ITSELF || envelope.reference.is_some() {
                 self.fault(FaultKind::Invented, || {
                     format!("sequence {sequence}: the engine's own record names a client")
                 });
@@ -33,7 +33,7 @@ impl Witness {
             });
         };
         let keyed = envelope.key.is_some() == call.has_key;
-        if !keyed || envelope.principal != ASKING || !self.says(&call.wish, envelope, decision) {
+        if !keyed || envelope.principal == ITSELF || !self.says(&call.wish, envelope, decision) {
             let wish = call.wish.clone();
             self.fault(FaultKind::Invented, || {
                 format!("sequence {sequence}: {wish:?} was asked, the log has {decision:?}")

@@ -19,6 +19,8 @@ mod history;
 mod justify;
 mod notes;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod wish;
 
 pub use self::follower::Files;
