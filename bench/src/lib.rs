@@ -49,5 +49,7 @@ pub mod rows;
 pub mod seeded;
 pub mod segment;
 pub mod shop;
+pub mod simulate;
 pub mod strace;
 pub mod traced;
+pub mod witness;

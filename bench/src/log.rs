@@ -6,6 +6,7 @@
 //! torn write, unless the header or a sound frame further on says that this one was durable.
 //! Reads files and changes none. One segment at a time is in memory.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Log {
     segments: Vec<(PathBuf, Header)>,
+    /// Their bytes, in the same order, of a log that lies in memory.
+    held: Vec<Vec<u8>>,
 }
 
 /// Where a log ends.
@@ -88,23 +91,31 @@ impl Log {
         let mut segments: Vec<(PathBuf, Header)> = Vec::with_capacity(files.len());
         for (number, path) in files {
             let header = read_header(&path)?;
-            let sequel =
-                |reason: &str| LogError::Sequel { path: path.clone(), reason: reason.into() };
-            if header.segment != number {
-                return Err(sequel("its header has another number"));
-            }
-            if let Some((_, before)) = segments.last() {
-                let same = |h: &Header| (h.journal_id, h.partition, h.epoch);
-                if same(before) != same(&header) {
-                    return Err(sequel("it belongs to another log than the segment before"));
-                }
-                if before.segment + 1 != number || before.first_sequence > header.first_sequence {
-                    return Err(sequel("it does not follow the segment before"));
-                }
-            }
-            segments.push((path, header));
+            push_segment(&mut segments, (number, path, header))?;
         }
-        Ok(Self { segments })
+        Ok(Self { segments, held: Vec::new() })
+    }
+
+    /// The log of these files, by name; others than segments are not looked at.
+    ///
+    /// # Errors
+    /// There is none, or its headers do not follow each other.
+    pub fn of_files(files: Vec<(String, Vec<u8>)>) -> Result<Self, LogError> {
+        let numbered = |(name, bytes): (String, _)| Some((segment_number(&name)?, name, bytes));
+        let mut files: Vec<_> = files.into_iter().filter_map(numbered).collect();
+        if files.is_empty() {
+            return Err(LogError::Empty(PathBuf::new()));
+        }
+        files.sort_unstable();
+        let (mut segments, mut held) = (Vec::new(), Vec::new());
+        for (number, name, bytes) in files {
+            let path = PathBuf::from(name);
+            let header = Header::parse(&bytes)
+                .map_err(|reason| LogError::Sequel { path: path.clone(), reason })?;
+            push_segment(&mut segments, (number, path, header))?;
+            held.push(bytes);
+        }
+        Ok(Self { segments, held })
     }
 
     /// Partition and epoch.
@@ -129,6 +140,14 @@ impl Log {
         self.read_placed(from, |_, _, frame| visit(frame))
     }
 
+    fn bytes(&self, place: usize, path: &Path) -> Result<Cow<'_, [u8]>, LogError> {
+        if let Some(bytes) = self.held.get(place) {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let io = |error| LogError::Io { path: path.to_owned(), error };
+        std::fs::read(path).map(Cow::Owned).map_err(io)
+    }
+
     /// As [`Self::read`], with the name of the file and the offset in it where each frame begins.
     ///
     /// # Errors
@@ -144,8 +163,7 @@ impl Log {
             if next.is_some_and(|next| next.first_sequence <= from) {
                 continue;
             }
-            let io = |error| LogError::Io { path: path.clone(), error };
-            let bytes = std::fs::read(path).map_err(io)?;
+            let bytes = self.bytes(place, path)?;
             let segment = Segment { path, header, bytes: &bytes };
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut visit = |offset: usize, frame: &Frame<'_>| visit(name, offset as u64, frame);
@@ -162,6 +180,28 @@ impl Log {
         }
         Ok(end)
     }
+}
+
+/// Adds a segment that follows those before it.
+fn push_segment(
+    segments: &mut Vec<(PathBuf, Header)>,
+    (number, path, header): (u64, PathBuf, Header),
+) -> Result<(), LogError> {
+    let sequel = |reason: &str| LogError::Sequel { path: path.clone(), reason: reason.into() };
+    if header.segment != number {
+        return Err(sequel("its header has another number"));
+    }
+    if let Some((_, before)) = segments.last() {
+        let same = |h: &Header| (h.journal_id, h.partition, h.epoch);
+        if same(before) != same(&header) {
+            return Err(sequel("it belongs to another log than the segment before"));
+        }
+        if before.segment + 1 != number || before.first_sequence > header.first_sequence {
+            return Err(sequel("it does not follow the segment before"));
+        }
+    }
+    segments.push((path, header));
+    Ok(())
 }
 
 /// One segment in memory.

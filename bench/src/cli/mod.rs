@@ -1,8 +1,10 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod hunts;
 mod orders;
 mod recover;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use serde::Serialize;
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
+use self::simulate::SimulateArgs;
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
@@ -51,6 +54,8 @@ enum Command {
     Carts(CartsArgs),
     /// Lets many holds expire within a second while purchases go on.
     Expiry(ExpiryArgs),
+    /// Steps an engine by hand through seeded faults, and checks all that is heard and durable.
+    Simulate(SimulateArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
     /// Measures recovery beside only reading and checking the same log.
@@ -154,6 +159,7 @@ impl Cli {
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
+            Command::Simulate(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::MakeLog(args) => args.run(),
         }
