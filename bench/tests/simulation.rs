@@ -4,15 +4,10 @@ use doorbuster_bench::simulate::{Campaign, End, run, run_traced};
 
 const SEEDS: u64 = 40;
 
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    std::collections::hash_map::RandomState::new().build_hasher().finish() >> 16
-}
-
 #[test]
 fn whatever_a_seed_breaks_the_promises_hold() {
     let from = std::env::var("DOORBUSTER_SEED").ok().map(|text| text.parse().expect("a seed"));
-    let from = from.unwrap_or_else(random_seed);
+    let from = from.unwrap_or_else(|| getrandom::u64().expect("randomness") >> 16);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     println!("from seed {from}");
     let report = run(&Campaign { from, end: End::Seeds(SEEDS), threads }, &|_| {});

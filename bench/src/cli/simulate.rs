@@ -103,11 +103,9 @@ impl SimulateArgs {
     }
 }
 
+/// A seed that is short enough to be typed.
 fn random_seed() -> anyhow::Result<u64> {
-    use std::io::Read as _;
-    let mut bytes = [0; 8];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes) >> 16)
+    Ok(getrandom::u64()? >> 16)
 }
 
 fn bar(end: End) -> ProgressBar {
