@@ -34,7 +34,7 @@ pub enum Planted {
     KeyMissRacesView,
     /// A start takes records that a failed sync left in the page cache for durable.
     TrustPageCache,
-    /// A start applies the last record twice.
+    /// A start writes the last record that is not proven again twice, and so it is applied twice.
     ApplyTwice,
     /// A caller that stops waiting frees its key, though its command goes on.
     FreeSlotOnTimeout,
@@ -68,8 +68,12 @@ pub enum Planted {
     TimeGoesBack,
     /// A hold that is confirmed in part gives back what was confirmed, too, in what the view shows.
     ReleaseTwice,
-    /// A projector goes on behind a batch that the store did not take.
-    SkipFailedBatch,
+    /// A record goes into quarantine because the database was away.
+    QuarantineOnOutage,
+    /// A segment is removed before its archived copy is durable.
+    RemoveBeforeArchived,
+    /// A snapshot forgets how holds have ended.
+    SnapshotWithoutEnds,
 }
 
 impl Planted {
@@ -102,7 +106,9 @@ impl Planted {
         Self::RefuseBeforeExpiry,
         Self::TimeGoesBack,
         Self::ReleaseTwice,
-        Self::SkipFailedBatch,
+        Self::QuarantineOnOutage,
+        Self::RemoveBeforeArchived,
+        Self::SnapshotWithoutEnds,
     ];
 
     /// Its name on the command line and in reports.
@@ -136,7 +142,9 @@ impl Planted {
             Self::RefuseBeforeExpiry => "refuse-before-expiry",
             Self::TimeGoesBack => "time-goes-back",
             Self::ReleaseTwice => "release-twice",
-            Self::SkipFailedBatch => "skip-failed-batch",
+            Self::QuarantineOnOutage => "quarantine-on-outage",
+            Self::RemoveBeforeArchived => "remove-before-archived",
+            Self::SnapshotWithoutEnds => "snapshot-without-ends",
         }
     }
 
@@ -154,7 +162,7 @@ impl Planted {
             Self::RenameBeforeSync => "the fresh segment is renamed before it is synced",
             Self::KeyMissRacesView => "a key is looked up before the view, and misses its order",
             Self::TrustPageCache => "a start trusts what a failed sync left in the page cache",
-            Self::ApplyTwice => "a start applies the last record twice",
+            Self::ApplyTwice => "a start writes its last record twice, to be applied twice",
             Self::FreeSlotOnTimeout => "a caller that times out frees its key",
             Self::IgnoreSyncError => "a failed sync is taken for a good one",
             Self::ReuseSequence => "a start record takes the last record's sequence",
@@ -171,7 +179,9 @@ impl Planted {
             Self::RefuseBeforeExpiry => "a view refuses though a hold is over",
             Self::TimeGoesBack => "a start follows the wall clock back behind the last record",
             Self::ReleaseTwice => "a view gives back what a confirmation kept, too",
-            Self::SkipFailedBatch => "a projector goes on behind a batch that failed",
+            Self::QuarantineOnOutage => "a record is quarantined because the database was away",
+            Self::RemoveBeforeArchived => "a segment is removed before its copy is durable",
+            Self::SnapshotWithoutEnds => "a snapshot forgets how holds have ended",
         }
     }
 
