@@ -44,6 +44,9 @@ pub use doorbuster_wal::Checkpoint;
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;
 
+/// Mistakes to be found, each `false` but in a build for campaigns: see `doorbuster_wal::Planted`.
+pub use doorbuster_wal::{Planted, planted};
+
 /// Storage with faults, for tests that step a journal by hand.
 #[cfg(test)]
 pub use doorbuster_wal::{Crash, Entry as LogEntry, MemStorage, Options as LogOptions};

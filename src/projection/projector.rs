@@ -20,9 +20,9 @@ use super::control::Control;
 use super::options::ProjectorOptions;
 use super::source::{CopyError, LogSource, LogTail, check_copy};
 use super::status::Status;
-use super::store::{Applied, Batch, Progress, Store, StoreError};
+use super::store::{Applied, Batch, ContentError, Progress, Store, StoreError};
 use crate::domain::{Decision, Sequence};
-use crate::journal::{Payload, Places, ReadError, Tailed};
+use crate::journal::{Payload, Places, Planted, ReadError, Tailed, planted};
 
 /// Fewest records a batch may hold once the projector falls behind.
 const BATCH_RECORDS_START: usize = 64;
@@ -194,6 +194,9 @@ impl Projector {
         assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
         self.check_room()?;
         progress = self.apply(&progress, &records)?;
+        if planted(Planted::RowsWithoutProgress) {
+            return Ok(Step::Behind);
+        }
         self.raced = 0;
         self.status.is_well();
         self.backoff.reset();
@@ -224,7 +227,15 @@ impl Projector {
 
     /// Writes records, those that the database refuses into quarantine.
     fn apply(&mut self, from: &Progress, records: &[Tailed]) -> Result<Progress, Halt> {
-        match self.store.apply(&Batch { from, records, places: &self.places, verdict: None }) {
+        let mut applied =
+            self.store.apply(&Batch { from, records, places: &self.places, verdict: None });
+        if let Err(StoreError::Unavailable(message)) = &applied
+            && planted(Planted::QuarantineOnOutage)
+        {
+            let (code, message) = ("08006".to_owned(), message.clone());
+            applied = Err(StoreError::Content(ContentError { code, message }));
+        }
+        match applied {
             Ok(applied) => Ok(self.wrote(&applied, records)),
             Err(StoreError::Content(error)) => {
                 if let [record] = records {

@@ -27,7 +27,9 @@ impl DamageArgs {
         };
         let report = damage::run(self.every.max(1), &told)?;
         bar.finish_and_clear();
-        println!("damage                  cases      exact  of them refused later    cut    refused");
+        println!(
+            "damage                  cases      exact  of them refused later    cut    refused"
+        );
         let mut all = damage::Counts::default();
         for (name, counts) in &report.kinds {
             show(name, counts);

@@ -172,10 +172,8 @@ fn every_kind(storage: &MemStorage, variant: Variant) -> anyhow::Result<()> {
             let mut opening = Opening::new(Arc::new(storage.clone()), OPTIONS)?;
             opening.replay(&mut |_| Ok(()), &mut |_| {})?;
             let identity = JournalIdentity { journal_id: [9; 16], partition: 1, epoch: 1 };
-            let started = doorbuster::journal::Started {
-                started_at_ms: BEGUN_AT_MS,
-                binary: "bench".into(),
-            };
+            let started =
+                doorbuster::journal::Started { started_at_ms: BEGUN_AT_MS, binary: "bench".into() };
             opening.start(identity, &doorbuster::journal::Payload::Started(started))?;
             Shop::open(storage)?
         }

@@ -37,11 +37,7 @@ pub struct Making {
 ///
 /// # Errors
 /// The file system's; a directory that has one.
-pub fn make(
-    directory: &Path,
-    making: Making,
-    progress: &mut dyn FnMut(u64),
-) -> anyhow::Result<()> {
+pub fn make(directory: &Path, making: Making, progress: &mut dyn FnMut(u64)) -> anyhow::Result<()> {
     let storage = Arc::new(DirStorage::open(directory).context("cannot make the directory")?);
     let has_one = Scan::open(Arc::clone(&storage) as _)?.identity().is_some();
     ensure!(!has_one, "{} has a log already", directory.display());
