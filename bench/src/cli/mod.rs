@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod damage;
 mod orders;
 mod recover;
 
@@ -15,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::campaigns::{CrashArgs, OutageArgs, TraceArgs};
+use self::damage::DamageArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
@@ -53,6 +55,8 @@ enum Command {
     Expiry(ExpiryArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
+    /// Damages a log in every way that can be counted, and starts over each.
+    Damage(DamageArgs),
     /// Measures recovery beside only reading and checking the same log.
     Recover(RecoverArgs),
     /// Writes a log of many purchases, to try tools with.
@@ -154,6 +158,7 @@ impl Cli {
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
+            Command::Damage(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::MakeLog(args) => args.run(),
         }
