@@ -4,6 +4,7 @@
 //! likes; the command must name exactly that.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "waits for a real process")]
 
 #[path = "reconcile/copies.rs"]
 mod copies;
@@ -23,7 +24,6 @@ mod projecting;
 #[path = "reconcile/rebuild.rs"]
 mod rebuild;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "shared with other tests")]
 mod server;
 
 /// Each case as a test of either database.

@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "waits for a real process")]
 
 #[path = "support/server.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
 mod server;
 
 use std::path::Path;

@@ -32,7 +32,7 @@ impl House {
     /// An empty log of this number, beside a database.
     pub(crate) fn new(number: u8, database: Database) -> Self {
         let place = TempDir::new().unwrap();
-        let storage = DirStorage::open(&place.path().join("data/journal")).unwrap();
+        let storage = DirStorage::open(place.path().join("data/journal")).unwrap();
         let log = TestLog::of(log::identity(number), Arc::new(storage));
         Self { log, database, place }
     }
