@@ -131,11 +131,13 @@ fn run_one(seed: u64, traced: bool) -> (Counts, Option<Failure>, Vec<String>) {
 
 fn new_stage(seed: u64, traced: bool) -> Stage {
     let mut dice = Seeded::new(seed);
+    let bulky = dice.once_in(8);
     let profile = Profile {
         segment_bytes: if dice.once_in(12) { 256 << 10 } else { 64 << 10 },
-        bulky: dice.once_in(8),
+        bulky,
         keys_max: if dice.once_in(10) { 40 } else { 10_000 },
-        ends_every: dice.spread(8, 120),
+        // Segments fill in long lives alone.
+        ends_every: if bulky { dice.spread(80, 400) } else { dice.spread(8, 120) },
         slow_disk: dice.once_in(6),
         is_kept_up: dice.once_in(3),
     };

@@ -61,6 +61,18 @@ impl World {
         true
     }
 
+    /// Where the next batch may begin a segment, the machine dies more often.
+    pub(super) fn break_segment_change(&mut self) {
+        let (_, offset) = self.witness.place();
+        let near = offset as u64 + PAYLOAD_BYTES_MAX > self.profile.segment_bytes;
+        if near && !self.disk_breaks && self.dice.once_in(4) {
+            let after = self.dice.below(12);
+            self.say(|_| format!("a segment is nearly full: the machine dies after {after}"));
+            self.storage.die_after(after);
+            self.disk_breaks = true;
+        }
+    }
+
     /// The machine or the process is gone.
     fn crash(&mut self) {
         let dead = self.storage.is_dead();

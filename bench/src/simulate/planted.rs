@@ -19,6 +19,16 @@ pub struct Hunt {
     pub seeds: u64,
     /// What found it; `None`: nothing did.
     pub failure: Option<Failure>,
+    /// What the same seed finds without the bug: nothing, or the seed has found something else.
+    pub without: Option<Failure>,
+}
+
+impl Hunt {
+    /// Whether the bug was found, and nothing but the bug.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        self.failure.is_some() && self.without.is_none()
+    }
 }
 
 /// The names of the bugs to hunt; `all` is all of them.
@@ -62,5 +72,6 @@ pub fn hunt(bug: Planted, from: u64, most: u64, threads: usize) -> Hunt {
     });
     let failure = found.into_inner();
     let seeds = failure.as_ref().map_or(most, |failure| failure.seed.wrapping_sub(from) + 1);
-    Hunt { bug: bug.name(), about: bug.about(), seeds, failure }
+    let without = failure.as_ref().and_then(|failure| run_seed(failure.seed).1);
+    Hunt { bug: bug.name(), about: bug.about(), seeds, failure, without }
 }

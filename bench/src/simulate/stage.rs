@@ -272,7 +272,11 @@ impl Stage {
     pub(super) fn write(&self) -> bool {
         let Ok(mut writer) = self.writer.try_borrow_mut() else { return false };
         let Some(writer) = writer.as_mut() else { return false };
-        self.world.borrow_mut().say(|_| "the writer writes and syncs".to_owned());
+        {
+            let mut world = self.world.borrow_mut();
+            world.break_segment_change();
+            world.say(|_| "the writer writes and syncs".to_owned());
+        }
         let stepped = writer.step();
         let mut world = self.world.borrow_mut();
         match stepped {
