@@ -35,6 +35,7 @@ impl World {
             |row: &super::tables::Row| self.witness.checksum(row.sequence) == Some(row.checksum);
         let in_all = tables.rows.len() + tables.quarantine.len();
         let sound = in_all == due.len()
+            && tables.only_rotten_is_set_aside()
             && ascending(&tables.rows)
             && ascending(&tables.quarantine)
             && tables.rows.last().is_none_or(genuine)

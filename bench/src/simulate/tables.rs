@@ -68,6 +68,12 @@ impl Tables {
         self.before.clear();
     }
 
+    /// Whether what is in quarantine is what was refused, and nothing else.
+    pub(super) fn only_rotten_is_set_aside(&self) -> bool {
+        let is_rotten = |row: &Row| row.sequence.is_multiple_of(self.rotten_every);
+        self.quarantine.iter().all(is_rotten)
+    }
+
     fn fails(&mut self, fault: StoreFault) -> Result<(), StoreError> {
         if self.fault != Some(fault) {
             return Ok(());
