@@ -6,6 +6,7 @@
 //!                 │ killed                        │ every request and answer
 //!                 ▼                               ▼
 //!            log ──► payload ──► model ──► checker ◄── notes
+//! simulate ──► the engine, stepped by hand: every ask, answer, read and durable byte ──► witness
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.

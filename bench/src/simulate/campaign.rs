@@ -164,6 +164,7 @@ fn new_stage(seed: u64, traced: bool) -> Stage {
             taken_bytes: 0,
             spares_made: 0,
             first_segment: 1,
+            rows_checked_at: u64::MAX,
             followed_at: u64::MAX,
         }),
         partition: RefCell::new(None),

@@ -21,6 +21,9 @@ impl World {
     /// P5: the rows are those of the log's first decisions, each once.
     pub(super) fn check_rows(&mut self) {
         let tables = self.tables.lock();
+        if std::mem::replace(&mut self.rows_checked_at, tables.changes) == tables.changes {
+            return;
+        }
         let upto = tables.progress.map_or(0, |progress| progress.sequence.get());
         let decisions = self.witness.decisions();
         let due = decisions.get(..decisions.partition_point(|sequence| *sequence <= upto));
@@ -32,6 +35,7 @@ impl World {
             |row: &super::tables::Row| self.witness.checksum(row.sequence) == Some(row.checksum);
         let in_all = tables.rows.len() + tables.quarantine.len();
         let sound = in_all == due.len()
+            && tables.only_rotten_is_set_aside()
             && ascending(&tables.rows)
             && ascending(&tables.quarantine)
             && tables.rows.last().is_none_or(genuine)

@@ -40,6 +40,8 @@ pub(super) struct Tables {
     /// Records whose content is refused: one in so many.
     rotten_every: u64,
     pub(super) commits: u64,
+    /// How often what they hold has changed.
+    pub(super) changes: u64,
     pub(super) faults: u64,
     /// Before each of the last commits.
     before: Vec<(Option<Progress>, usize, usize)>,
@@ -56,6 +58,7 @@ impl Tables {
 
     /// The machine loses power: some of the last commits are gone, whole.
     pub(super) fn lose_power(&mut self, commits: usize) {
+        self.changes += 1;
         let keep = self.before.len() - commits.min(self.before.len());
         if let Some((progress, rows, quarantine)) = self.before.get(keep).copied() {
             self.progress = progress;
@@ -63,6 +66,12 @@ impl Tables {
             self.quarantine.truncate(quarantine);
         }
         self.before.clear();
+    }
+
+    /// Whether what is in quarantine is what was refused, and nothing else.
+    pub(super) fn only_rotten_is_set_aside(&self) -> bool {
+        let is_rotten = |row: &Row| row.sequence.is_multiple_of(self.rotten_every);
+        self.quarantine.iter().all(is_rotten)
     }
 
     fn fails(&mut self, fault: StoreFault) -> Result<(), StoreError> {
@@ -134,6 +143,7 @@ impl Store for SimStore {
             return Err(StoreError::Raced);
         }
         let before = (tables.progress, tables.rows.len(), tables.quarantine.len());
+        tables.changes += 1;
         let written = tables.write(batch);
         let quarantined = match written {
             Ok(quarantined) => quarantined,

@@ -70,6 +70,8 @@ pub(super) struct World {
     /// Zeroed segments made in this life, and the segment it began with.
     pub(super) spares_made: u64,
     pub(super) first_segment: u64,
+    /// Changes of the tables when their rows were last checked.
+    pub(super) rows_checked_at: u64,
     /// Changing operations of the disk when the log was last followed.
     pub(super) followed_at: u64,
 }
