@@ -9,7 +9,6 @@ use crate::journal::Planted;
 const HISTORIES: u64 = 40;
 
 const SEEN: &[Planted] = &[
-    Planted::AcknowledgeBeforeSync,
     Planted::RefuseBeforeBarrier,
     Planted::PublishBeforeDurable,
     Planted::TrustPageCache,
@@ -18,11 +17,9 @@ const SEEN: &[Planted] = &[
     Planted::DropKeyOnReplay,
     Planted::ExpireByWallClock,
     Planted::ExpireWithoutRecord,
-    Planted::FreeSlotOnTimeout,
     Planted::LeakPermitOnRefusal,
     Planted::KeepKeyOnRefusal,
     Planted::AnswerAnotherBody,
-    Planted::RefuseBeforeExpiry,
     Planted::TimeGoesBack,
     Planted::ReleaseTwice,
     Planted::SnapshotWithoutEnds,
