@@ -58,9 +58,12 @@ mod tests {
     }
 
     fn golden() -> Vec<Vec<u8>> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
-        let mut files: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        // What was found once stands beside them.
+        let folders = [root.join("../tests/golden"), root.join("seeds")];
+        let read = |folder: std::path::PathBuf| std::fs::read_dir(folder).unwrap();
+        let entries = folders.into_iter().flat_map(read);
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         files.retain(|path| path.extension().is_some_and(|bin| bin == "bin"));
         files.sort();
         assert!(files.len() > 20, "{files:?}");

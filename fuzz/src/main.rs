@@ -1,6 +1,5 @@
 //! Runs the target that DOORBUSTER_FUZZ_TARGET names under libFuzzer, which has the command line.
 #![no_main]
-#![expect(unsafe_code, reason = "libFuzzer calls through C")]
 
 use std::sync::OnceLock;
 

@@ -50,9 +50,7 @@ impl Account {
     /// # Errors
     /// It takes away what is not there.
     pub(super) fn after(&self, delta: &Delta) -> Result<Standing, String> {
-        self.standing
-            .plus(delta)
-            .ok_or_else(|| format!("{delta:?} cannot follow {:?}", self.standing))
+        self.standing.plus(delta).ok_or_else(|| format!("{delta} cannot follow {}", self.standing))
     }
 
     /// Takes the next entry into account.
@@ -67,7 +65,7 @@ impl Account {
         check_form(entry)?;
         let after = self.after(&entry.delta)?;
         if entry.after != after {
-            return Err(format!("after it stands {:?}, it adds up to {after:?}", entry.after));
+            return Err(format!("it says {} after it, it adds up to {after}", entry.after));
         }
         let (taken, at_most) = (after.held_and_sold(), after.at_most());
         if (entry.held_and_sold, entry.at_most) != (taken, at_most) {
@@ -164,7 +162,7 @@ fn check_form(entry: &Entry) -> Result<(), String> {
         _ => return Err(format!("no record of kind {} changes a product", entry.kind)),
     };
     if !moves {
-        return Err(format!("a record of kind {} does not move {:?}", entry.kind, entry.delta));
+        return Err(format!("a record of kind {} does not move {}", entry.kind, entry.delta));
     }
     let ends_hold =
         matches!(kind, Some(Kind::HoldConfirmed | Kind::HoldReleased | Kind::HoldExpired));

@@ -102,5 +102,9 @@ fn differ(said: &[u8], log: &[u8]) -> String {
     if said.len() > LINE_BYTES_MAX {
         return format!("a line longer than {LINE_BYTES_MAX} bytes, the log says {}", text(log));
     }
-    format!("it says {}, the log {}", text(said), text(log))
+    let parts = match (&said_line, &log_line) {
+        (Ok(said), Ok(log)) => line::parts(said, log),
+        _ => None,
+    };
+    parts.unwrap_or_else(|| format!("it says {}, the log {}", text(said), text(log)))
 }

@@ -222,7 +222,10 @@ impl Reading {
         let (account, opening) = (&product.account, &product.opening);
         let opened = (account.opening_stock, account.opening_limit);
         if opened != (opening.opening_stock, opening.oversell_limit) {
-            return Err(format!("it opens with {opened:?}, the product's line says otherwise"));
+            return Err(format!(
+                "it opens with stock {} and oversell_limit {}, the product's line says otherwise",
+                opened.0, opened.1
+            ));
         }
         self.found.entries += 1;
         Ok(())
@@ -236,7 +239,11 @@ impl Reading {
         };
         let adds_up = product.account.closing(name);
         if *closing != adds_up || adds_up.version == 0 {
-            return Err(format!("it says {closing:?}, it adds up to {adds_up:?}"));
+            let parts = line::parts(closing, &adds_up).unwrap_or_default();
+            return Err(format!(
+                "{name} does not add up: {}",
+                parts.replace("in the log", "by its entries")
+            ));
         }
         self.found.closings.push(adds_up);
         Ok(())

@@ -149,6 +149,23 @@ pub(super) struct Standing {
     pub(super) oversell_limit: u64,
 }
 
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stock, held, sold, oversell_limit } = self;
+        write!(f, "stock {stock}, held {held}, sold {sold}, oversell_limit {oversell_limit}")
+    }
+}
+
+impl std::fmt::Display for Delta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stock, held, sold, oversell_limit } = self;
+        write!(
+            f,
+            "stock by {stock}, held by {held}, sold by {sold}, oversell_limit by {oversell_limit}"
+        )
+    }
+}
+
 /// Who, and under which number: only where that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Buyer {
@@ -235,4 +252,34 @@ pub(super) fn read(bytes: &[u8]) -> Result<Line, String> {
         return Err("it is not in the form in which a proof is written".to_owned());
     }
     Ok(line)
+}
+
+/// Fields in which two lines of one kind part, with what each says: the first, then the second.
+pub(super) fn parts<T: Serialize>(said: &T, other: &T) -> Option<String> {
+    let (said, other) = (serde_json::to_value(said).ok()?, serde_json::to_value(other).ok()?);
+    let mut found = Vec::new();
+    collect("", &said, &other, &mut found);
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+fn collect(
+    path: &str,
+    said: &serde_json::Value,
+    other: &serde_json::Value,
+    found: &mut Vec<String>,
+) {
+    if said == other {
+        return;
+    }
+    let (Some(ours), Some(theirs)) = (said.as_object(), other.as_object()) else {
+        let name = path.trim_start_matches('.');
+        found.push(format!("{name} is {said}, in the log {other}"));
+        return;
+    };
+    let null = serde_json::Value::Null;
+    let only_theirs = theirs.keys().filter(|key| !ours.contains_key(*key));
+    for key in ours.keys().chain(only_theirs) {
+        let of = |fields: &serde_json::Map<_, _>| fields.get(key).unwrap_or(&null).clone();
+        collect(&format!("{path}.{key}"), &of(ours), &of(theirs), found);
+    }
 }
