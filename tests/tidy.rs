@@ -52,7 +52,7 @@ const STRANGERS: &[Strangers] = &[
     Strangers {
         folder: "bench",
         packages: &["doorbuster", "doorbuster-wal"],
-        but_for: &["bench/src/recover", "bench/src/simulate"],
+        but_for: &["bench/src/damage", "bench/src/recover", "bench/src/simulate"],
     },
 ];
 

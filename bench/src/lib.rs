@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.
-//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `recover` and `simulate`, which
+//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `damage`, `recover` and `simulate`, which
 //! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
@@ -26,6 +26,7 @@ pub mod cost;
 pub mod crash;
 pub mod crowd;
 pub mod cursor;
+pub mod damage;
 pub mod database;
 pub mod expiry;
 pub mod faults;

@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod crash;
+mod damage;
 mod full_disk;
 mod orders;
 mod recover;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
 use self::crash::CrashArgs;
+use self::damage::DamageArgs;
 use self::full_disk::FullDiskArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
@@ -59,6 +61,8 @@ enum Command {
     Expiry(ExpiryArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
+    /// Damages a log in every way that can be counted, and starts over each.
+    Damage(DamageArgs),
     /// Measures recovery beside only reading and checking the same log.
     Recover(RecoverArgs),
     /// Writes a log of many purchases, to try tools with.
@@ -161,6 +165,7 @@ impl Cli {
             Command::Outage(args) => args.run(),
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
+            Command::Damage(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::MakeLog(args) => args.run(),
         }
