@@ -6,6 +6,7 @@
 //!                 │ killed                        │ every request and answer
 //!                 ▼                               ▼
 //!            log ──► payload ──► model ──► checker ◄── notes
+//! simulate ──► the engine, stepped by hand: every ask, answer, read and durable byte ──► witness
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.
@@ -54,8 +55,10 @@ pub mod seeded;
 pub mod segment;
 mod sessions;
 pub mod shop;
+pub mod simulate;
 mod sqlite_log;
 pub mod strace;
 pub mod traced;
 pub mod trigger;
 pub mod under_way;
+pub mod witness;

@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Log {
     segments: Vec<(PathBuf, Header)>,
+    /// Their bytes, in the same order, of a log that lies in memory.
+    held: Vec<Vec<u8>>,
 }
 
 /// Where a log ends.
@@ -103,7 +106,30 @@ impl Log {
             segments.push((path, header));
         }
         begins(begin, segments.first(), &journal)?;
-        Ok(Self { segments })
+        Ok(Self { segments, held: Vec::new() })
+    }
+
+    /// The log of these files, by name; others than segments are not looked at.
+    ///
+    /// # Errors
+    /// There is none, or its headers do not follow each other.
+    pub fn of_files(files: Vec<(String, Vec<u8>)>) -> Result<Self, LogError> {
+        let numbered = |(name, bytes): (String, _)| Some((segment_number(&name)?, name, bytes));
+        let mut files: Vec<_> = files.into_iter().filter_map(numbered).collect();
+        if files.is_empty() {
+            return Err(LogError::Empty(PathBuf::new()));
+        }
+        files.sort_unstable();
+        let (mut segments, mut held) = (Vec::<(PathBuf, Header)>::new(), Vec::new());
+        for (number, name, bytes) in files {
+            let path = PathBuf::from(name);
+            let header = Header::parse(&bytes)
+                .map_err(|reason| LogError::Sequel { path: path.clone(), reason })?;
+            follows(segments.last().map(|(_, before)| before), number, &path, &header)?;
+            segments.push((path, header));
+            held.push(bytes);
+        }
+        Ok(Self { segments, held })
     }
 
     /// Partition and epoch of the segment that has a sequence.
@@ -130,6 +156,14 @@ impl Log {
         self.read_placed(from, |_, _, frame| visit(frame))
     }
 
+    fn bytes(&self, place: usize, path: &Path) -> Result<Cow<'_, [u8]>, LogError> {
+        if let Some(bytes) = self.held.get(place) {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let io = |error| LogError::Io { path: path.to_owned(), error };
+        archive::read_segment(path).map(Cow::Owned).map_err(io)
+    }
+
     /// As [`Self::read`], with the name of the file and the offset in it where each frame begins.
     ///
     /// # Errors
@@ -147,8 +181,7 @@ impl Log {
             if next.is_some_and(|next| next.first_sequence <= from) {
                 continue;
             }
-            let io = |error| LogError::Io { path: path.clone(), error };
-            let bytes = archive::read_segment(path).map_err(io)?;
+            let bytes = self.bytes(place, path)?;
             let segment = Segment { path, header, bytes: &bytes };
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut visit = |offset: usize, frame: &Frame<'_>| visit(name, offset as u64, frame);

@@ -4,8 +4,10 @@ mod campaigns;
 mod crash;
 mod damage;
 mod full_disk;
+mod hunts;
 mod orders;
 mod recover;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use self::damage::DamageArgs;
 use self::full_disk::FullDiskArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{MakeLogArgs, RecoverArgs};
+use self::simulate::SimulateArgs;
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
 use crate::load::{self, LoadPlan, LoadReport, Work};
@@ -59,6 +62,8 @@ enum Command {
     Carts(CartsArgs),
     /// Lets many holds expire within a second while purchases go on.
     Expiry(ExpiryArgs),
+    /// Steps an engine by hand through seeded faults, and checks all that is heard and durable.
+    Simulate(SimulateArgs),
     /// Stops PostgreSQL in the middle of a sale, and checks that no buyer notices.
     Outage(OutageArgs),
     /// Damages a log in every way that can be counted, and starts over each.
@@ -166,6 +171,7 @@ impl Cli {
             Command::Carts(args) => args.run(),
             Command::Expiry(args) => args.run(),
             Command::Damage(args) => args.run(),
+            Command::Simulate(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::MakeLog(args) => args.run(),
         }
