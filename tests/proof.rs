@@ -13,7 +13,6 @@ mod log;
 mod privacy;
 #[path = "proof/real.rs"]
 mod real;
-#[allow(dead_code, reason = "each test uses its part")]
 #[path = "support/server.rs"]
 mod server;
 #[path = "proof/tampered.rs"]

@@ -5,6 +5,7 @@
 
 mod api_key;
 mod config;
+mod copy;
 mod data_dir;
 mod demo;
 mod exit;
@@ -13,13 +14,17 @@ mod health;
 mod keys;
 mod log;
 mod logging;
+mod orders;
 mod output;
 mod pause;
 mod play;
+mod project;
 mod proof;
+mod reconcile;
 mod record_json;
 mod recovery;
 mod rehearse;
+mod replayed;
 mod serve;
 mod server_url;
 mod settings;
@@ -64,6 +69,13 @@ enum Command {
     Wal(wal::WalCommand),
     /// Prove what was decided about a product or a sale: write a file that others can check, or check one
     Proof(Box<proof::ProofArgs>),
+    /// Compare the log with its copy in SQL, or with the orders a shop was paid for
+    Reconcile(Box<reconcile::ReconcileArgs>),
+    /// Fill a new copy in SQL from the log, beside a running server
+    Project(Box<project::ProjectArgs>),
+    /// List and cancel orders that should not have been sold
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -96,6 +108,9 @@ impl Command {
             Self::Proof(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
+            Self::Reconcile(args) => args.run(),
+            Self::Orders(command) => command.run(),
+            Self::Project(args) => args.run(),
             Self::Demo(args) => args.run(),
             Self::Rehearse(args) => args.run(),
             Self::Pause(args) => args.pause(),

@@ -29,6 +29,7 @@ mod lock;
 mod log;
 mod mem_storage;
 mod pipeline;
+mod planted;
 mod pruned;
 mod records;
 mod recovery;
@@ -48,6 +49,9 @@ pub use header::{FORMAT_VERSION, HEADER_BYTES, Header};
 pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
+#[cfg(feature = "planted")]
+pub use planted::Plant;
+pub use planted::{Planted, planted};
 pub use pruned::Deleted;
 pub use records::Records;
 pub use recovery::Recovery;
