@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorbuster_wal::{DirStorage, Entry, Replayed};
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, Places, decode};
+use crate::domain::Sequence;
+use crate::journal::{
+    JournalError, JournalIdentity, JournalRecords, JournalScan, Payload, Places, decode,
+};
 
 /// A log whose headers are read and checked.
 pub(super) struct Log {
+    data_dir: PathBuf,
     scan: JournalScan,
     identity: JournalIdentity,
 }
@@ -23,24 +26,38 @@ pub(super) fn journal_dir(data_dir: &Path) -> PathBuf {
     data_dir.join(super::JOURNAL_DIR)
 }
 
+/// The files of the journal of a data directory; it must be there.
+///
+/// # Errors
+/// There is none.
+pub(super) fn storage(directory: &Path) -> anyhow::Result<Arc<DirStorage>> {
+    let storage = DirStorage::open_existing(directory).with_context(|| {
+        format!("no journal in {}: name the data directory with --data-dir", directory.display())
+    })?;
+    Ok(Arc::new(storage))
+}
+
 /// Opens the log of a data directory; it must be there.
 ///
 /// # Errors
 /// There is none, or a header is damaged.
 pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let directory = journal_dir(data_dir);
-    let storage = DirStorage::open_existing(&directory).with_context(|| {
-        format!("no journal in {}: name the data directory with --data-dir", directory.display())
-    })?;
-    let scan = JournalScan::open(Arc::new(storage))?;
+    let storage = storage(&directory)?;
+    let scan = JournalScan::open(storage)?;
     // A directory without segments is no log that is sound: more likely the wrong place.
     let identity = scan.identity().with_context(|| {
         format!("no segments in {}: is it the right data directory?", directory.display())
     })?;
-    Ok(Log { scan, identity })
+    Ok(Log { data_dir: data_dir.to_owned(), scan, identity })
 }
 
 impl Log {
+    /// The data directory, as it was given.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// The places of its records, as the world outside sees them.
     pub(super) fn places(&self) -> Places {
         self.scan.places().expect("a log that was opened has a segment")
@@ -51,21 +68,25 @@ impl Log {
         self.identity
     }
 
-    /// Visits every record in order as bytes, behind a progress bar.
+    /// The log itself, to be used up.
+    pub(super) fn into_journal(self) -> JournalScan {
+        self.scan
+    }
+
+    /// The log itself.
+    pub(super) fn journal(&self) -> &JournalScan {
+        &self.scan
+    }
+
+    /// Its records from `sequence` on, as far as they are proven to be durable now.
     ///
     /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn scan(
-        &self,
-        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
-    ) -> Result<Replayed, JournalError> {
-        let bar = ProgressBar::new(self.scan.bytes_total());
-        let style = "reading the log {bar:30} {bytes}/{total_bytes} {eta}";
-        let style = ProgressStyle::with_template(style);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let replayed = self.scan.replay(visit, &mut |bytes| bar.set_position(bytes));
-        bar.finish_and_clear();
-        replayed
+    /// The log is damaged where it ends, or cannot be read.
+    pub(super) fn records_from(&self, sequence: Sequence) -> Result<JournalRecords, JournalError> {
+        let mut records = self.scan.again()?.records_from(sequence)?;
+        // What the last look found half written may be whole.
+        records.look_again()?;
+        Ok(records)
     }
 
     /// Visits every record in order, decoded; `progress` hears how many bytes are read.

@@ -3,7 +3,9 @@
 //! Called by: `main`. Results go to standard output, everything else to standard error; the exit
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
+mod advice;
 mod api_key;
+mod bar;
 mod config;
 mod data_dir;
 mod demo;
@@ -13,8 +15,10 @@ mod health;
 mod keys;
 mod log;
 mod logging;
+mod names;
 mod output;
 mod pause;
+mod place;
 mod play;
 mod record_json;
 mod recovery;
@@ -22,6 +26,7 @@ mod rehearse;
 mod serve;
 mod server_url;
 mod settings;
+mod state;
 mod target;
 mod wal;
 
@@ -58,9 +63,11 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Resume selling
     Resume(pause::PauseArgs),
-    /// Read a log: inspect, verify, dump
+    /// Look into a log: inspect, verify, dump; prune its archived beginning
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Show where every product stood after some record, or at some time
+    State(state::StateArgs),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -90,6 +97,7 @@ impl Command {
             Self::Serve(args) => args.run(),
             Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
+            Self::State(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
             Self::Demo(args) => args.run(),

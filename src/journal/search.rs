@@ -22,6 +22,12 @@ impl JournalRecords {
         self.records.next()
     }
 
+    /// The sequence of the next record.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        Sequence::new(self.records.position())
+    }
+
     /// The first place from which on every record is of `at_ms` or later: after the last one where
     /// there is none. Stands somewhere else afterwards.
     ///

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::{
-    AdjustReason, BuyerId, Change, Currency, HoldConfirmed, HoldExtended, HoldPlaced, Name,
+    AdjustReason, BuyerId, Change, Currency, Handle, HoldConfirmed, HoldExtended, HoldPlaced, Name,
     OrderCancelled, OrderPlaced, Principal, ProductCreated, ProductId, Quantity, Reference,
     RefusalReason, RefusalRow, RefusalsCounted, SaleId, SellingPaused, StockAdjusted, TermsChanged,
     Text, Version,
 };
-use crate::journal::{Envelope, JournalIdentity, KeyStamp, Kind, Started};
+use crate::journal::{Envelope, JournalIdentity, KeyStamp, Kind, Places, Started};
 
 const GUIDE: &str = include_str!("../../../docs/operations/README.md");
 
