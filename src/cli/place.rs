@@ -111,7 +111,7 @@ pub(super) fn time(text: &str) -> Result<u64, String> {
 /// The log cannot be read.
 pub(super) fn span(records: &mut JournalRecords) -> anyhow::Result<Option<(u64, u64)>> {
     let (first, last) = (records.first_sequence(), records.proven());
-    let first_ms = records.time_from(first)?;
+    let first_ms = records.timed(first)?.map(|(_, at_ms)| at_ms);
     let last_ms = records.time_upto(last)?;
     Ok(first_ms.zip(last_ms))
 }

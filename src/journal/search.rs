@@ -47,13 +47,14 @@ impl JournalRecords {
         Ok(Sequence::new(low))
     }
 
-    /// The time of the first record at or after `sequence` that has one. Stands behind it
+    /// The first record at or after `sequence` that has a time, and its time. Stands behind it
     /// afterwards.
     ///
     /// # Errors
     /// As [`Self::next_entry`].
-    pub fn time_from(&mut self, sequence: Sequence) -> Result<Option<u64>, JournalError> {
-        Ok(self.timed_from(sequence.get())?.map(|found| found.at_ms))
+    pub fn timed(&mut self, sequence: Sequence) -> Result<Option<(Sequence, u64)>, JournalError> {
+        let found = self.timed_from(sequence.get())?;
+        Ok(found.map(|found| (Sequence::new(found.sequence), found.at_ms)))
     }
 
     /// The time of the last record at or before `sequence` that has one. Stands somewhere else

@@ -99,7 +99,11 @@ impl PruneArgs {
             Place::Position(position) => {
                 place::here(position, &log.places(), &position.to_string())?.get()
             }
-            Place::Time(at_ms) => records.place_from(at_ms)?.get(),
+            Place::Time(at_ms) => {
+                // Watermarks before it have no time, and nobody misses them.
+                let place = records.place_from(at_ms)?;
+                records.timed(place)?.map_or(place, |(sequence, _)| sequence).get()
+            }
             Place::Now => records.proven().get() + 1,
         })
     }
@@ -193,7 +197,7 @@ impl PruneArgs {
 fn gone(log: &Log, first: &Header, records: &mut JournalRecords) -> anyhow::Result<GoneJson> {
     let begin = first.first_sequence;
     let (from, to) = (records.first_sequence(), Sequence::new(begin - 1));
-    let first_at = records.time_from(from)?.map(rfc3339);
+    let first_at = records.timed(from)?.map(|(_, at_ms)| rfc3339(at_ms));
     let last_at = records.time_upto(to)?.map(rfc3339);
     let outline = log.journal().segments().outline()?;
     let deleted =
