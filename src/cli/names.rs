@@ -50,7 +50,8 @@ impl Names {
         }
     }
 
-    fn enter(&mut self, handle: Handle, product_id: &str) {
+    /// Learns the name of a product.
+    pub(super) fn enter(&mut self, handle: Handle, product_id: &str) {
         // A snapshot's and a creation's handle are both the log's own: without gaps.
         if handle.index() >= self.products.len() {
             self.products.resize(handle.index() + 1, None);

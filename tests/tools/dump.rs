@@ -26,6 +26,9 @@ fn hold_of(record: &Value) -> &str {
     text(record, "hold_id")
 }
 
+/// Flags, and which records they are to give.
+type Case<'a> = (Vec<&'a str>, Box<dyn Fn(&Value) -> bool + 'a>);
+
 #[test]
 fn each_filter_gives_what_the_whole_dump_has_of_it() {
     let house = House::new();
@@ -52,7 +55,7 @@ fn each_filter_gives_what_the_whole_dump_has_of_it() {
         // Watermarks have no time: those between two records of the time are there.
         at.is_empty() || (at >= since.as_str() && at <= until.as_str())
     };
-    let cases: Vec<(Vec<&str>, Box<dyn Fn(&Value) -> bool + '_>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (vec!["--product", "hat"], Box::new(hat)),
         (vec!["--product", "day-3"], Box::new(|it| names(it, "day-3"))),
         (vec!["--buyer", "anna"], Box::new(anna)),

@@ -10,12 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::WalError;
-use crate::files;
+use crate::files::{self, OpenSegment};
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::pruned::Pruned;
 use crate::scan::{self, corrupt};
 use crate::segment::Segment;
 use crate::storage::{Storage, read_full};
+
+/// What is unpacked at once where a file is damaged.
+const PART_BYTES: usize = 4 << 10;
 
 /// What a look at every file of a log found.
 #[derive(Debug)]
@@ -132,7 +135,9 @@ fn check_frames(
 ) -> Result<(), WalError> {
     let Some(header) = &segment.header else { return Ok(()) };
     let open = files::open(storage, segment.number)?;
-    open.read(segment.number, header.segment_bytes, buffer)?;
+    if let Err(error) = open.read(segment.number, header.segment_bytes, buffer) {
+        return Err(placed(error, &open, header, buffer));
+    }
     let read = Segment { header, file: &open.name, bytes: buffer };
     let next = after.filter(|after| after.number == segment.number + 1);
     if let Some(next) = next.and_then(|next| next.header.as_ref())
@@ -151,6 +156,22 @@ fn check_frames(
                 Err(read.corrupt(walked.end, sequence, stopped.to_string()))
             }
         },
+    }
+}
+
+/// The error of a file that does not unpack, with the first record that cannot be read.
+fn placed(error: WalError, open: &OpenSegment, header: &Header, buffer: &mut Vec<u8>) -> WalError {
+    let WalError::Corrupt { reason, .. } = error else { return error };
+    buffer.clear();
+    let mut part = vec![0; PART_BYTES];
+    // Whole parts of it unpack up to the damage.
+    while let Ok(read @ 1..) = read_full(&*open.file, &mut part, buffer.len() as u64) {
+        buffer.extend_from_slice(part.get(..read).unwrap_or_default());
+    }
+    let read = Segment { header, file: &open.name, bytes: buffer };
+    match read.walk(None, &mut |_| Ok(())) {
+        Ok(walked) => read.corrupt(walked.end, Some(walked.last_sequence + 1), reason),
+        Err(error) => error,
     }
 }
 

@@ -91,7 +91,7 @@ fn beginning(
     }
     let files = log.journal().snapshots();
     // The newest stands first.
-    for snapshot in snapshots.iter().rev().filter(|snapshot| snapshot.is_usable()) {
+    if let Some(snapshot) = snapshots.iter().rev().find(|snapshot| snapshot.is_usable()) {
         let sequence = Sequence::new(snapshot.sequence);
         let reader = files.open(sequence)?;
         let found = Recovered::from_snapshot(reader, usize::MAX, &mut |_| {})?;
@@ -149,11 +149,10 @@ fn damaged(args: &InspectArgs, first: JournalError) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let mut damage: Vec<PlaceJson> = found.damage.iter().filter_map(place).collect();
     // A frame may be sound and its record not one that can follow: only the pass knows it.
-    if let Some(first) = place(&first)
-        && !damage.iter().any(|known| known.segment == first.segment)
-    {
-        damage.push(first);
-    }
+    damage.extend(place(&first).filter(|first| {
+        let is_known = damage.iter().any(|known| known.segment == first.segment);
+        damage.is_empty() || first.sequence.is_some() && !is_known
+    }));
     damage.sort_by_key(|place| (place.segment, place.offset));
     let next = next(&damage, data_dir);
     let json = DamageJson { sound: false, segments: found.segments, damage, next };
