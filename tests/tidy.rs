@@ -24,10 +24,11 @@ use self::source::{Offence, Source, read_tree};
 /// Who may use whom in `src/`; an absent pair is forbidden, each folder and file has a row.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["config", "domain", "engine", "http", "journal", "projection", "telemetry"]),
+    ("cli", &["config", "domain", "engine", "http", "journal", "projection", "proof", "telemetry"]),
     ("http", &["domain", "engine", "journal", "telemetry"]),
     ("projection", &["background", "domain", "journal", "engine::ports", "telemetry"]),
     ("engine", &["background", "domain", "journal", "telemetry"]),
+    ("proof", &["domain", "journal"]),
     ("journal", &["domain", "telemetry"]),
     ("domain", &[]),
     ("config", &["telemetry"]),
@@ -52,7 +53,7 @@ const STRANGERS: &[Strangers] = &[
     Strangers {
         folder: "bench",
         packages: &["doorbuster", "doorbuster-wal"],
-        but_for: &["bench/src/recover", "bench/src/simulate"],
+        but_for: &["bench/src/damage", "bench/src/recover", "bench/src/simulate"],
     },
 ];
 
@@ -84,6 +85,27 @@ fn modules_use_only_what_the_table_allows() {
 #[test]
 fn packages_do_not_know_those_they_must_not() {
     assert_none(&graph::strangers(STRANGERS, &tree()));
+}
+
+#[test]
+fn no_build_plants_a_bug_unless_it_is_asked_to() {
+    let of = |features: Option<&toml::Value>| {
+        let names = features.and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        names.iter().any(|name| name.as_str().is_some_and(|name| name.contains("planted")))
+    };
+    let mut known = 0;
+    for Source { path, text } in tree().iter().filter(|source| source.path.ends_with("Cargo.toml"))
+    {
+        let manifest: toml::Table = text.parse().expect("cargo reads this manifest too");
+        let mut waiting = vec![&manifest];
+        while let Some(table) = waiting.pop() {
+            known += usize::from(table.contains_key("planted"));
+            // Of a package by default, and of a dependency.
+            assert!(!of(table.get("default")) && !of(table.get("features")), "{path}");
+            waiting.extend(table.values().filter_map(toml::Value::as_table));
+        }
+    }
+    assert_eq!(known, 3, "the packages that know of planted bugs");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use doorbuster_wal::{LockError, WalError};
 use crate::config::ConfigError;
 use crate::engine::{NoSnapshot, PastError, StartError};
 use crate::journal::{ReadError, SnapshotError};
+use crate::proof::ProofError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,14 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<SnapshotError>() {
         let damaged = matches!(error, SnapshotError::Damaged { .. });
         return Some(if damaged { Exit::Damaged } else { Exit::Environment });
+    }
+    if let Some(error) = cause.downcast_ref::<ProofError>() {
+        return match error {
+            ProofError::Journal(error) => Some(exit_of_log(error)),
+            ProofError::Unknown { .. } | ProofError::NotProven { .. } => Some(Exit::Usage),
+            ProofError::Pruned { .. } => Some(Exit::Environment),
+            ProofError::File(_) => None,
+        };
     }
     cause.downcast_ref::<WalError>().map(exit_of_log)
 }

@@ -11,7 +11,8 @@ use doorbuster_wal::{DirStorage, Entry, Replayed};
 
 use crate::domain::Sequence;
 use crate::journal::{
-    JournalError, JournalIdentity, JournalRecords, JournalScan, Payload, Places, decode,
+    JournalError, JournalFiles, JournalIdentity, JournalRecords, JournalScan, Payload, Places,
+    decode,
 };
 
 /// A log whose headers are read and checked.
@@ -35,6 +36,17 @@ pub(super) fn storage(directory: &Path) -> anyhow::Result<Arc<DirStorage>> {
         format!("no journal in {}: name the data directory with --data-dir", directory.display())
     })?;
     Ok(Arc::new(storage))
+}
+
+/// Looks how far the log of a data directory is proven to be durable; it must be there.
+///
+/// # Errors
+/// There is none, or it is damaged where it ends.
+pub(super) fn look_at(data_dir: &Path) -> anyhow::Result<JournalFiles> {
+    let directory = journal_dir(data_dir);
+    JournalFiles::look(storage(&directory)?)?.with_context(|| {
+        format!("no segments in {}: is it the right data directory?", directory.display())
+    })
 }
 
 /// Opens the log of a data directory; it must be there.

@@ -12,6 +12,7 @@
 //! Never here: business rules, actors, HTTP, SQL.
 
 mod codec;
+mod files;
 mod local;
 mod opening;
 mod peek;
@@ -25,6 +26,7 @@ mod snapshot;
 pub use codec::{
     DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
 };
+pub use files::{FileTail, JournalFiles};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use peek::{Peek, peek, undecoded};
@@ -47,6 +49,9 @@ pub use doorbuster_wal::Checkpoint;
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;
+
+/// Mistakes to be found, each `false` but in a build for campaigns: see `doorbuster_wal::Planted`.
+pub use doorbuster_wal::{Planted, planted};
 
 /// Storage with faults, for tests that step a journal by hand.
 #[cfg(test)]

@@ -16,11 +16,10 @@ impl Scan {
     /// # Errors
     /// `Corrupt`: there is no such record; `Io`.
     pub fn digest_upto(&self, sequence: u64) -> Result<[u8; 32], WalError> {
+        let header = self.place_holding(sequence).and_then(|place| self.headers.get(place));
         let missing = || corrupt(0, 0, Some(sequence), "no segment holds it".to_owned());
-        let place = self.place_holding(sequence).ok_or_else(missing)?;
-        let header = self.headers.get(place).ok_or_else(missing)?;
-        let open = files::open(&*self.storage, header.segment)?;
-        let mut bytes = Vec::new();
+        let header = header.ok_or_else(missing)?;
+        let (open, mut bytes) = (files::open(&*self.storage, header.segment)?, Vec::new());
         open.read(header.segment, header.segment_bytes, &mut bytes)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let walked = segment.walk(Some(sequence), &mut |_| Ok(()))?;

@@ -30,6 +30,7 @@ mod log;
 mod mem_storage;
 mod outline;
 mod pipeline;
+mod planted;
 mod pruned;
 mod records;
 mod recovery;
@@ -51,6 +52,9 @@ pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
 pub use outline::RoomAhead;
+#[cfg(feature = "planted")]
+pub use planted::Plant;
+pub use planted::{Planted, planted};
 pub use pruned::Deleted;
 pub use records::Records;
 pub use recovery::Recovery;

@@ -12,6 +12,7 @@
 //! Links the engine, as only measuring it from inside can; never the checker's.
 
 pub mod made_log;
+pub(crate) mod maker;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

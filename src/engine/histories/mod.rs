@@ -15,6 +15,8 @@ mod history;
 mod keys;
 mod life;
 mod naive;
+#[cfg(feature = "planted")]
+mod planted;
 mod tally;
 mod turns;
 mod upkeep;

@@ -106,7 +106,7 @@ fn die_everywhere(
 }
 
 #[test]
-fn machine_that_dies_while_archiving_leaves_the_same_log() {
+pub(crate) fn machine_that_dies_while_archiving_leaves_the_same_log() {
     let act = |_: &MemStorage, writing: &Writing| writing.shared.archive(1).map(drop);
     die_everywhere(long, act, |storage, before, what| {
         let (after, _) = read(storage).unwrap();

@@ -41,7 +41,7 @@ fn check_recovery(storage: &MemStorage, before: Option<&Writing>, what: &str) {
 }
 
 #[test]
-fn crash_at_each_operation_loses_nothing_acknowledged() {
+pub(crate) fn crash_at_each_operation_loses_nothing_acknowledged() {
     let mut points = 0;
     for dies_after in 0.. {
         let mut lived = false;
@@ -78,7 +78,7 @@ fn unclean(torn: bool) -> (MemStorage, Writing) {
 }
 
 #[test]
-fn crash_at_each_step_of_a_start_changes_nothing() {
+pub(crate) fn crash_at_each_step_of_a_start_changes_nothing() {
     let mut points = 0;
     for torn in [false, true] {
         for dies_after in 0.. {

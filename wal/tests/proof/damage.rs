@@ -177,7 +177,7 @@ fn last_write_that_ended_anywhere_is_cut_there() {
 }
 
 #[test]
-fn lost_sectors_of_the_last_batch_are_cut_though_later_ones_landed() {
+pub(crate) fn lost_sectors_of_the_last_batch_are_cut_though_later_ones_landed() {
     let reference = reference();
     let sound = reference.last_bytes();
     let (from, end) = (reference.frames[PROVEN_IN_LAST], reference.frames[IN_LAST]);

@@ -11,6 +11,8 @@ mod full_disk;
 mod harness;
 mod model;
 mod places;
+#[cfg(feature = "planted")]
+mod planted;
 mod real;
 mod segments;
 mod syncs;

@@ -17,7 +17,7 @@ fn write_until_failure(writing: &mut Writing, records: usize) -> bool {
 }
 
 #[test]
-fn after_a_failed_sync_nothing_is_acknowledged_and_the_next_start_has_all_that_was() {
+pub(crate) fn after_a_failed_sync_nothing_is_acknowledged_and_the_next_start_has_all_that_was() {
     let (mut failures, mut spares) = (0, 0);
     for fails_after in 0..60 {
         let storage = MemStorage::new();
@@ -50,7 +50,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_the_next_start_has_all_that_w
 }
 
 #[test]
-fn pages_that_a_failed_sync_left_in_the_cache_are_written_again() {
+pub(crate) fn pages_that_a_failed_sync_left_in_the_cache_are_written_again() {
     let storage = MemStorage::new();
     let mut writing = Writing::start(&storage).unwrap();
     writing.commit(&[payload(2, 20)]).unwrap();
