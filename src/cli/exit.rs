@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use doorbuster_wal::{LockError, WalError};
 
 use crate::config::ConfigError;
-use crate::engine::StartError;
-use crate::journal::ReadError;
+use crate::engine::{NoSnapshot, PastError, StartError};
+use crate::journal::{ReadError, SnapshotError};
 use crate::proof::ProofError;
 
 /// How a command ended.
@@ -60,10 +60,22 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         Some(StartError::Snapshot(_)) => return Some(Exit::Damaged),
         _ => {}
     }
+    match cause.downcast_ref::<PastError>() {
+        Some(PastError::Journal(error)) => return Some(exit_of_log(error)),
+        Some(PastError::NoSnapshot(_)) => return Some(Exit::Damaged),
+        None => {}
+    }
     match cause.downcast_ref::<ReadError>() {
         Some(ReadError::Journal(error)) => return Some(exit_of_log(error)),
         Some(ReadError::Decode { .. }) => return Some(Exit::Damaged),
         None => {}
+    }
+    if cause.is::<NoSnapshot>() {
+        return Some(Exit::Damaged);
+    }
+    if let Some(error) = cause.downcast_ref::<SnapshotError>() {
+        let damaged = matches!(error, SnapshotError::Damaged { .. });
+        return Some(if damaged { Exit::Damaged } else { Exit::Environment });
     }
     if let Some(error) = cause.downcast_ref::<ProofError>() {
         return match error {

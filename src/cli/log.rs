@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use doorbuster_wal::{DirStorage, Entry, Replayed};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::domain::Sequence;
 use crate::journal::{
-    JournalError, JournalFiles, JournalIdentity, JournalScan, Payload, Places, decode,
+    JournalError, JournalFiles, JournalIdentity, JournalRecords, JournalScan, Payload, Places,
+    decode,
 };
 
 /// A log whose headers are read and checked.
 pub(super) struct Log {
+    data_dir: PathBuf,
     scan: JournalScan,
     identity: JournalIdentity,
 }
@@ -25,7 +27,11 @@ pub(super) fn journal_dir(data_dir: &Path) -> PathBuf {
     data_dir.join(super::JOURNAL_DIR)
 }
 
-fn storage(directory: &Path) -> anyhow::Result<Arc<DirStorage>> {
+/// The files of the journal of a data directory; it must be there.
+///
+/// # Errors
+/// There is none.
+pub(super) fn storage(directory: &Path) -> anyhow::Result<Arc<DirStorage>> {
     let storage = DirStorage::open_existing(directory).with_context(|| {
         format!("no journal in {}: name the data directory with --data-dir", directory.display())
     })?;
@@ -55,10 +61,15 @@ pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let identity = scan.identity().with_context(|| {
         format!("no segments in {}: is it the right data directory?", directory.display())
     })?;
-    Ok(Log { scan, identity })
+    Ok(Log { data_dir: data_dir.to_owned(), scan, identity })
 }
 
 impl Log {
+    /// The data directory, as it was given.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// The places of its records, as the world outside sees them.
     pub(super) fn places(&self) -> Places {
         self.scan.places().expect("a log that was opened has a segment")
@@ -69,26 +80,25 @@ impl Log {
         self.identity
     }
 
+    /// The log itself, to be used up.
+    pub(super) fn into_journal(self) -> JournalScan {
+        self.scan
+    }
+
     /// The log itself.
     pub(super) fn journal(&self) -> &JournalScan {
         &self.scan
     }
 
-    /// Visits every record in order as bytes, behind a progress bar.
+    /// Its records from `sequence` on, as far as they are proven to be durable now.
     ///
     /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn scan(
-        &self,
-        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
-    ) -> Result<Replayed, JournalError> {
-        let bar = ProgressBar::new(self.scan.bytes_total());
-        let style = "reading the log {bar:30} {bytes}/{total_bytes} {eta}";
-        let style = ProgressStyle::with_template(style);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let replayed = self.scan.replay(visit, &mut |bytes| bar.set_position(bytes));
-        bar.finish_and_clear();
-        replayed
+    /// The log is damaged where it ends, or cannot be read.
+    pub(super) fn records_from(&self, sequence: Sequence) -> Result<JournalRecords, JournalError> {
+        let mut records = self.scan.again()?.records_from(sequence)?;
+        // What the last look found half written may be whole.
+        records.look_again()?;
+        Ok(records)
     }
 
     /// Visits every record in order, decoded; `progress` hears how many bytes are read.

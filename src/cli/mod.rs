@@ -3,7 +3,9 @@
 //! Called by: `main`. Results go to standard output, everything else to standard error; the exit
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
+mod advice;
 mod api_key;
+mod bar;
 mod config;
 mod copy;
 mod data_dir;
@@ -14,9 +16,11 @@ mod health;
 mod keys;
 mod log;
 mod logging;
+mod names;
 mod orders;
 mod output;
 mod pause;
+mod place;
 mod play;
 mod project;
 mod proof;
@@ -28,6 +32,7 @@ mod replayed;
 mod serve;
 mod server_url;
 mod settings;
+mod state;
 mod target;
 mod wal;
 
@@ -64,9 +69,11 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Resume selling
     Resume(pause::PauseArgs),
-    /// Read a log: inspect, verify, dump
+    /// Look into a log: inspect, verify, dump; prune its archived beginning
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Show where every product stood after some record, or at some time
+    State(state::StateArgs),
     /// Prove what was decided about a product or a sale: write a file that others can check, or check one
     Proof(Box<proof::ProofArgs>),
     /// Compare the log with its copy in SQL, or with the orders a shop was paid for
@@ -105,6 +112,7 @@ impl Command {
             Self::Serve(args) => args.run(),
             Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
+            Self::State(args) => args.run(),
             Self::Proof(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),

@@ -1,6 +1,7 @@
 //! Results: a table for people, or JSON for programs, on standard output or into a file.
 #![expect(clippy::disallowed_methods, reason = "writes the file that was named")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -49,6 +50,43 @@ impl OutputArgs {
         }
         Ok(())
     }
+
+    /// As [`Self::write`], for a result that is too large to be kept as text.
+    ///
+    /// # Errors
+    /// The file or standard output cannot be written.
+    pub(super) fn stream<T: Serialize>(
+        &self,
+        result: &T,
+        text: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &self.output {
+            let written = write_json(result, create_file(path)?);
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let mut out = std::io::BufWriter::new(std::io::stdout());
+        match self.json {
+            true => write_json(result, out),
+            false => {
+                text(&mut out)?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+}
+
+/// Writes JSON for people as well as programs, without keeping it whole.
+fn write_json<T: Serialize>(result: &T, mut out: impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut out, result).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Whether an error says that nobody reads any more: who does has seen enough.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(closed)
 }
 
 /// Finds out whether a file can be written; changes none.

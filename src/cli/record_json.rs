@@ -5,42 +5,12 @@ mod tests;
 
 use serde::Serialize;
 
+use super::names::Names;
 use crate::domain::{
-    CancelledLine, Decision, Handle, HoldEnded, Money, OrderLine, Patch, Sequence, Terms,
-    TermsPatch, rfc3339,
+    CancelledLine, Decision, HoldEnded, Money, OrderLine, Patch, Sequence, Terms, TermsPatch,
+    rfc3339,
 };
-use crate::journal::{HoldId, OrderId, Payload, Places, Position, Record};
-
-/// Names of a log's places and products, as far as it was read.
-pub(super) struct Names {
-    places: Places,
-    /// By handle.
-    products: Vec<String>,
-}
-
-impl Names {
-    /// Of a journal nothing is read of yet.
-    pub(super) fn of_journal(places: Places) -> Self {
-        Self { places, products: Vec::new() }
-    }
-
-    fn position(&self, sequence: u64) -> Position {
-        self.places.position(Sequence::new(sequence))
-    }
-
-    /// Learns the name of a product that a record creates.
-    pub(super) fn learn(&mut self, payload: &Payload) {
-        if let Payload::Record(record) = payload
-            && let Decision::ProductCreated(created) = &record.decision
-        {
-            self.products.push(created.product_id.to_string());
-        }
-    }
-
-    fn of(&self, handle: Handle) -> String {
-        self.products.get(handle.index()).cloned().unwrap_or_else(|| format!("(handle {handle})"))
-    }
-}
+use crate::journal::{HoldId, OrderId, Payload, Record};
 
 /// A record.
 #[derive(Serialize)]
@@ -155,7 +125,7 @@ struct CancelledLineJson {
 }
 
 #[derive(Serialize)]
-struct TermsJson<'a> {
+pub(super) struct TermsJson<'a> {
     name: &'a str,
     price: Option<MoneyJson>,
     sale_id: Option<&'a str>,
@@ -327,7 +297,7 @@ fn ended_json<'a>(ended: &'a HoldEnded, names: &Names) -> HoldEndedJson<'a> {
     }
 }
 
-fn terms(terms: &Terms) -> TermsJson<'_> {
+pub(super) fn terms(terms: &Terms) -> TermsJson<'_> {
     TermsJson {
         name: terms.name.as_str(),
         price: terms.price.map(money),

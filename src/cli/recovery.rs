@@ -1,6 +1,6 @@
 //! Starting the engine on a thread of its own, so that HTTP answers meanwhile.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use doorbuster_wal::{DirStorage, Options};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::oneshot;
 
-use super::exit::{exit_of, failure};
+use super::advice::{Tried, explained};
 use crate::config::Config;
 use crate::domain::HoldRules;
 use crate::engine::{
@@ -78,7 +78,7 @@ impl Recovery {
         bar.finish_and_clear();
         let running = started
             .context("recovery panicked")?
-            .map_err(|error| explained(error, &self.data_dir))?;
+            .map_err(|error| explained(error.into(), Tried::Start, &self.data_dir))?;
         let summary = &running.summary;
         if let Some(torn) = &summary.torn {
             tracing::warn!("cut {torn}: it was never answered; a copy is kept beside the segments");
@@ -118,33 +118,4 @@ fn engine_config(config: &Config) -> EngineConfig {
             live_lines_max: config.hold_lines_max,
         },
     }
-}
-
-/// Adds what a person can do about it.
-fn explained(error: StartError, data_dir: &Path) -> anyhow::Error {
-    let advice = match &error {
-        StartError::Journal(crate::journal::JournalError::Corrupt { .. }) => {
-            format!(
-                "nothing was changed; `doorbuster wal verify --data-dir {}` shows the place again \
-                 without a start, then restore the directory from a copy",
-                data_dir.display()
-            )
-        }
-        StartError::Snapshot(_) => {
-            format!(
-                "nothing was changed; `doorbuster wal verify --data-dir {}` shows what is sound, then \
-                 restore the directory from a copy",
-                data_dir.display()
-            )
-        }
-        StartError::Clock(ClockError { wall_ms, last_ms }) => {
-            format!(
-                "put the clock right, or, if it is right, start with --accept-clock {wall_ms},{last_ms}"
-            )
-        }
-        _ => "nothing was changed".to_owned(),
-    };
-    let message = format!("{error}: {advice}");
-    let error = anyhow::Error::new(error);
-    failure(exit_of(&error), message)
 }

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::advice::{Tried, explained};
 use super::data_dir::DataDir;
 use super::exit::{Exit, failure};
 use super::recovery::Recovery;
@@ -66,7 +67,8 @@ impl ServeArgs {
         logging::start(&config)?;
         let keys = keys(&config)?;
         let store = target::store(&config, config.data_dir.join(super::SQLITE_FILE))?;
-        let data_dir = DataDir::take(&config.data_dir)?;
+        let data_dir = DataDir::take(&config.data_dir)
+            .map_err(|error| explained(error, Tried::Start, &config.data_dir))?;
         let (accept_clock, announce) = (self.accept_clock, self.announce);
         let serving = Serving { config, store, data_dir, accept_clock, announce };
         actix_rt::System::new().block_on(serving.run(keys))

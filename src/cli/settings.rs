@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::config::{Config, ConfigError, Layers, SETTINGS};
@@ -97,7 +96,10 @@ impl SettingsArgs {
 
 fn read(path: &Path) -> anyhow::Result<(PathBuf, String)> {
     let text = std::fs::read_to_string(path);
-    let text = text.with_context(|| format!("cannot read settings file {}", path.display()))?;
+    let text = text.map_err(|error| {
+        let message = format!("cannot read settings file {}: {error}", path.display());
+        failure(Exit::Usage, message)
+    })?;
     Ok((path.to_owned(), text))
 }
 

@@ -58,7 +58,7 @@ pub use holds::{Ended, HOLD_KNOWN_MS, Hold, HoldEnd, Holds};
 pub use ids::{BuyerId, IdError, Name, Principal, ProductId, Reference, SaleId, Text, TextError};
 pub use inventory::Inventory;
 pub(crate) use lists::one_by_one;
-pub use moment::{EPOCH, rfc3339};
+pub use moment::{EPOCH, ms_of_rfc3339, rfc3339};
 pub use money::{Currency, Money, MoneyError};
 pub use place::{Change, Changes, Handle, RecordAt, Sequence, Version};
 pub use product::{Figures, Product};

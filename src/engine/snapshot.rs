@@ -174,7 +174,7 @@ impl Rows<'_> {
     }
 }
 
-/// The newest snapshot that an opened log goes on from; `None`: there is none, and the log has all
+/// The newest snapshot, of `upto` or earlier, that an opened log goes on from; `None`: there is none, and the log has all
 /// from the first record on. What is damaged is told and passed over.
 ///
 /// # Errors
@@ -182,6 +182,7 @@ impl Rows<'_> {
 pub(super) fn newest(
     snapshots: &Snapshots,
     log: &Log<'_>,
+    upto: Sequence,
     keys_max: usize,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Option<FromSnapshot>, NoSnapshot> {
@@ -194,7 +195,7 @@ pub(super) fn newest(
         skip(error.to_string());
         Vec::new()
     });
-    for sequence in sequences {
+    for sequence in sequences.into_iter().filter(|sequence| *sequence <= upto) {
         let reader = match snapshots.open(sequence) {
             Ok(reader) => reader,
             Err(error) => {
@@ -224,6 +225,9 @@ pub(super) fn newest(
     }
 }
 
+/// However new a snapshot is.
+pub(super) const ANY: Sequence = Sequence::new(u64::MAX);
+
 /// What has to be known of a log to choose a snapshot.
 pub(super) struct Log<'a> {
     pub(super) identity: Option<JournalIdentity>,
@@ -245,7 +249,7 @@ pub(super) fn newest_of(
         first_sequence: opening.first_sequence(),
         check_continues: &|checkpoint| opening.check_continues(checkpoint),
     };
-    newest(&opening.snapshots(), &log, keys_max, progress)
+    newest(&opening.snapshots(), &log, ANY, keys_max, progress)
 }
 
 fn is_same_journal(ours: JournalIdentity, theirs: JournalIdentity) -> bool {

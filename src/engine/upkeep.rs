@@ -22,7 +22,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::recovery::Recovered;
-use super::snapshot::{FromSnapshot, Log, NoSnapshot, newest};
+use super::snapshot::{ANY, FromSnapshot, Log, NoSnapshot, newest};
 use crate::background::run_when_idle;
 use crate::domain::Sequence;
 use crate::journal::{
@@ -171,7 +171,7 @@ impl Upkeep {
             first_sequence: Sequence::new(segments.first_sequence()),
             check_continues: &|checkpoint| segments.check_continues(checkpoint),
         };
-        let found = newest(&self.snapshots, &log, self.options.keys_max, &mut |_| {})?;
+        let found = newest(&self.snapshots, &log, ANY, self.options.keys_max, &mut |_| {})?;
         let (mut recovered, from) = match found {
             Some(FromSnapshot { recovered, head, .. }) => (recovered, Some(head.checkpoint)),
             None => (Recovered::new(self.options.keys_max), None),

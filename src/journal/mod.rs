@@ -15,10 +15,12 @@ mod codec;
 mod files;
 mod local;
 mod opening;
+mod peek;
 mod position;
 mod reader;
 mod record;
 mod scan;
+mod search;
 mod snapshot;
 
 pub use codec::{
@@ -27,6 +29,7 @@ pub use codec::{
 pub use files::{FileTail, JournalFiles};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
+pub use peek::{Peek, peek, undecoded};
 pub use position::{HoldId, OrderId, Places, Position, PositionError};
 pub use reader::{
     JournalIdentity, JournalReader, JournalTail, ReadError, Room, SegmentInUse, Tailed,
@@ -37,6 +40,9 @@ pub use snapshot::{
     KeyState, SNAPSHOT_VERSION, SnapshotError, SnapshotHead, SnapshotReader, SnapshotRow,
     SnapshotWriter, Snapshots, StateHash,
 };
+
+/// A record as its bytes, and where it stands.
+pub use doorbuster_wal::Entry;
 
 /// A place between two segments, and what is certain there of all before it.
 pub use doorbuster_wal::Checkpoint;

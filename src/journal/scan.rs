@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
 
 use super::reader::{ReadError, Tailed};
-use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, codec};
+use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, Snapshots, codec};
 use crate::domain::Sequence;
 
 /// What a visitor of records is: it may say what is wrong with one.
@@ -123,6 +123,20 @@ impl JournalScan {
         &self.scan
     }
 
+    /// The log's snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::of_log(Arc::clone(self.scan.storage()))
+    }
+
+    /// The same log, opened again: with what was begun since.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn again(&self) -> Result<Self, JournalError> {
+        Self::open(Arc::clone(self.scan.storage()))
+    }
+
     /// The same, to be used up.
     #[must_use]
     pub fn into_segments(self) -> Scan {
@@ -141,7 +155,7 @@ impl JournalScan {
 
 /// Records of a log in order, read from its files: what it proves to be durable, no more.
 pub struct JournalRecords {
-    records: Records,
+    pub(super) records: Records,
 }
 
 impl JournalRecords {

@@ -41,7 +41,7 @@ pub(crate) fn cursor_near(
             _ => end = middle,
         }
     }
-    Ok(Cursor::new(Arc::clone(&open.file), *header, from.offset, from.sequence))
+    Ok(Cursor::new(Arc::clone(&open.file), open.name.clone(), *header, from.offset, from.sequence))
 }
 
 /// The first frame that begins from `offset` on and ends before `end`.

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::files;
 use crate::frame::{self, NoFrame};
-use crate::header::{Header, file_name};
-use crate::scan::{INDEX_EVERY_BYTES, corrupt};
+use crate::header::Header;
+use crate::scan::INDEX_EVERY_BYTES;
 use crate::storage::{StorageFile, read_full};
 use crate::{Entry, WalError};
 
 /// A place in a segment, with what was read ahead of it.
 pub(crate) struct Cursor {
     file: Arc<dyn StorageFile>,
+    /// From the log's directory on, for people.
+    name: String,
     header: Header,
     seed: u32,
     /// Where `buffer` begins in the file.
@@ -26,13 +29,14 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn new(
         file: Arc<dyn StorageFile>,
+        name: String,
         header: Header,
         offset: u64,
         next_sequence: u64,
     ) -> Self {
         let (seed, buffer) = (header.seed(), Vec::new());
         let (buffer_offset, at, durable) = (offset, 0, 0);
-        Self { file, header, seed, buffer_offset, buffer, at, next_sequence, durable }
+        Self { file, name, header, seed, buffer_offset, buffer, at, next_sequence, durable }
     }
 
     pub(crate) fn segment(&self) -> u64 {
@@ -78,7 +82,8 @@ impl Cursor {
         let offset = self.buffer_offset + self.at as u64;
         self.forget();
         let (segment, sequence) = (self.header.segment, Some(self.next_sequence));
-        corrupt(segment, offset, sequence, no_frame.to_string())
+        let (file, reason) = (self.name.clone(), no_frame.to_string());
+        WalError::Corrupt { segment, file, offset, sequence, reason }
     }
 
     /// Forgets what was read ahead: it may not be what the file holds.
@@ -105,7 +110,7 @@ impl Cursor {
             Err(error) => {
                 // Its zeros must not pass for the file's bytes.
                 self.buffer.clear();
-                return Err(WalError::io("read", &file_name(self.header.segment))(error));
+                return Err(files::unreadable(self.header.segment, &self.name, error));
             }
         }
         self.durable = durable;

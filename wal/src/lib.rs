@@ -28,6 +28,7 @@ mod header;
 mod lock;
 mod log;
 mod mem_storage;
+mod outline;
 mod pipeline;
 mod planted;
 mod pruned;
@@ -38,6 +39,7 @@ mod segment;
 mod shared;
 mod spare;
 mod storage;
+mod survey;
 mod tail;
 
 pub use batch::Batch;
@@ -49,6 +51,7 @@ pub use header::{FORMAT_VERSION, HEADER_BYTES, Header};
 pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
+pub use outline::RoomAhead;
 #[cfg(feature = "planted")]
 pub use planted::Plant;
 pub use planted::{Planted, planted};
@@ -59,6 +62,7 @@ pub use scan::{Checkpoint, Replayed, Scan, SegmentReport, TornTail};
 pub use shared::Shared;
 pub use spare::Preallocator;
 pub use storage::{Storage, StorageFile};
+pub use survey::{Survey, survey};
 pub use tail::Tail;
 
 /// How a log is laid out.
@@ -96,6 +100,14 @@ pub struct Entry<'a> {
     pub segment: u64,
     /// Where its frame begins in the segment's file.
     pub offset: u64,
+}
+
+impl Entry<'_> {
+    /// The error that says what is wrong with it: the log is damaged at its place.
+    #[must_use]
+    pub fn corrupt(&self, reason: String) -> WalError {
+        scan::corrupt(self.segment, self.offset, Some(self.sequence), reason)
+    }
 }
 
 impl Default for Options {

@@ -486,7 +486,7 @@ impl Scan {
 }
 
 /// Whether a segment ends as it should: damage is an error, a torn tail is a finding.
-fn judge(
+pub(crate) fn judge(
     segment: &Segment<'_>,
     next: Option<&Header>,
     walked: &Walked,
@@ -554,7 +554,7 @@ pub(crate) fn check_chain(next: &Header, digest: &[u8; 32]) -> Result<(), WalErr
 }
 
 /// Whether a header can follow the one before.
-fn check_follows(
+pub(crate) fn check_follows(
     before: Option<&Header>,
     pruned: Option<&Pruned>,
     header: &Header,

@@ -232,7 +232,7 @@ impl Shared {
         let open = files::open(&*self.storage, header.segment)?;
         if is_written {
             // Its index is as fine as can be, and behind its end there are only zeros.
-            return Ok(Cursor::new(open.file, header, entry.offset, entry.sequence));
+            return Ok(Cursor::new(open.file, open.name, header, entry.offset, entry.sequence));
         }
         let from = Known { sequence: entry.sequence, offset: entry.offset };
         bisect::cursor_near(&open, &header, from, sequence)

@@ -41,10 +41,13 @@ pub(crate) fn file_name(number: u64) -> String {
 
 /// Whether a file is one of those that a start deletes: no other is touched.
 pub(crate) fn is_temporary(name: &str) -> bool {
+    name == FRESH || name == pruned::WRITING || is_spare(name)
+}
+
+/// Whether a file is a zeroed segment.
+pub(crate) fn is_spare(name: &str) -> bool {
     let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".tmp"));
-    name == FRESH
-        || name == pruned::WRITING
-        || number.is_some_and(|number| number.parse::<u64>().is_ok())
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Makes a zeroed and synced file; removes what it could not finish.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::{
-    AdjustReason, BuyerId, Change, Currency, HoldConfirmed, HoldExtended, HoldPlaced, Name,
+    AdjustReason, BuyerId, Change, Currency, Handle, HoldConfirmed, HoldExtended, HoldPlaced, Name,
     OrderCancelled, OrderPlaced, Principal, ProductCreated, ProductId, Quantity, Reference,
     RefusalReason, RefusalRow, RefusalsCounted, SaleId, SellingPaused, StockAdjusted, TermsChanged,
     Text, Version,
 };
-use crate::journal::{Envelope, JournalIdentity, KeyStamp, Kind, Started};
+use crate::journal::{Envelope, JournalIdentity, KeyStamp, Kind, Places, Position, Started};
 
 const GUIDE: &str = include_str!("../../../docs/operations/README.md");
 
@@ -145,7 +145,7 @@ fn later_kinds() -> Vec<(Payload, &'static str)> {
 fn dumped() -> Vec<(Payload, String, String)> {
     let identity = JournalIdentity { journal_id: [0; 16], partition: 1, epoch: 1 };
     let mut names = Names::of_journal(Places::of_one_owner(identity));
-    names.products = vec!["hat".to_owned(), "cap".to_owned()];
+    (0..).zip(["hat", "cap"]).for_each(|(it, id)| names.enter(Handle::new(it), id));
     let at = |sequence| Position { partition: 1, epoch: 1, sequence: Sequence::new(sequence) };
     let mut all = first_kinds();
     all.extend(later_kinds());

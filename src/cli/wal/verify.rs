@@ -1,0 +1,204 @@
+//! `wal verify`: whether a log is whole: every frame, every version, the chain, that each record can
+//! follow, and that snapshots are the state of the records before them.
+//!
+//! Stops at the proven watermark, so it works beside a running engine. Memory: the state that the
+//! records make. A damaged log is looked at to its end, so that all of its damage is known.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use doorbuster_wal::{Storage, survey};
+use serde::Serialize;
+
+use super::InspectArgs;
+use super::report::{LogJson, StateJson, report, settled_outline};
+use super::snapshots::{self, SnapshotJson, Verdict};
+use crate::cli::advice;
+use crate::cli::bar;
+use crate::cli::exit::{Exit, failure};
+use crate::cli::log::{Log, journal_dir, open_log, storage};
+use crate::domain::Sequence;
+use crate::engine::Recovered;
+use crate::journal::JournalError;
+
+/// A log that is damaged.
+#[derive(Serialize)]
+struct DamageJson {
+    sound: bool,
+    damage: Vec<PlaceJson>,
+    segments: usize,
+    next: String,
+}
+
+/// One place that is damaged: of each segment the first.
+#[derive(Serialize)]
+struct PlaceJson {
+    segment: u64,
+    file: String,
+    offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    reason: String,
+}
+
+/// Checks a log.
+pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
+    args.output.prepare()?;
+    let checked = open_log(&args.log.data_dir).and_then(|log| check(&log));
+    match checked {
+        Ok(report) => told(args, &report),
+        Err(error) => match error.downcast::<JournalError>() {
+            Ok(first @ JournalError::Corrupt { .. }) => damaged(args, first),
+            Ok(error) => Err(error.into()),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn check(log: &Log) -> anyhow::Result<LogJson> {
+    let outline = settled_outline(log)?;
+    let mut snapshots = snapshots::look_at(log)?;
+    let first = log.journal().segments().first_sequence();
+    let (mut recovered, base) = beginning(log, first, &snapshots)?;
+    let proven = outline.proven_sequence;
+    let bar = bar::over_bytes(log.journal().bytes_total(), "verifying");
+    let mut visit = |sequence: Sequence, payload| {
+        // What is not proven may be cut; what the base has, its snapshot tells.
+        if sequence <= base || sequence.get() > proven {
+            return Ok(());
+        }
+        recovered.follow(sequence, payload)?;
+        for snapshot in snapshots.iter_mut().filter(|it| it.sequence == sequence.get()) {
+            snapshot.check_state(&recovered.state_hash());
+        }
+        Ok(())
+    };
+    log.journal().replay_records(None, &mut visit, &mut |bytes| bar.set_position(bytes))?;
+    bar.finish_and_clear();
+    let mut report = report(log, &outline, snapshots)?;
+    report.state = Some(StateJson::new(&recovered, base.get().max(first - 1) + 1));
+    Ok(report)
+}
+
+/// The state that the first record follows: none, or in a pruned log that of the oldest snapshot.
+fn beginning(
+    log: &Log,
+    first: u64,
+    snapshots: &[SnapshotJson],
+) -> anyhow::Result<(Recovered, Sequence)> {
+    if first == 1 {
+        return Ok((Recovered::new(usize::MAX), Sequence::new(0)));
+    }
+    let files = log.journal().snapshots();
+    // The newest stands first.
+    if let Some(snapshot) = snapshots.iter().rev().find(|snapshot| snapshot.is_usable()) {
+        let sequence = Sequence::new(snapshot.sequence);
+        let reader = files.open(sequence)?;
+        let found = Recovered::from_snapshot(reader, usize::MAX, &mut |_| {})?;
+        return Ok((found.recovered, sequence));
+    }
+    let message = format!(
+        "the log was pruned up to record {first}, and no snapshot is sound: there is nothing a start \
+         could go on from; {}",
+        advice::restore(log.data_dir())
+    );
+    Err(failure(Exit::Damaged, message))
+}
+
+fn told(args: &InspectArgs, report: &LogJson) -> anyhow::Result<Exit> {
+    let followed_from = report.state.as_ref().map_or(1, |state| state.followed_from);
+    args.output.write(report, |out| {
+        report.show(out);
+        if followed_from > report.first_sequence {
+            out.push_str(&format!(
+                "records {} to {} lie before the oldest snapshot: their frames and digests were \
+                 checked, not that each can follow\n",
+                report.first_sequence,
+                followed_from - 1
+            ));
+        }
+        let records = report.records();
+        out.push_str(&format!("sound: {records} records, every frame, version and digest\n"));
+    })?;
+    let is = |verdict| report.snapshots.iter().find(move |it| it.verdict == verdict);
+    if let Some(snapshot) = is(Verdict::ForeignState) {
+        return Err(failure(Exit::Damaged, foreign(snapshot, &args.log.data_dir)));
+    }
+    let Some(snapshot) = is(Verdict::Damaged) else { return Ok(Exit::Done) };
+    let message = format!(
+        "{}: the log itself is sound; a start passes the snapshot over, or remove it: `rm {}`",
+        snapshot.reason.as_deref().unwrap_or_default(),
+        advice::quoted(&journal_dir(&args.log.data_dir).join(&snapshot.file)),
+    );
+    Err(failure(Exit::CheckFailed, message))
+}
+
+fn foreign(snapshot: &SnapshotJson, data_dir: &Path) -> String {
+    let SnapshotJson { file, reason, .. } = snapshot;
+    let reason = reason.as_deref().unwrap_or_default();
+    format!("{file} does not fit the log: {reason}: {}", advice::restore(data_dir))
+}
+
+/// Looks at all of a log that is damaged, and tells it.
+fn damaged(args: &InspectArgs, first: JournalError) -> anyhow::Result<Exit> {
+    let data_dir = &args.log.data_dir;
+    let storage: Arc<dyn Storage> = storage(&journal_dir(data_dir))?;
+    let bar = bar::over_bytes(0, "looking at every segment");
+    bar.unset_length();
+    let found = survey(&storage, &|bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    let mut damage: Vec<PlaceJson> = found.damage.iter().filter_map(place).collect();
+    // A frame may be sound and its record not one that can follow: only the pass knows it.
+    damage.extend(place(&first).filter(|first| {
+        let is_known = damage.iter().any(|known| known.segment == first.segment);
+        damage.is_empty() || first.sequence.is_some() && !is_known
+    }));
+    damage.sort_by_key(|place| (place.segment, place.offset));
+    let next = next(&damage, data_dir);
+    let json = DamageJson { sound: false, segments: found.segments, damage, next };
+    args.output.write(&json, |out| show(&json, out))?;
+    let first = json.damage.first().map_or_else(|| first.to_string(), PlaceJson::told);
+    Err(failure(Exit::Damaged, format!("the log is damaged: {first}; {}", json.next)))
+}
+
+fn place(error: &JournalError) -> Option<PlaceJson> {
+    let JournalError::Corrupt { segment, file, offset, sequence, reason } = error else {
+        let reason = error.to_string();
+        let file = "journal".to_owned();
+        return Some(PlaceJson { segment: 0, file, offset: 0, sequence: None, reason });
+    };
+    let (segment, offset, sequence) = (*segment, *offset, *sequence);
+    Some(PlaceJson { segment, file: file.clone(), offset, sequence, reason: reason.clone() })
+}
+
+/// What to do: what can still be read, and then the way back.
+fn next(damage: &[PlaceJson], data_dir: &Path) -> String {
+    let restore = advice::restore(data_dir);
+    let sequence = damage.first().and_then(|first| first.sequence).filter(|first| *first > 1);
+    let Some(before) = sequence.map(|first| first - 1) else { return restore };
+    format!(
+        "`doorbuster wal dump --data-dir {} --to {before}` prints what stands before it; {restore}",
+        advice::quoted(data_dir)
+    )
+}
+
+impl PlaceJson {
+    fn told(&self) -> String {
+        let Self { file, offset, sequence, reason, .. } = self;
+        let sequence = sequence.map(|s| format!(", sequence {s}")).unwrap_or_default();
+        format!("{file} at offset {offset}{sequence}: {reason}")
+    }
+}
+
+fn show(json: &DamageJson, out: &mut String) {
+    for place in &json.damage {
+        out.push_str(&format!("damaged: {}\n", place.told()));
+    }
+    let mut segments: Vec<u64> = json.damage.iter().map(|place| place.segment).collect();
+    segments.dedup();
+    out.push_str(&format!(
+        "{} of {} segments are damaged; of each the first damage is told\n",
+        segments.len(),
+        json.segments
+    ));
+}
