@@ -17,6 +17,7 @@
 mod archive;
 mod batch;
 mod bisect;
+mod copier;
 mod cursor;
 mod dir_storage;
 mod epochs;
@@ -39,6 +40,7 @@ mod storage;
 mod tail;
 
 pub use batch::Batch;
+pub use copier::{Copier, CopyError, CopyStep, CopyUpto};
 pub use dir_storage::DirStorage;
 pub use epochs::Epochs;
 pub use error::WalError;
