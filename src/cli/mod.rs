@@ -4,6 +4,7 @@
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
 mod api_key;
+mod backup;
 mod config;
 mod data_dir;
 mod demo;
@@ -19,6 +20,7 @@ mod play;
 mod record_json;
 mod recovery;
 mod rehearse;
+mod restore;
 mod serve;
 mod server_url;
 mod settings;
@@ -61,6 +63,10 @@ enum Command {
     /// Read a log: inspect, verify, dump
     #[command(subcommand)]
     Wal(wal::WalCommand),
+    /// Copy a live log into another directory, once or as it grows
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup, whole or up to a record or a time
+    Restore(restore::RestoreArgs),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -90,6 +96,8 @@ impl Command {
             Self::Serve(args) => args.run(),
             Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
+            Self::Backup(args) => args.run(),
+            Self::Restore(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
             Self::Demo(args) => args.run(),

@@ -32,7 +32,7 @@ pub(super) enum WalCommand {
 pub(super) struct LogArgs {
     /// Data directory
     #[arg(long, value_name = "DIR", default_value = "./data", env = "DOORBUSTER_DATA_DIR")]
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 /// `wal inspect`, `wal verify`

@@ -61,8 +61,9 @@ impl Records {
         self.proven
     }
 
-    /// Last sound record, proven or not, as of the last look.
-    pub(crate) fn last_sequence(&self) -> u64 {
+    /// Last sound record, proven or not, as of the last look; 0: there is none.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
         self.end.sequence - 1
     }
 

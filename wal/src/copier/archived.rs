@@ -1,7 +1,7 @@
 //! Closed segments of a copy: cut to what they hold, and archived where the log has archived them.
 
 use super::{Copier, CopyError};
-use crate::header::{Header, file_name};
+use crate::header::{Header, file_name, segment_of};
 use crate::segment::Segment;
 use crate::{WalError, archive, files};
 
@@ -26,6 +26,26 @@ impl Copier {
         file.set_len(used).map_err(WalError::io("cut", &name))
     }
 
+    /// Archives the closed segments of the copy that the log has archived since they were copied.
+    ///
+    /// # Errors
+    /// The log cannot be read, the copy cannot be written; it is sound nevertheless.
+    pub fn archive(&mut self) -> Result<(), CopyError> {
+        let Some(end) = self.end else { return Ok(()) };
+        let names = self.target.list().map_err(WalError::io("list", "the directory"));
+        for segment in names.map_err(CopyError::Copy)?.iter().filter_map(|name| segment_of(name)) {
+            let headers = self.source.scan().headers();
+            // One that was pruned from the log stays as it is.
+            let place = headers.binary_search_by_key(&segment, |header| header.segment).ok();
+            if segment < end.segment
+                && let Some([header, next, ..]) = place.and_then(|place| headers.get(place..))
+            {
+                self.archive_as_log(header, next)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Archives a closed segment of the copy, if the log has archived it: with the log's own packed
     /// bytes, which cost no packing and are checked against the copy's.
     pub(super) fn archive_as_log(&self, header: &Header, next: &Header) -> Result<(), CopyError> {
@@ -33,7 +53,6 @@ impl Copier {
         if copied.is_archived {
             return Ok(());
         }
-        // One that was pruned from the log stays as it is.
         let packed = archive::packed(&**self.source.scan().storage(), header.segment);
         let Some(packed) = packed.map_err(CopyError::Log)? else { return Ok(()) };
         let mut bytes = Vec::new();

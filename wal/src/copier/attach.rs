@@ -31,7 +31,11 @@ impl Copier {
         let (sequence, offset) = unproven
             .map_or((replayed.last_sequence + 1, used), |first| (first.sequence, first.offset));
         self.end = Some(End { segment: last.segment, offset, sequence });
-        self.settle(copy.headers())
+        if let [.., before, _] = copy.headers() {
+            // A crash may have come between the next segment's name and this.
+            self.cut_to_end(before, &last)?;
+        }
+        self.archive()
     }
 
     fn remove_half_done(&self) -> Result<(), WalError> {
@@ -121,19 +125,6 @@ impl Copier {
         let zeros = vec![0; usize::try_from(torn.bytes).unwrap_or(usize::MAX)];
         file.write_all_at(&zeros, torn.offset).map_err(WalError::io("zero", &name))?;
         file.sync_data().map_err(WalError::io("sync", &name))
-    }
-
-    /// Finishes what a crash may have left undone behind the copy's end: segments that are longer
-    /// than what they hold, and those that the log has archived since.
-    fn settle(&self, copied: &[Header]) -> Result<(), CopyError> {
-        let (before, after) = (copied.iter().rev().skip(1), copied.iter().rev());
-        if let Some((header, next)) = before.zip(after).next() {
-            self.cut_to_end(header, next)?;
-        }
-        for (header, next) in copied.iter().zip(copied.iter().skip(1)) {
-            self.archive_as_log(header, next)?;
-        }
-        Ok(())
     }
 }
 

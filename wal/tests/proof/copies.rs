@@ -202,6 +202,24 @@ fn machine_that_dies_while_a_backup_goes_on_leaves_a_sound_log() {
 }
 
 #[test]
+fn power_that_is_lost_between_batches_leaves_a_torn_end_and_no_damage() {
+    // Written with one sync, the later of these batches would prove what was lost of the first.
+    die_everywhere(
+        || {
+            let (log, backup) = (MemStorage::new(), MemStorage::new());
+            let mut writing = Writing::start(&log).unwrap();
+            copy(&log, &backup).unwrap();
+            for number in 0..8 {
+                let batch = [payload(number, 300), payload(number + 1, 700)];
+                assert!(writing.commit(&batch).unwrap());
+            }
+            (log, backup)
+        },
+        1,
+    );
+}
+
+#[test]
 fn failed_sync_is_not_believed_when_the_copy_goes_on() {
     let (log, backup) = (MemStorage::new(), MemStorage::new());
     let mut writing = Writing::start(&log).unwrap();
@@ -226,7 +244,7 @@ fn full_storage_leaves_the_copy_as_it_was_and_heals() {
     copy(&log, &backup).unwrap();
     for number in 0..60 {
         while writing.shared.prepare_spare().unwrap() {}
-        assert!(writing.commit(&vec![payload(number, 2000)]).unwrap());
+        assert!(writing.commit(&[payload(number, 2000)]).unwrap());
     }
     backup.set_capacity(Some(100 << 10));
     let error = copy(&log, &backup).unwrap_err();
