@@ -135,7 +135,7 @@ fn copy(
     let (mut from, mut bytes) = (None, 0);
     for opening in 1.. {
         let mut copier = open(log, copy)?;
-        from.get_or_insert(copier.copied());
+        from.get_or_insert(copier.found());
         bar.set_length(bytes + copier.bytes_left());
         let result = loop {
             match copier.step() {

@@ -280,8 +280,9 @@ impl Projector {
         if sequence > durable {
             return Err(Halt::Stop(format!(
                 "{place} is at record {sequence}, this log ends at {durable}: an older copy of the \
-                 log was restored; restore the newer one, or give this log another {}",
-                self.store.kind(),
+                 log was restored; restore a newer one, or give this log another {kind}: \
+                 `doorbuster project --rebuild` fills one, keep this one to compare",
+                kind = self.store.kind(),
             )));
         }
         if sequence.get() == 0 {
@@ -294,12 +295,13 @@ impl Projector {
             return Err(Halt::Stop(format!(
                 "{place} ends with another record {sequence} than this log (epoch {}, checksum \
                  {:08x}; here epoch {}, checksum {:08x}): the log or the database was restored; \
-                 restore both to the same time, or give this log another {}",
+                 restore both to the same time, or give this log another {kind}: \
+                 `doorbuster project --rebuild` fills one, keep this one to compare",
                 theirs.epoch,
                 progress.checksum,
                 epoch,
                 checksum.unwrap_or(0),
-                self.store.kind(),
+                kind = self.store.kind(),
             )));
         }
         Ok(())

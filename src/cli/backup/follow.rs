@@ -227,7 +227,7 @@ impl Follower {
             "following {} into {}: it has records up to {} of {}",
             self.data_dir.display(),
             self.to.display(),
-            grouped(copier.copied()),
+            grouped(copier.found()),
             grouped(copier.wanted()),
         );
     }

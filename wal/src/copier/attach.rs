@@ -30,6 +30,7 @@ impl Copier {
         let unproven = replayed.unproven.first();
         let (sequence, offset) = unproven
             .map_or((replayed.last_sequence + 1, used), |first| (first.sequence, first.offset));
+        self.found = replayed.last_sequence;
         self.end = Some(End { segment: last.segment, offset, sequence });
         if let [.., before, _] = copy.headers() {
             // A crash may have come between the next segment's name and this.

@@ -52,6 +52,8 @@ pub struct Copier {
     upto: CopyUpto,
     /// Where the copy ends; `None`: it has not begun.
     end: Option<End>,
+    /// Last record that was read in the copy when it was opened.
+    found: u64,
     /// A write or sync failed: what became of it only opening the copy again can tell.
     failed: bool,
 }
@@ -78,7 +80,7 @@ impl Copier {
         let mut source = source.records_from(1).map_err(CopyError::Log)?;
         // The headers may be older than the frames: both are needed as of one moment.
         source.look_again().map_err(CopyError::Log)?;
-        let mut copier = Self { source, target, upto, end: None, failed: false };
+        let mut copier = Self { source, target, upto, end: None, found: 0, failed: false };
         copier.attach()?;
         Ok(copier)
     }
@@ -98,10 +100,16 @@ impl Copier {
         }
     }
 
-    /// Highest sequence that is in the copy, and synced.
+    /// Highest sequence that is in the copy, and certainly synced.
     #[must_use]
     pub fn copied(&self) -> u64 {
         self.end.map_or(0, |end| end.sequence - 1)
+    }
+
+    /// Last record that was in the copy when it was opened, certainly synced or not; 0: none was.
+    #[must_use]
+    pub fn found(&self) -> u64 {
+        self.found
     }
 
     /// Bytes of the log that are not in the copy, about, for progress.
