@@ -11,4 +11,5 @@ pub mod engine;
 pub mod http;
 pub mod journal;
 pub mod projection;
+pub mod proof;
 pub mod telemetry;

@@ -142,6 +142,12 @@ fn heard_of_problem(sent: Sent<'_>, status: u16, name: &str) -> Option<Heard> {
     }
 }
 
+/// Whether a problem says that the disk is full.
+pub fn is_disk_low(body: &[u8]) -> bool {
+    let problem: Option<Problem<'_>> = serde_json::from_slice(body).ok();
+    problem.is_some_and(|problem| problem.name.strip_prefix(PROBLEM) == Some("disk-low"))
+}
+
 fn done(place: Place) -> Heard {
     Heard::Done(NonZeroU64::new(place.sequence))
 }
@@ -275,6 +281,8 @@ mod tests {
         assert_eq!(heard(503, "outcome-unknown"), Ok(Heard::Silence));
         assert_eq!(heard(409, "key-in-flight"), Ok(Heard::Silence));
         assert_eq!(heard(500, "anything"), Ok(Heard::Silence));
+        assert!(is_disk_low(br#"{"type":"urn:doorbuster:problem:disk-low"}"#));
+        assert!(!is_disk_low(br#"{"type":"urn:doorbuster:problem:overloaded"}"#));
         for (status, name) in
             [(409, "paused"), (422, "invalid"), (404, "unknown-product"), (503, "sold-out")]
         {

@@ -8,34 +8,40 @@
 //! ```
 //!
 //! A round is a life that ends with at least 32 requests in flight; lives that end while starting or
-//! draining come on top. Requests are real, over real connections, each with one in flight. Everything random comes from
-//! the seed but the machine's own timing. The first fault ends the campaign, and its data stays.
+//! draining come on top. Requests are real, over real connections, each with one in flight. Lives take
+//! the stores in turn, and each store is compared. Everything random comes from the seed but the
+//! machine's own timing. The first fault ends the campaign, and its data stays.
+
+mod life;
+mod report;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
-use serde::Serialize;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
+use self::report::name_of;
+pub use self::report::{CrashPlan, CrashReport, StoreChoice};
+
 use crate::checker::Checker;
 use crate::client::Client;
-use crate::crowd::{self, Crowd, Manners, SharedShop};
+use crate::crowd::{self, SharedShop};
 use crate::database::Database;
-use crate::faults::{FaultKind, Faults};
+use crate::faults::FaultKind;
 use crate::log::{End, Log, LogError};
-use crate::moment::{KINDS, Moment};
+use crate::moment::Deck;
 use crate::notes;
 use crate::payload::KINDS as KINDS_OF_RECORDS;
 use crate::process::{Launch, Process};
-use crate::rows::{self, Compared};
+use crate::rows;
 use crate::seeded::Seeded;
-use crate::shop::{Counts, Mix, Shop};
+use crate::shop::{Mix, Shop};
+use crate::under_way::Act;
 
 /// In flight at the kill, at least, in a round that counts as loaded.
 pub const IN_FLIGHT_MIN: usize = 32;
@@ -54,75 +60,16 @@ const WARES_MAX: u16 = 300;
 /// Products whose views are compared at each start.
 const VIEWS: usize = 8;
 
-/// A campaign.
-#[derive(Debug, Clone)]
-pub struct CrashPlan {
-    /// The engine's binary.
-    pub engine: PathBuf,
-    /// Where the data directory is made.
-    pub data_root: PathBuf,
-    /// How many processes are killed under load, with [`IN_FLIGHT_MIN`] requests in flight; those
-    /// killed at other moments come on top.
-    pub rounds: u64,
-    /// What everything random comes from.
-    pub seed: u64,
-    /// Connections, each with one request in flight.
-    pub in_flight: usize,
-    /// Of a PostgreSQL whose schema is not there yet; none: the embedded SQLite.
-    pub database_url: Option<String>,
-    /// Size of a segment: small ones change often.
-    pub segment_bytes: u64,
-    /// How often the database is compared before the end.
-    pub database_checks: u64,
-}
-
-/// What a campaign found.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct CrashReport {
-    /// Its seed.
-    pub seed: u64,
-    /// Processes killed.
-    pub killed: u64,
-    /// The same, by moment.
-    pub moments: [u64; KINDS.len()],
-    /// Processes killed with at least [`IN_FLIGHT_MIN`] requests in flight: the rounds.
-    pub rounds: u64,
-    /// Requests in flight at all kills.
-    pub in_flight: u64,
-    /// Fewest in flight at a kill of a process that was ready.
-    pub in_flight_least: Option<usize>,
-    /// What the clients heard.
-    pub counts: Counts,
-    /// Records in the log.
-    pub records: u64,
-    /// Of these, by kind.
-    pub kinds: BTreeMap<&'static str, u64>,
-    /// Segments of the log.
-    pub segments: usize,
-    /// Kills that left a torn write.
-    pub torn: u64,
-    /// Products whose figures were the log's after a start.
-    pub views: u64,
-    /// Slowest start, in milliseconds.
-    pub start_ms_max: u64,
-    /// Comparisons with the database, each with no difference.
-    pub database_checks: u64,
-    /// The last one.
-    pub database: Compared,
-    /// What was wrong.
-    pub faults: Faults,
-    /// Where the data is, when something was wrong.
-    pub kept: Option<PathBuf>,
-}
-
 struct Campaign<'a> {
     plan: &'a CrashPlan,
     launch: Launch,
     data_dir: PathBuf,
-    database: Database,
+    /// The one that this life projects into.
+    store: &'a StoreChoice,
     shop: SharedShop,
     checker: Checker,
     draws: Seeded,
+    deck: Deck,
     /// How long a start took lately.
     start: Duration,
     report: CrashReport,
@@ -134,12 +81,13 @@ struct Campaign<'a> {
 /// It could not be run: that a check failed is in the report.
 pub fn run(plan: &CrashPlan, watch: impl FnMut(&CrashReport)) -> anyhow::Result<CrashReport> {
     ensure!(plan.rounds > 0 && plan.in_flight > 0, "at least one round and one connection");
+    let first = plan.stores.first().context("at least one store")?;
     let directory = tempfile::Builder::new()
         .prefix("doorbuster-crash-")
         .tempdir_in(&plan.data_root)
         .context("cannot make a data directory")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut campaign = Campaign::new(plan, directory.path());
+    let mut campaign = Campaign::new(plan, first, directory.path());
     let ran = LocalSet::new().block_on(&runtime, campaign.run(watch));
     let mut report = campaign.report;
     if ran.is_err() || !report.faults.is_empty() {
@@ -152,24 +100,28 @@ pub fn run(plan: &CrashPlan, watch: impl FnMut(&CrashReport)) -> anyhow::Result<
 }
 
 impl<'a> Campaign<'a> {
-    fn new(plan: &'a CrashPlan, directory: &Path) -> Self {
+    fn new(plan: &'a CrashPlan, store: &'a StoreChoice, directory: &Path) -> Self {
         let data_dir = directory.join("data");
         let mut launch = Launch::engine(&plan.engine, &data_dir, directory);
         let bytes = plan.segment_bytes.to_string();
-        launch.environment.push(("DOORBUSTER_JOURNAL_SEGMENT_BYTES".to_owned(), bytes));
-        if let Some(url) = &plan.database_url {
-            launch.environment.push(("DATABASE_URL".to_owned(), url.clone()));
+        // A snapshot, and a way into the archive, for each segment.
+        let settings = [("journal_segment_bytes", bytes), ("snapshot_segments", "1".to_owned())];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value));
+        for (name, value) in settings.iter().chain(&plan.settings) {
+            let name = format!("DOORBUSTER_{}", name.to_uppercase());
+            launch.environment.push((name, value.clone()));
         }
         let mut draws = Seeded::new(plan.seed);
         let shop = Shop::new(Mix::Everything { wares_max: WARES_MAX }, draws.fork());
         Self {
             plan,
             launch,
-            database: Database::of(&data_dir, plan.database_url.as_deref()),
             data_dir,
+            store,
             shop: Rc::new(RefCell::new(shop)),
             checker: Checker::default(),
             draws,
+            deck: Deck::default(),
             start: Duration::from_millis(50),
             report: CrashReport { seed: plan.seed, ..CrashReport::default() },
         }
@@ -178,8 +130,11 @@ impl<'a> Campaign<'a> {
     async fn run(&mut self, mut watch: impl FnMut(&CrashReport)) -> anyhow::Result<()> {
         let every = self.plan.rounds / (self.plan.database_checks + 1) + 1;
         let mut next_look = every;
+        let mut stores = self.plan.stores.iter().cycle();
         while self.report.rounds < self.plan.rounds {
-            let moment = Moment::draw(&mut self.draws, self.start);
+            self.store = stores.next().unwrap_or(self.store);
+            let possible = |act: Act| act.is_done_in(&self.data_dir);
+            let moment = self.deck.draw(&mut self.draws, self.start, possible);
             let look = self.report.rounds >= next_look;
             next_look += if look { every } else { 0 };
             let life = self.report.killed + 1;
@@ -192,78 +147,26 @@ impl<'a> Campaign<'a> {
                 return Ok(());
             }
         }
-        self.finish().await.context("after the last round")
-    }
-
-    /// One life.
-    async fn life(&mut self, moment: Moment, look: bool) -> anyhow::Result<()> {
-        let began = Instant::now();
-        let mut process = self.launch.spawn()?;
-        if let (Moment::DuringStart(after), false) = (moment, look) {
-            sleep(after.saturating_sub(began.elapsed())).await;
-            process.kill()?;
-            self.killed(moment, None);
-            self.report.torn += u64::from(self.check_log()?);
-            return Ok(());
+        for store in &self.plan.stores {
+            self.store = store;
+            let last = || format!("after the last round, with {}", store.name());
+            self.finish().await.with_context(last)?;
         }
-        let client = self.ready(&mut process, began).await?;
-        if look {
-            self.resolve(client).await.map_err(|error| with_trace(error, &process))?;
-            self.look_at_database().await.map_err(|error| with_trace(error, &process))?;
+        for act in Act::ALL.into_iter().filter(|act| act.is_done_in(&self.data_dir)) {
+            let names = self.plan.stores.iter().map(|store| name_of(act, store));
+            self.report.wanted.extend(names);
         }
-        let crowd =
-            Crowd::open(client.address, self.plan.in_flight, &self.shop, &Manners::default());
-        if !matches!(moment, Moment::JustStarted(_) | Moment::DuringStart(_)) {
-            self.loaded(&crowd).await?;
-        }
-        sleep(moment.load()).await;
-        let in_flight = crowd.in_flight();
-        match moment {
-            Moment::Frozen { frozen, .. } => {
-                process.signal(Signal::STOP)?;
-                sleep(frozen).await;
-            }
-            Moment::Draining { drain, .. } => {
-                process.signal(Signal::TERM)?;
-                sleep(drain).await;
-            }
-            _ => {}
-        }
-        if matches!(moment, Moment::Draining { .. }) {
-            // It may have drained and ended by itself before.
-            drop(process);
-        } else {
-            process.kill()?;
-        }
-        crowd.leave().await?;
-        self.killed(moment, Some(in_flight));
-        self.report.torn += u64::from(self.check_log()?);
+        self.report.wanted.dedup();
         Ok(())
     }
 
-    /// Waits until enough requests are in flight.
-    async fn loaded(&self, crowd: &Crowd) -> anyhow::Result<()> {
-        let until = Instant::now() + RESOLVE_LIMIT;
-        while crowd.in_flight() < IN_FLIGHT_MIN.min(self.plan.in_flight) {
-            ensure!(Instant::now() < until, "{} requests in flight", crowd.in_flight());
-            sleep(Duration::from_micros(200)).await;
+    /// Starts a life with its store.
+    fn spawn(&self) -> anyhow::Result<Process> {
+        let mut launch = self.launch.clone();
+        if let Some(url) = self.store.url() {
+            launch.environment.push(("DATABASE_URL".to_owned(), url.to_owned()));
         }
-        Ok(())
-    }
-
-    fn killed(&mut self, moment: Moment, in_flight: Option<usize>) {
-        self.report.killed += 1;
-        if let Some(count) = self.report.moments.get_mut(moment.kind()) {
-            *count += 1;
-        }
-        let Some(in_flight) = in_flight else { return };
-        self.report.in_flight += in_flight as u64;
-        // What drained before it was killed had nothing in flight any more.
-        let under_load = !matches!(moment, Moment::Draining { .. });
-        let enough = in_flight >= IN_FLIGHT_MIN.min(self.plan.in_flight);
-        self.report.rounds += u64::from(under_load && enough);
-        let least = self.report.in_flight_least.map_or(in_flight, |least| least.min(in_flight));
-        self.report.in_flight_least = Some(least);
+        launch.spawn()
     }
 
     /// Waits for a start, and checks that it found what the log has.
@@ -342,9 +245,10 @@ impl<'a> Campaign<'a> {
     /// Waits for the projection and compares it. The server is at rest.
     async fn look_at_database(&mut self) -> anyhow::Result<()> {
         let upto = self.checker.model().last_decision();
-        let reader = rows::caught_up(&self.database, upto, PROJECTION_LIMIT).await?;
-        self.report.database =
-            rows::compare(&self.data_dir, &reader, &mut self.report.faults).await?;
+        let database = Database::of(&self.data_dir, self.store.url());
+        let reader = rows::caught_up(&database, upto, PROJECTION_LIMIT).await?;
+        let compared = rows::compare(&self.data_dir, &reader, &mut self.report.faults).await?;
+        self.report.databases.insert(self.store.name(), compared);
         self.report.database_checks += 1;
         Ok(())
     }
@@ -372,13 +276,13 @@ impl<'a> Campaign<'a> {
         let kinds =
             KINDS_OF_RECORDS.iter().copied().zip(self.checker.model().kinds().iter().copied());
         self.report.kinds = kinds.filter(|(_, count)| *count > 0).collect();
-        self.report.segments = end.segments;
+        (self.report.segments, self.report.archived) = (end.segments, end.archived);
         Ok(end.torn)
     }
 
     /// The last life: everything resolved, everything in the database, an orderly end.
     async fn finish(&mut self) -> anyhow::Result<()> {
-        let mut process = self.launch.spawn()?;
+        let mut process = self.spawn()?;
         let client = self.ready(&mut process, Instant::now()).await?;
         self.resolve(client).await.map_err(|error| with_trace(error, &process))?;
         self.compare_views(client).await?;

@@ -6,6 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -35,7 +37,9 @@ pub struct Crowd {
 #[derive(Debug, Default)]
 struct State {
     stopping: Cell<bool>,
-    in_flight: Cell<usize>,
+    /// Another thread may look at it.
+    in_flight: Arc<AtomicUsize>,
+    timed_out: Cell<u64>,
 }
 
 /// How a crowd asks.
@@ -45,6 +49,8 @@ pub struct Manners {
     pub every: Option<Duration>,
     /// Hears of every answer.
     pub watch: Option<Watch>,
+    /// How long an answer may take; none: far above any deadline of the server's.
+    pub answer_limit: Option<Duration>,
 }
 
 impl Crowd {
@@ -69,20 +75,32 @@ impl Crowd {
     /// Requests sent and not answered yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.state.in_flight.get()
+        self.state.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Sends nothing more and waits for what is in flight.
+    /// The same, for another thread to look at.
+    #[must_use]
+    pub fn in_flight_gauge(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.state.in_flight)
+    }
+
+    /// Requests that were given up because their answer took too long.
+    #[must_use]
+    pub fn timed_out(&self) -> u64 {
+        self.state.timed_out.get()
+    }
+
+    /// Sends nothing more and waits for what is in flight; how many were given up in all.
     ///
     /// # Errors
     /// Answers do not come.
-    pub async fn leave(self) -> anyhow::Result<()> {
+    pub async fn leave(self) -> anyhow::Result<u64> {
         self.state.stopping.set(true);
         let end = async {
             for task in self.tasks {
                 task.await.context("a connection's task failed")?;
             }
-            anyhow::Ok(())
+            anyhow::Ok(self.state.timed_out.get())
         };
         match tokio::time::timeout(2 * ANSWER_LIMIT, end).await {
             Ok(ended) => ended,
@@ -105,16 +123,18 @@ async fn buyer(address: SocketAddr, shop: SharedShop, state: Rc<State>, manners:
             continue;
         };
         shop.borrow().write(number, &mut text);
-        state.in_flight.set(state.in_flight.get() + 1);
+        state.in_flight.fetch_add(1, Ordering::Relaxed);
         let sent = Instant::now();
-        let usable = exchange(&mut connection, &text, number, &shop, |status| {
+        let limit = manners.answer_limit.unwrap_or(ANSWER_LIMIT);
+        let after = exchange(&mut connection, &text, (number, limit), &shop, |status| {
             if let Some(watch) = &manners.watch {
                 watch(sent, sent.elapsed(), status);
             }
         });
-        let usable = usable.await;
-        state.in_flight.set(state.in_flight.get() - 1);
-        if !usable {
+        let after = after.await;
+        state.in_flight.fetch_sub(1, Ordering::Relaxed);
+        state.timed_out.set(state.timed_out.get() + u64::from(after == After::TimedOut));
+        if after != After::Usable {
             match Connection::open(address).await {
                 Ok(another) => connection = another,
                 Err(_) => return,
@@ -123,24 +143,37 @@ async fn buyer(address: SocketAddr, shop: SharedShop, state: Rc<State>, manners:
     }
 }
 
-/// One attempt; whether the connection can be used again.
+/// What an attempt left a connection as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    Usable,
+    Broken,
+    /// An answer may still come, and nobody waits for it.
+    TimedOut,
+}
+
+/// One attempt at a request, by its number, within a time.
 async fn exchange(
     connection: &mut Connection,
     text: &str,
-    number: u64,
+    (number, limit): (u64, Duration),
     shop: &SharedShop,
     answered: impl FnOnce(u16),
-) -> bool {
-    let answer = tokio::time::timeout(ANSWER_LIMIT, connection.exchange(text.as_bytes())).await;
+) -> After {
+    let answer = tokio::time::timeout(limit, connection.exchange(text.as_bytes())).await;
     match answer {
         Ok(Ok(answer)) => {
             answered(answer.head.status);
             shop.borrow_mut().hear(number, Some((answer.head, answer.body)));
-            !answer.head.close
+            if answer.head.close { After::Broken } else { After::Usable }
         }
-        Ok(Err(ConnectionError::Io(_) | ConnectionError::Closed(_))) | Err(_) => {
+        Ok(Err(ConnectionError::Io(_) | ConnectionError::Closed(_))) => {
             shop.borrow_mut().hear(number, None);
-            false
+            After::Broken
+        }
+        Err(_) => {
+            shop.borrow_mut().hear(number, None);
+            After::TimedOut
         }
         Ok(Err(ConnectionError::Malformed(what))) => {
             let mut shop = shop.borrow_mut();
@@ -148,7 +181,7 @@ async fn exchange(
                 format!("request {number}: malformed answer: {what}")
             });
             shop.hear(number, None);
-            false
+            After::Broken
         }
     }
 }
@@ -169,7 +202,8 @@ pub async fn resolve(
         let number = shop.borrow_mut().next_unknown();
         let Some(number) = number else { return Ok(()) };
         shop.borrow().write(number, &mut text);
-        if !exchange(&mut connection, &text, number, shop, |_| {}).await {
+        let attempt = exchange(&mut connection, &text, (number, ANSWER_LIMIT), shop, |_| {});
+        if attempt.await != After::Usable {
             connection = Connection::open(address).await.context("cannot connect again")?;
         }
         if Instant::now() > until {
@@ -191,7 +225,7 @@ pub async fn stock_up(
     let mut text = String::new();
     shop.borrow().write(number, &mut text);
     let mut connection = Connection::open(address).await.context("cannot connect")?;
-    exchange(&mut connection, &text, number, shop, |_| {}).await;
+    exchange(&mut connection, &text, (number, ANSWER_LIMIT), shop, |_| {}).await;
     resolve(address, shop, limit).await
 }
 
@@ -230,10 +264,14 @@ mod tests {
             let mut text = String::new();
             shop.borrow().write(number, &mut text);
             let mut connection = Connection::open(address).await.expect("a listener");
-            assert!(exchange(&mut connection, &text, number, &shop, |_| {}).await);
+            let attempt = (number, ANSWER_LIMIT);
+            let after = exchange(&mut connection, &text, attempt, &shop, |_| {}).await;
+            assert_eq!(after, After::Usable);
             let number = shop.borrow_mut().new_ware();
             shop.borrow().write(number, &mut text);
-            assert!(!exchange(&mut connection, &text, number, &shop, |_| {}).await);
+            let attempt = (number, ANSWER_LIMIT);
+            let after = exchange(&mut connection, &text, attempt, &shop, |_| {}).await;
+            assert_eq!(after, After::Broken);
             serving.await.expect("a peer");
             let crowd = Crowd::open(address, 3, &shop, &Manners::default());
             crowd.leave().await.expect("nobody listens");

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.
-//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `recover` and `simulate`, which
+//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `damage`, `recover` and `simulate`, which
 //! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
+mod archive;
 mod asked;
 pub mod bare;
 pub mod carts;
@@ -25,9 +26,11 @@ pub mod cost;
 pub mod crash;
 pub mod crowd;
 pub mod cursor;
+pub mod damage;
 pub mod database;
 pub mod expiry;
 pub mod faults;
+pub mod full_disk;
 pub mod load;
 pub mod log;
 pub mod machine;
@@ -35,6 +38,7 @@ pub mod machine;
 mod made;
 pub mod model;
 pub mod moment;
+pub mod mount;
 pub mod notes;
 pub mod outage;
 pub mod parts;
@@ -48,6 +52,12 @@ pub mod request;
 pub mod rows;
 pub mod seeded;
 pub mod segment;
+mod sessions;
 pub mod shop;
+pub mod simulate;
+mod sqlite_log;
 pub mod strace;
 pub mod traced;
+pub mod trigger;
+pub mod under_way;
+pub mod witness;

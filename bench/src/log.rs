@@ -1,17 +1,21 @@
 //! A journal's directory: its segments in order, their frames in order, and where they end.
 //!
-//! Segments are `segment-%010d.wal`, numbered without a gap; other files are not looked at. A
-//! segment ends where the next one's first sequence says; frames behind that have been written
+//! Segments are `segment-%010d.wal`, or packed in `archive/`, numbered without a gap; other files are
+//! not looked at, but for the one that says where a pruned log begins. A segment ends where the next one's first sequence says; frames behind that have been written
 //! again in the next one. The last segment ends at the first place without a sound next frame: a
 //! torn write, unless the header or a sound frame further on says that this one was durable.
 //! Reads files and changes none. One segment at a time is in memory.
 
-use std::fs::File;
-use std::io::Read as _;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::{self, ARCHIVE_DIR, Marker};
 use crate::segment::{FRAME_HEADER_BYTES, Frame, HEADER_BYTES, Header};
 
 /// Why a log cannot be read to its end.
@@ -54,6 +58,8 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Log {
     segments: Vec<(PathBuf, Header)>,
+    /// Their bytes, in the same order, of a log that lies in memory.
+    held: Vec<Vec<u8>>,
 }
 
 /// Where a log ends.
@@ -63,6 +69,8 @@ pub struct End {
     pub next_sequence: u64,
     /// Segments there are.
     pub segments: usize,
+    /// Of these: archived.
+    pub archived: usize,
     /// Bytes of headers and frames that were read.
     pub bytes: u64,
     /// Bytes of a torn frame stand behind the end.
@@ -75,42 +83,61 @@ impl Log {
     /// # Errors
     /// There is none, or its headers do not follow each other.
     pub fn open(directory: &Path) -> Result<Self, LogError> {
+        let mut journal = directory.to_owned();
         let mut files = segment_files(directory)?;
         for inner in entries(directory)? {
             if files.is_empty() && inner.is_dir() {
                 files = segment_files(&inner)?;
+                journal = inner;
             }
         }
         if files.is_empty() {
             return Err(LogError::Empty(directory.to_owned()));
         }
-        files.sort_unstable();
+        let begin = beginning(&journal)?;
         let mut segments: Vec<(PathBuf, Header)> = Vec::with_capacity(files.len());
         for (number, path) in files {
+            // Deleted, though a crash has left it.
+            if begin.as_ref().is_some_and(|(_, marker)| number < marker.segment) {
+                continue;
+            }
             let header = read_header(&path)?;
-            let sequel =
-                |reason: &str| LogError::Sequel { path: path.clone(), reason: reason.into() };
-            if header.segment != number {
-                return Err(sequel("its header has another number"));
-            }
-            if let Some((_, before)) = segments.last() {
-                let same = |h: &Header| (h.journal_id, h.partition, h.epoch);
-                if same(before) != same(&header) {
-                    return Err(sequel("it belongs to another log than the segment before"));
-                }
-                if before.segment + 1 != number || before.first_sequence > header.first_sequence {
-                    return Err(sequel("it does not follow the segment before"));
-                }
-            }
+            follows(segments.last().map(|(_, before)| before), number, &path, &header)?;
             segments.push((path, header));
         }
-        Ok(Self { segments })
+        begins(begin, segments.first(), &journal)?;
+        Ok(Self { segments, held: Vec::new() })
     }
 
-    /// Partition and epoch.
+    /// The log of these files, by name; others than segments are not looked at.
+    ///
+    /// # Errors
+    /// There is none, or its headers do not follow each other.
+    pub fn of_files(files: Vec<(String, Vec<u8>)>) -> Result<Self, LogError> {
+        let numbered = |(name, bytes): (String, _)| Some((segment_number(&name)?, name, bytes));
+        let mut files: Vec<_> = files.into_iter().filter_map(numbered).collect();
+        if files.is_empty() {
+            return Err(LogError::Empty(PathBuf::new()));
+        }
+        files.sort_unstable();
+        let (mut segments, mut held) = (Vec::<(PathBuf, Header)>::new(), Vec::new());
+        for (number, name, bytes) in files {
+            let path = PathBuf::from(name);
+            let header = Header::parse(&bytes)
+                .map_err(|reason| LogError::Sequel { path: path.clone(), reason })?;
+            follows(segments.last().map(|(_, before)| before), number, &path, &header)?;
+            segments.push((path, header));
+            held.push(bytes);
+        }
+        Ok(Self { segments, held })
+    }
+
+    /// Partition and epoch of the segment that has a sequence.
     #[must_use]
-    pub fn owner(&self) -> (u16, u32) {
-        self.segments.first().map_or((0, 0), |(_, header)| (header.partition, header.epoch))
+    pub fn owner_of(&self, sequence: u64) -> (u16, u32) {
+        let after = self.segments.partition_point(|(_, h)| h.first_sequence <= sequence);
+        let segment = self.segments.get(after.saturating_sub(1));
+        segment.map_or((0, 0), |(_, header)| (header.partition, header.epoch))
     }
 
     /// Sequence of the first frame there is.
@@ -129,6 +156,14 @@ impl Log {
         self.read_placed(from, |_, _, frame| visit(frame))
     }
 
+    fn bytes(&self, place: usize, path: &Path) -> Result<Cow<'_, [u8]>, LogError> {
+        if let Some(bytes) = self.held.get(place) {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let io = |error| LogError::Io { path: path.to_owned(), error };
+        archive::read_segment(path).map(Cow::Owned).map_err(io)
+    }
+
     /// As [`Self::read`], with the name of the file and the offset in it where each frame begins.
     ///
     /// # Errors
@@ -138,14 +173,15 @@ impl Log {
         from: u64,
         mut visit: impl FnMut(&str, u64, &Frame<'_>),
     ) -> Result<End, LogError> {
-        let mut end = End { next_sequence: from, segments: self.segments.len(), ..End::default() };
+        let archived = self.segments.iter().filter(|(path, _)| archive::is_archived(path)).count();
+        let segments = self.segments.len();
+        let mut end = End { next_sequence: from, segments, archived, ..End::default() };
         for (place, (path, header)) in self.segments.iter().enumerate() {
             let next = self.segments.get(place + 1).map(|(_, header)| header);
             if next.is_some_and(|next| next.first_sequence <= from) {
                 continue;
             }
-            let io = |error| LogError::Io { path: path.clone(), error };
-            let bytes = std::fs::read(path).map_err(io)?;
+            let bytes = self.bytes(place, path)?;
             let segment = Segment { path, header, bytes: &bytes };
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut visit = |offset: usize, frame: &Frame<'_>| visit(name, offset as u64, frame);
@@ -252,9 +288,79 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, LogError> {
     listed.map(|entry| entry.map(|entry| entry.path()).map_err(io)).collect()
 }
 
-fn segment_files(directory: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
-    let numbered = |path: PathBuf| Some((segment_number(path.file_name()?.to_str()?)?, path));
-    Ok(entries(directory)?.into_iter().filter_map(numbered).collect())
+/// Files of segments by number, live and archived. Live ones count, and are listed first: what is
+/// moved away meanwhile is then found in the archive.
+fn segment_files(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, LogError> {
+    let number = |path: &Path| segment_number(path.file_name()?.to_str()?);
+    let live: Vec<PathBuf> = entries(directory)?;
+    let archive = directory.join(ARCHIVE_DIR);
+    let packed = if archive.is_dir() { entries(&archive)? } else { Vec::new() };
+    let name = |path: &Path| {
+        let name = path.file_name()?.to_str().and_then(archive::unarchived)?;
+        segment_number(name)
+    };
+    let packed = packed.into_iter().filter_map(|path| Some((name(&path)?, path)));
+    let live = live.into_iter().filter_map(|path| Some((number(&path)?, path)));
+    Ok(packed.chain(live).collect())
+}
+
+/// What says where a pruned log begins; of several the highest counts.
+fn beginning(journal: &Path) -> Result<Option<(PathBuf, Marker)>, LogError> {
+    let numbered =
+        |path: PathBuf| Some((Marker::number(path.file_name()?.to_str()?)?, path.clone()));
+    let found = entries(journal)?.into_iter().filter_map(numbered).max();
+    let Some((number, path)) = found else { return Ok(None) };
+    let io = |error| LogError::Io { path: path.clone(), error };
+    let sequel = |reason| LogError::Sequel { path: path.clone(), reason };
+    let marker = Marker::parse(&std::fs::read(&path).map_err(io)?).map_err(sequel)?;
+    if marker.segment != number {
+        return Err(sequel("it names another segment than its own name".to_owned()));
+    }
+    Ok(Some((path, marker)))
+}
+
+/// A log begins with segment 1, or with the one that its marker names.
+fn begins(
+    marker: Option<(PathBuf, Marker)>,
+    first: Option<&(PathBuf, Header)>,
+    journal: &Path,
+) -> Result<(), LogError> {
+    let Some((path, first)) = first else { return Err(LogError::Empty(journal.to_owned())) };
+    match marker {
+        Some((_, marker)) if marker.agrees(first) => Ok(()),
+        Some((path, _)) => {
+            let reason = "the first segment there is does not say the same".to_owned();
+            Err(LogError::Sequel { path, reason })
+        }
+        None if first.segment == 1 => Ok(()),
+        None => {
+            let reason = "the segments before it are gone, and nothing says that they were pruned";
+            Err(LogError::Sequel { path: path.clone(), reason: reason.to_owned() })
+        }
+    }
+}
+
+/// Whether a segment can be the next one.
+fn follows(
+    before: Option<&Header>,
+    number: u64,
+    path: &Path,
+    header: &Header,
+) -> Result<(), LogError> {
+    let sequel =
+        |reason: &str| LogError::Sequel { path: path.to_owned(), reason: reason.to_owned() };
+    if header.segment != number {
+        return Err(sequel("its header has another number"));
+    }
+    let Some(before) = before else { return Ok(()) };
+    let same = |h: &Header| (h.journal_id, h.partition);
+    if same(before) != same(header) || before.epoch > header.epoch {
+        return Err(sequel("it belongs to another log than the segment before"));
+    }
+    if before.segment + 1 != number || before.first_sequence > header.first_sequence {
+        return Err(sequel("it does not follow the segment before"));
+    }
+    Ok(())
 }
 
 fn segment_number(name: &str) -> Option<u64> {
@@ -265,119 +371,6 @@ fn segment_number(name: &str) -> Option<u64> {
 
 fn read_header(path: &Path) -> Result<Header, LogError> {
     let io = |error| LogError::Io { path: path.to_owned(), error };
-    let mut bytes = vec![0; HEADER_BYTES];
-    File::open(path).map_err(io)?.read_exact(&mut bytes).map_err(io)?;
+    let bytes = archive::read_header(path).map_err(io)?;
     Header::parse(&bytes).map_err(|reason| LogError::Sequel { path: path.to_owned(), reason })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::made;
-
-    /// Writes a segment with frames from `first` on, each with its sequence as payload.
-    fn write(directory: &Path, number: u64, first: u64, count: u64, chain: [u8; 32]) -> Vec<u8> {
-        write_after(directory, made::header(number, first, chain), count)
-    }
-
-    fn write_after(directory: &Path, header: Vec<u8>, count: u64) -> Vec<u8> {
-        let Header { segment: number, first_sequence: first, .. } =
-            Header::parse(&header).expect("a header");
-        let mut bytes = header.clone();
-        for sequence in first..first + count {
-            bytes.extend(made::frame(&header, sequence, sequence - 1, &sequence.to_le_bytes()));
-        }
-        let name = format!("segment-{number:010}.wal");
-        std::fs::write(directory.join(name), [bytes.as_slice(), &[0; 4096]].concat())
-            .expect("room");
-        bytes
-    }
-
-    fn digest(bytes: &[u8]) -> [u8; 32] {
-        Sha256::digest(bytes).into()
-    }
-
-    fn sequences(directory: &Path, from: u64) -> Result<(Vec<u64>, End), LogError> {
-        let mut seen = Vec::new();
-        let end = Log::open(directory)?.read(from, |frame| seen.push(frame.sequence))?;
-        Ok((seen, end))
-    }
-
-    #[test]
-    fn segments_are_read_in_order_and_rewritten_frames_once() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let inner = directory.path().join("journal");
-        std::fs::create_dir(&inner).expect("room");
-        // Frames 4 and 5 were written again in the second segment.
-        let first = write(&inner, 1, 1, 5, [0; 32]);
-        let chain = digest(&first[..HEADER_BYTES + 3 * 32]);
-        write(&inner, 2, 4, 4, chain);
-        std::fs::write(inner.join("segment-0000000003.tmp"), "spare").expect("room");
-        let (seen, end) = sequences(directory.path(), 1).expect("a log");
-        assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!((end.next_sequence, end.segments, end.torn), (8, 2, false));
-        assert_eq!(sequences(directory.path(), 6).expect("a log").0, [6, 7]);
-    }
-
-    #[test]
-    fn a_torn_end_is_an_end_and_a_hole_is_damage() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("segment-0000000001.wal");
-        let bytes = write(directory.path(), 1, 1, 3, [0; 32]);
-        let mut torn = bytes.clone();
-        *torn.last_mut().expect("bytes") ^= 1;
-        std::fs::write(&path, &torn).expect("room");
-        let (seen, end) = sequences(directory.path(), 1).expect("a log");
-        assert_eq!((seen, end.torn), (vec![1, 2], true));
-        // Frame 3 says that 2 was durable, so 2 cannot be a torn write.
-        let mut hole = bytes.clone();
-        hole[HEADER_BYTES + 32 + 30] ^= 1;
-        std::fs::write(&path, &hole).expect("room");
-        let error = sequences(directory.path(), 1).expect_err("damage").to_string();
-        assert!(error.contains("before sequence 2"), "{error}");
-    }
-
-    #[test]
-    fn a_tail_that_was_durable_when_the_segment_got_its_name_is_never_torn() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("segment-0000000001.wal");
-        // A start wrote 1 and 2 again, and 3, before the file got its name; 4 came later.
-        let bytes = write_after(directory.path(), made::header_after(1, 1, 3, [0; 32]), 4);
-        assert_eq!(sequences(directory.path(), 1).expect("a log").0, [1, 2, 3, 4]);
-        for (frame, torn) in [(4, true), (3, false), (1, false)] {
-            let mut cut = bytes.clone();
-            cut[HEADER_BYTES + 32 * (frame - 1)..].fill(0);
-            cut[HEADER_BYTES + 32 * frame - 1] = 1;
-            std::fs::write(&path, &cut).expect("room");
-            let read = sequences(directory.path(), 1);
-            match torn {
-                true => assert!(read.expect("a log").1.torn),
-                false => {
-                    let error = read.expect_err("damage").to_string();
-                    assert!(error.contains(&format!("before sequence {frame}")), "{error}");
-                    assert!(error.contains("up to 3 all was durable"), "{error}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn missing_foreign_and_changed_segments_are_told() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path();
-        let first = write(path, 1, 1, 3, [0; 32]);
-        write(path, 3, 4, 1, digest(&first));
-        let error = sequences(path, 1).expect_err("a gap").to_string();
-        assert!(error.contains("does not follow"), "{error}");
-        std::fs::remove_file(path.join("segment-0000000003.wal")).expect("it was there");
-        write(path, 2, 4, 1, [1; 32]);
-        let error = sequences(path, 1).expect_err("another chain").to_string();
-        assert!(error.contains("digest"), "{error}");
-        write(path, 2, 5, 1, digest(&first));
-        let error = sequences(path, 1).expect_err("a missing frame").to_string();
-        assert!(error.contains("before sequence 4"), "{error}");
-        let empty = tempfile::tempdir().expect("a directory");
-        let error = sequences(empty.path(), 1).expect_err("empty").to_string();
-        assert!(error.contains("no segments"), "{error}");
-    }
 }

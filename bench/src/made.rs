@@ -30,8 +30,19 @@ pub(crate) fn header_after(
     durable_upto: u64,
     chain: [u8; 32],
 ) -> Vec<u8> {
+    header_of(1, segment, first_sequence, durable_upto, chain)
+}
+
+/// As [`header_after`], of a log that epoch `epoch` owned.
+pub(crate) fn header_of(
+    epoch: u32,
+    segment: u64,
+    first_sequence: u64,
+    durable_upto: u64,
+    chain: [u8; 32],
+) -> Vec<u8> {
     let mut bytes =
-        Bytes(MAGIC.to_vec()).u32(FORMAT).raw(&[0; 4]).raw(&[7; 16]).u16(0).u16(0).u32(1);
+        Bytes(MAGIC.to_vec()).u32(FORMAT).raw(&[0; 4]).raw(&[7; 16]).u16(0).u16(0).u32(epoch);
     for number in [segment, first_sequence, 1 << 20, 99 + segment, durable_upto] {
         bytes = bytes.u64(number);
     }
@@ -50,6 +61,37 @@ pub(crate) fn frame(header: &[u8], sequence: u64, durable_upto: u64, payload: &[
     covered.resize((FRAME_HEADER_BYTES + payload.len()).next_multiple_of(8) - 8, 0);
     let crc = crc32c::crc32c_append(crc32c::crc32c_append(seed, &length), &covered);
     [length.as_slice(), &crc.to_le_bytes(), &covered].concat()
+}
+
+/// Bytes of the table that [`packed`] puts behind two frames.
+pub(crate) const SEEK_TABLE_BYTES: usize = 8 + 2 * 12 + 9;
+
+/// Each part in a zstd frame of its own, then a table of their sizes in a skippable frame.
+pub(crate) fn packed(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut table = Bytes::default();
+    for part in parts {
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let frame = ruzstd::encoding::compress_to_vec(part.as_slice(), level);
+        for length in [frame.len(), part.len(), 0] {
+            table = table.u32(u32::try_from(length).expect("short"));
+        }
+        file.extend(frame);
+    }
+    let frames = u32::try_from(parts.len()).expect("few");
+    let table = table.u32(frames).u8(0x80).u32(0x8f92_eab1);
+    let bytes = u32::try_from(table.0.len()).expect("short");
+    file.extend(Bytes::default().u32(0x184d_2a5e).u32(bytes).raw(&table.0).0);
+    file
+}
+
+/// Says that a log was pruned up to segment `segment`.
+pub(crate) fn marker(segment: u64, first_sequence: u64, chain: [u8; 32]) -> Vec<u8> {
+    let begun = Bytes(b"DOORBPRN".to_vec()).u32(1).raw(&[0; 4]).raw(&[7; 16]).raw(&[0; 8]);
+    let Bytes(mut bytes) = begun.u64(segment).u64(first_sequence).raw(&chain);
+    let crc = crc32c::crc32c(&bytes).to_le_bytes();
+    bytes.splice(HEADER_CRC, crc);
+    bytes
 }
 
 impl Bytes {

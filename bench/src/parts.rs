@@ -55,7 +55,7 @@ pub fn paced(every: Duration) -> anyhow::Result<(Rc<RefCell<Heard>>, Manners)> {
     let heard = Rc::new(RefCell::new(Heard::new()?));
     let listener = Rc::clone(&heard);
     let watch = move |sent, latency, status| listener.borrow_mut().hear(sent, latency, status);
-    Ok((heard, Manners { every: Some(every), watch: Some(Rc::new(watch)) }))
+    Ok((heard, Manners { every: Some(every), watch: Some(Rc::new(watch)), answer_limit: None }))
 }
 
 impl Heard {

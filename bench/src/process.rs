@@ -105,6 +105,15 @@ impl Process {
         cost::cpu_seconds(self.pid()).unwrap_or(0.0)
     }
 
+    /// Where it listens, once it has said so.
+    ///
+    /// # Errors
+    /// It said something else.
+    pub fn announced(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let Ok(url) = std::fs::read_to_string(&self.announcement) else { return Ok(None) };
+        address_of(url.trim(), None).map(Some).context("announced")
+    }
+
     /// Waits until it listens and `/readyz` answers 200.
     ///
     /// # Errors
@@ -112,8 +121,8 @@ impl Process {
     pub async fn ready(&mut self, limit: Duration) -> anyhow::Result<SocketAddr> {
         let until = Instant::now() + limit;
         let address = loop {
-            if let Ok(url) = std::fs::read_to_string(&self.announcement) {
-                break address_of(url.trim(), None).context("announced")?;
+            if let Some(address) = self.announced()? {
+                break address;
             }
             self.still_starting(until)?;
             tokio::time::sleep(POLL).await;

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::answer::{Sent, heard_of};
+use crate::answer::{Sent, heard_of, is_disk_low};
 use crate::connection::Head;
 use crate::faults::{FaultKind, Faults};
 use crate::notes::{self, Asked, Fate, Heard, Notes, Ware};
@@ -43,6 +43,8 @@ pub struct Counts {
     pub refused: u64,
     /// Attempts that were turned away before deciding.
     pub turned_away: u64,
+    /// Of these: because the disk is full.
+    pub disk_low: u64,
     /// Attempts without an answer.
     pub silent: u64,
     /// Requests whose outcome was unknown, and known after a repetition: it had happened.
@@ -140,7 +142,11 @@ impl Shop {
         };
         match heard {
             Heard::Silence => self.counts.silent += 1,
-            Heard::TurnedAway => self.counts.turned_away += 1,
+            Heard::TurnedAway => {
+                self.counts.turned_away += 1;
+                let body = answer.map_or(&b""[..], |(_, body)| body);
+                self.counts.disk_low += u64::from(is_disk_low(body));
+            }
             Heard::Done(_) | Heard::Refused => {}
         }
         match self.notes.hear(number, heard) {

@@ -7,6 +7,7 @@ use doorbuster_wal::{LockError, WalError};
 use crate::config::ConfigError;
 use crate::engine::StartError;
 use crate::journal::ReadError;
+use crate::proof::ProofError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,14 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         Some(ReadError::Journal(error)) => return Some(exit_of_log(error)),
         Some(ReadError::Decode { .. }) => return Some(Exit::Damaged),
         None => {}
+    }
+    if let Some(error) = cause.downcast_ref::<ProofError>() {
+        return match error {
+            ProofError::Journal(error) => Some(exit_of_log(error)),
+            ProofError::Unknown { .. } | ProofError::NotProven { .. } => Some(Exit::Usage),
+            ProofError::Pruned { .. } => Some(Exit::Environment),
+            ProofError::File(_) => None,
+        };
     }
     cause.downcast_ref::<WalError>().map(exit_of_log)
 }

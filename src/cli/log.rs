@@ -10,7 +10,9 @@ use anyhow::Context;
 use doorbuster_wal::{DirStorage, Entry, Replayed};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::journal::{JournalError, JournalIdentity, JournalScan, Payload, Places, decode};
+use crate::journal::{
+    JournalError, JournalFiles, JournalIdentity, JournalScan, Payload, Places, decode,
+};
 
 /// A log whose headers are read and checked.
 pub(super) struct Log {
@@ -23,16 +25,32 @@ pub(super) fn journal_dir(data_dir: &Path) -> PathBuf {
     data_dir.join(super::JOURNAL_DIR)
 }
 
+fn storage(directory: &Path) -> anyhow::Result<Arc<DirStorage>> {
+    let storage = DirStorage::open_existing(directory).with_context(|| {
+        format!("no journal in {}: name the data directory with --data-dir", directory.display())
+    })?;
+    Ok(Arc::new(storage))
+}
+
+/// Looks how far the log of a data directory is proven to be durable; it must be there.
+///
+/// # Errors
+/// There is none, or it is damaged where it ends.
+pub(super) fn look_at(data_dir: &Path) -> anyhow::Result<JournalFiles> {
+    let directory = journal_dir(data_dir);
+    JournalFiles::look(storage(&directory)?)?.with_context(|| {
+        format!("no segments in {}: is it the right data directory?", directory.display())
+    })
+}
+
 /// Opens the log of a data directory; it must be there.
 ///
 /// # Errors
 /// There is none, or a header is damaged.
 pub(super) fn open_log(data_dir: &Path) -> anyhow::Result<Log> {
     let directory = journal_dir(data_dir);
-    let storage = DirStorage::open_existing(&directory).with_context(|| {
-        format!("no journal in {}: name the data directory with --data-dir", directory.display())
-    })?;
-    let scan = JournalScan::open(Arc::new(storage))?;
+    let storage = storage(&directory)?;
+    let scan = JournalScan::open(storage)?;
     // A directory without segments is no log that is sound: more likely the wrong place.
     let identity = scan.identity().with_context(|| {
         format!("no segments in {}: is it the right data directory?", directory.display())
@@ -49,6 +67,11 @@ impl Log {
     /// Whose log it is.
     pub(super) fn identity(&self) -> JournalIdentity {
         self.identity
+    }
+
+    /// The log itself.
+    pub(super) fn journal(&self) -> &JournalScan {
+        &self.scan
     }
 
     /// Visits every record in order as bytes, behind a progress bar.

@@ -6,6 +6,7 @@
 mod api_key;
 mod backup;
 mod config;
+mod copy;
 mod data_dir;
 mod demo;
 mod exit;
@@ -14,12 +15,17 @@ mod health;
 mod keys;
 mod log;
 mod logging;
+mod orders;
 mod output;
 mod pause;
 mod play;
+mod project;
+mod proof;
+mod reconcile;
 mod record_json;
 mod recovery;
 mod rehearse;
+mod replayed;
 mod restore;
 mod serve;
 mod server_url;
@@ -67,6 +73,15 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a data directory of a backup, whole or up to a record or a time
     Restore(restore::RestoreArgs),
+    /// Prove what was decided about a product or a sale: write a file that others can check, or check one
+    Proof(Box<proof::ProofArgs>),
+    /// Compare the log with its copy in SQL, or with the orders a shop was paid for
+    Reconcile(Box<reconcile::ReconcileArgs>),
+    /// Fill a new copy in SQL from the log, beside a running server
+    Project(Box<project::ProjectArgs>),
+    /// List and cancel orders that should not have been sold
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -98,8 +113,12 @@ impl Command {
             Self::Wal(command) => command.run(),
             Self::Backup(args) => args.run(),
             Self::Restore(args) => args.run(),
+            Self::Proof(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),
+            Self::Reconcile(args) => args.run(),
+            Self::Orders(command) => command.run(),
+            Self::Project(args) => args.run(),
             Self::Demo(args) => args.run(),
             Self::Rehearse(args) => args.run(),
             Self::Pause(args) => args.pause(),

@@ -80,3 +80,12 @@ pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     let wrote = std::fs::write(path, text);
     wrote.with_context(|| format!("cannot write {}", path.display()))
 }
+
+/// Begins a file that was named; what stood in it is gone.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn create_file(path: &Path) -> anyhow::Result<std::io::BufWriter<std::fs::File>> {
+    let file = std::fs::File::create(path);
+    Ok(std::io::BufWriter::new(file.with_context(|| format!("cannot write {}", path.display()))?))
+}

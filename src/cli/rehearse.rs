@@ -33,7 +33,7 @@ mod player;
 mod products;
 mod queue;
 mod reckon;
-mod record;
+pub(super) mod record;
 mod report;
 mod run;
 mod sheet;

@@ -66,6 +66,11 @@ impl FromArgMatches for SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// As if only these had been given, by their keys.
+    pub(super) fn of(flags: Vec<(String, String)>, config: Option<PathBuf>) -> Self {
+        Self { flags, config }
+    }
+
     /// All layers, as the process has them.
     ///
     /// # Errors

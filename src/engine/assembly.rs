@@ -52,26 +52,14 @@ pub(super) fn recover(
 ) -> Result<Recovery, StartError> {
     let StartOptions { config, clock, accept_clock, binary } = options;
     let health = engine.health();
-    let found = snapshot::newest_of(&opening, config.keys_max, &mut |_| {})?;
-    let (mut recovered, from, snapshot) = match found {
-        Some(FromSnapshot { recovered, head, file, .. }) => {
-            (recovered, Some(head.checkpoint), Some(file))
-        }
-        None => (Recovered::new(config.keys_max), None, None),
-    };
-    let of_bytes = from.as_ref().map_or(opening.bytes_total(), |from| opening.bytes_after(from));
-    health.recovered(0, of_bytes);
-    let replayed = opening.replay_records(
-        from.as_ref(),
-        &mut |sequence, payload| recovered.follow(sequence, payload),
-        &mut |bytes| health.recovered(bytes, of_bytes),
-    )?;
+    let mut progress = |bytes, of_bytes| health.recovered(bytes, of_bytes);
+    let state = recover_state(&mut opening, config.keys_max, &mut progress)?;
+    let RecoveredState { recovered, snapshot, torn } = state;
     let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
     let started_at_ms = clock.now_ms();
     warn_of_aged_keys(recovered.last_ms, started_at_ms);
     let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
     let log = opening.start(new, &started)?;
-    let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
     Ok(Recovery { log, recovered, clock, started_at_ms, torn, snapshot })
 }
 
@@ -96,6 +84,44 @@ pub fn read_whole(
     let visit = &mut |sequence, payload| recovered.follow(sequence, payload);
     let replayed = opening.replay_records(Some(&head.checkpoint), visit, &mut |_| {})?;
     Ok((recovered, replayed))
+}
+
+/// The state that a log makes, and what was found on the way.
+pub struct RecoveredState {
+    /// The state after the last record.
+    pub recovered: Recovered,
+    /// The snapshot that was begun with, from the log's directory on; `None`: the first record was.
+    pub snapshot: Option<String>,
+    /// What a start cuts from the end of the log and where it keeps that, in words.
+    pub torn: Option<String>,
+}
+
+/// Reads a log as a start does: from the newest sound snapshot on, or from its first record.
+/// `progress` hears how many bytes are read of how many.
+///
+/// # Errors
+/// The log is damaged or of the future, or cannot be read.
+pub fn recover_state(
+    opening: &mut Opening,
+    keys_max: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<RecoveredState, StartError> {
+    let found = snapshot::newest_of(opening, keys_max, &mut |_| {})?;
+    let (mut recovered, from, snapshot) = match found {
+        Some(FromSnapshot { recovered, head, file, .. }) => {
+            (recovered, Some(head.checkpoint), Some(file))
+        }
+        None => (Recovered::new(keys_max), None, None),
+    };
+    let of_bytes = from.as_ref().map_or(opening.bytes_total(), |from| opening.bytes_after(from));
+    progress(0, of_bytes);
+    let replayed = opening.replay_records(
+        from.as_ref(),
+        &mut |sequence, payload| recovered.follow(sequence, payload),
+        &mut |bytes| progress(bytes, of_bytes),
+    )?;
+    let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
+    Ok(RecoveredState { recovered, snapshot, torn })
 }
 
 /// A wrong clock at start ages keys that are in use: a retry would sell again.

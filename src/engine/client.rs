@@ -17,7 +17,7 @@ use super::refusal_counts::RefusalShard;
 use super::reply::{Replies, Reply};
 use super::{Core, Engine};
 use crate::domain::{Refusal, Sequence};
-use crate::journal::{KeyStamp, Payload};
+use crate::journal::{KeyStamp, Payload, Planted, planted};
 
 /// Asks the engine; one per worker thread.
 #[derive(Clone)]
@@ -96,6 +96,8 @@ impl Client {
         let bytes = request.action.payload_bytes_bound();
         stake.admit(bytes).map_err(|error| Box::new(error.into()))?;
         let (ticket, reply) = self.replies.wait();
+        #[cfg(feature = "planted")]
+        let reply = reply.with_key(&self.link, request.key);
         stake.promise(ticket);
         let Request { principal, reference, key, deadline, action } = request;
         let deadline_ms =
@@ -124,13 +126,26 @@ impl Client {
     ) -> Result<Stake, Box<Answer>> {
         // The view before the key: a purchase that was answered between the two is found by its
         // key, whatever the view said.
-        let refusal = entry.and_then(|entry| view_refusal(core, &request.action, entry, now_ms));
+        let look = || entry.and_then(|entry| view_refusal(core, &request.action, entry, now_ms));
+        let mut refusal = look();
+        let early = match &request.key {
+            Some(stamp) if planted(Planted::KeyMissRacesView) => {
+                Some(core.idempotency.look_up(stamp, now_ms))
+            }
+            _ => None,
+        };
         meanwhile();
-        let lookup = match (&request.key, &refusal) {
+        if early.is_some() {
+            refusal = look();
+        }
+        let mut lookup = match (&request.key, &refusal) {
             (None, _) => Lookup::Free,
             (Some(stamp), None) => core.idempotency.reserve(stamp, now_ms),
             (Some(stamp), Some(_)) => core.idempotency.look_up(stamp, now_ms),
         };
+        if refusal.is_some() && matches!(early, Some(Lookup::Free)) {
+            lookup = Lookup::Free;
+        }
         let reserved = matches!(lookup, Lookup::Reserved);
         // Frees a key that was reserved, unless a command is decided under it.
         let stake = || Stake::new(&self.link, request.key.filter(|_| reserved));

@@ -12,6 +12,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use crate::journal::{Planted, planted};
+
 /// Behind the last record by more than this, a start needs a word from the operator.
 const BEHIND_MS_MAX: u64 = 60_000;
 /// Ahead of the last record by more than this, a start needs a word from the operator.
@@ -112,7 +114,7 @@ impl PartitionClock {
         accepted: Option<ClockError>,
     ) -> Result<Self, ClockError> {
         let wall_ms = clock.wall_ms();
-        let last = last_ms.unwrap_or(wall_ms);
+        let mut last = last_ms.unwrap_or(wall_ms);
         let far = wall_ms.saturating_add(BEHIND_MS_MAX) < last
             || wall_ms > last.saturating_add(AHEAD_MS_MAX);
         // The wall clock moves on between the refusal and the next try: ten minutes of grace.
@@ -121,6 +123,9 @@ impl PartitionClock {
         });
         if far && !said {
             return Err(ClockError { wall_ms, last_ms: last });
+        }
+        if planted(Planted::TimeGoesBack) {
+            last = wall_ms;
         }
         let base_monotonic_ms = clock.monotonic_ms();
         Ok(Self {
@@ -132,6 +137,11 @@ impl PartitionClock {
             away_ms: AtomicI64::new(difference(wall_ms, wall_ms.max(last))),
             told_ms: AtomicI64::new(difference(wall_ms, wall_ms.max(last))),
         })
+    }
+
+    /// What [`Planted::ExpireByWallClock`] looks at.
+    pub(super) fn wall_ms(&self) -> u64 {
+        self.clock.wall_ms()
     }
 
     /// Unix time in milliseconds by this clock.

@@ -16,7 +16,7 @@ use super::health::Health;
 use super::link::{Link, Stake};
 use super::reply::Ticket;
 use crate::domain::{Handle, Refusal, Sequence};
-use crate::journal::{Completion, JournalError, Queued, Record};
+use crate::journal::{Completion, JournalError, Planted, Queued, Record, planted};
 
 /// What is left to do once a record, or what a refusal rests on, is durable.
 pub enum Effect {
@@ -74,6 +74,9 @@ impl AfterSync {
             }
             Queued::Barrier(Effect::Refused(RefusedEffect { refusal, mut stake })) => {
                 // Before the word: a retry must not find it taken.
+                if planted(Planted::KeepKeyOnRefusal) {
+                    stake.keep_key();
+                }
                 stake.free_key();
                 (stake, Answer::Refused(refusal))
             }
@@ -84,7 +87,9 @@ impl AfterSync {
             }
         };
         let Some((ticket, permit)) = stake.hand_over() else { return };
-        permits.absorb(permit);
+        if !(planted(Planted::LeakPermitOnRefusal) && matches!(answer, Answer::Refused(_))) {
+            permits.absorb(permit);
+        }
         let link = stake.link();
         if let Some(outbox) =
             self.outboxes.iter_mut().find(|outbox| Arc::ptr_eq(&outbox.link, link))
@@ -111,12 +116,13 @@ impl AfterSync {
 
 impl Completion<Effect> for AfterSync {
     fn complete(&mut self, _durable: Sequence, items: &mut Vec<Queued<Effect>>) {
+        let mut late = Vec::new();
         for item in items.iter_mut() {
             if let Queued::Record(sequence, Effect::Decided(effect)) = item {
-                for (handle, change) in effect.views.drain(..) {
-                    let entry = self.directory.entry_by_handle(handle);
-                    entry.expect("it was entered before it was changed").publish(change);
+                if planted(Planted::AnswerBeforeView) {
+                    late.extend(effect.views.drain(..));
                 }
+                self.directory.publish(effect.views.drain(..));
                 self.board.publish(*sequence, &effect.record);
             }
         }
@@ -132,6 +138,7 @@ impl Completion<Effect> for AfterSync {
             self.collect(item, &mut permits);
         }
         self.tell(permits);
+        self.directory.publish(late.into_iter());
     }
 
     fn fail(&mut self, error: &JournalError, items: Vec<Queued<Effect>>) {

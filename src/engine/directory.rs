@@ -27,6 +27,7 @@ use super::product_actor::ProductActor;
 use crate::domain::{
     Figures, Handle, Product, ProductId, Refusal, StandingTerms, Version, refusal_in_view,
 };
+use crate::journal::{Planted, planted};
 
 /// `Default` is derived for arrays of at most 32.
 const SHARDS: usize = 32;
@@ -123,6 +124,11 @@ impl ViewChange {
         let Product { figures, version, .. } = product;
         Self { terms: None, figures: *figures, version: *version, next_expiry_ms }
     }
+
+    /// What [`Planted::ReleaseTwice`] does.
+    pub(super) fn release(&mut self, units: u64) {
+        self.figures.held = self.figures.held.saturating_sub(units);
+    }
 }
 
 impl From<Published> for View {
@@ -165,7 +171,11 @@ impl ProductEntry {
         match &self.shown.read().published {
             Some(view) => match refusal_in_view(&view.terms, &view.figures, units, now_ms) {
                 // What a hold gives back is not in the view yet: the actor knows.
-                Err(Refusal::SoldOut { .. }) if view.next_expiry_ms <= now_ms => Ok(()),
+                Err(Refusal::SoldOut { .. })
+                    if view.next_expiry_ms <= now_ms && !planted(Planted::RefuseBeforeExpiry) =>
+                {
+                    Ok(())
+                }
                 refused => refused,
             },
             None => Ok(()),
@@ -285,6 +295,14 @@ impl Directory {
 
     pub(super) fn entry_by_handle(&self, handle: Handle) -> Option<&ProductEntry> {
         self.entries.get(handle.index())
+    }
+
+    /// Shows what has become durable, in order.
+    pub(super) fn publish(&self, changes: impl Iterator<Item = (Handle, ViewChange)>) {
+        for (handle, change) in changes {
+            let entry = self.entry_by_handle(handle);
+            entry.expect("it was entered before it was changed").publish(change);
+        }
     }
 
     /// Enters a product that is decided; nobody else sees it until it is published.

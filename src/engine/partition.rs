@@ -17,12 +17,12 @@ use super::completion::{DecidedEffect, Effect, RefusedEffect};
 use super::directory::{Directory, ViewChange};
 use super::refusal_counts::{RefusalCounts, RefusalShard};
 use crate::domain::{
-    Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, Principal, RecordAt, Refusal,
-    RefusalRow, RefusalsCounted, Sequence, Targets, apply, decide_adjustment, decide_cancel,
-    decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold, decide_order,
-    decide_release, decide_selling, decide_terms,
+    Change, Changes, Decided, Decision, Handle, HoldRules, Inventory, OrderLine, Principal,
+    RecordAt, Refusal, RefusalRow, RefusalsCounted, Sequence, Targets, apply, decide_adjustment,
+    decide_cancel, decide_confirm, decide_create, decide_expiry, decide_extend, decide_hold,
+    decide_order, decide_release, decide_selling, decide_terms,
 };
-use crate::journal::{Envelope, Journal, Record, Room, encode_record};
+use crate::journal::{Envelope, Journal, Planted, Record, Room, encode_record, planted};
 
 /// Rows of refusals in one record: keeps it under 64 KiB.
 const REFUSAL_ROWS_MAX: usize = 4_000;
@@ -184,7 +184,11 @@ impl<J: Journal<Effect>> Partition<J> {
     pub fn expire(&mut self, now_ms: u64, count: usize) -> Expired {
         let now_ms = now_ms.max(self.last_ms);
         for _ in 0..count {
-            let Some(Decided { decision, changes }) = decide_expiry(&self.inventory, now_ms) else {
+            let due_ms = match planted(Planted::ExpireByWallClock) {
+                true => self.clock.wall_ms(),
+                false => now_ms,
+            };
+            let Some(Decided { decision, changes }) = decide_expiry(&self.inventory, due_ms) else {
                 return Expired::All;
             };
             let envelope = self.own_envelope(changes, now_ms);
@@ -194,6 +198,9 @@ impl<J: Journal<Effect>> Partition<J> {
                 return Expired::WithoutRoom;
             }
             let views = self.apply(&record.envelope, &record.decision);
+            if planted(Planted::ExpireWithoutRecord) {
+                continue;
+            }
             let effect = DecidedEffect { record, views, stake: None };
             self.journal.append(&self.payload, Effect::Decided(effect));
         }
@@ -229,9 +236,21 @@ impl<J: Journal<Effect>> Partition<J> {
         let captured = |change: &Change| {
             let product = self.inventory.product(change.handle).expect("it was just changed");
             let next_expiry_ms = self.inventory.holds().next_expiry_ms(change.handle);
-            (change.handle, capture(product, next_expiry_ms))
+            let mut view = capture(product, next_expiry_ms);
+            if planted(Planted::ReleaseTwice)
+                && let Decision::HoldConfirmed(confirmed) = decision
+            {
+                let of = |line: &&OrderLine| line.product == change.handle;
+                let lines = confirmed.released.iter().filter(of);
+                view.release(lines.map(|line| line.quantity.units()).sum());
+            }
+            (change.handle, view)
         };
-        envelope.changes.iter().map(captured).collect()
+        let mut views: SmallVec<_> = envelope.changes.iter().map(captured).collect();
+        if planted(Planted::PublishBeforeDurable) {
+            self.directory.publish(views.drain(..));
+        }
+        views
     }
 
     fn count(&self, products: &[Handle], refusal: &Refusal) {

@@ -10,7 +10,7 @@ use super::idempotency::Idempotency;
 use crate::domain::{
     Decision, Inventory, RecordAt, Sequence, TIME_MS_MAX, apply, check_applicable,
 };
-use crate::journal::{Payload, Record, decode};
+use crate::journal::{Payload, Planted, Record, decode, planted};
 
 /// What replaying leaves behind.
 pub struct Recovered {
@@ -88,7 +88,9 @@ impl Recovered {
         if let (Decision::ProductCreated(created), [change]) = (decision, &**changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
-        if let Some(stamp) = &envelope.key {
+        if let Some(stamp) = &envelope.key
+            && !planted(Planted::DropKeyOnReplay)
+        {
             self.idempotency.replay(stamp, sequence, envelope.decided_at_ms);
         }
         Ok(())

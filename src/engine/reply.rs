@@ -17,6 +17,8 @@ use slab::Slab;
 
 use super::answer::Answer;
 use super::link::Link;
+#[cfg(feature = "planted")]
+use crate::journal::{KeyStamp, Planted, planted};
 
 /// Answers on their way to one worker.
 #[derive(Default)]
@@ -57,6 +59,9 @@ struct Waiting {
 pub struct Reply {
     slots: Rc<RefCell<Slots>>,
     ticket: Ticket,
+    /// What [`Planted::FreeSlotOnTimeout`] frees.
+    #[cfg(feature = "planted")]
+    key: Option<(Arc<Link>, KeyStamp)>,
 }
 
 impl ReplyQueue {
@@ -93,7 +98,13 @@ impl Replies {
         let generation = slots.generation;
         let index = slots.waiting.insert(Waiting { generation, answer: None, waker: None });
         let ticket = Ticket { index, generation };
-        (ticket, Reply { slots: Rc::clone(&self.slots), ticket })
+        let reply = Reply {
+            slots: Rc::clone(&self.slots),
+            ticket,
+            #[cfg(feature = "planted")]
+            key: None,
+        };
+        (ticket, reply)
     }
 
     /// Fills slots from the queue for as long as the worker lives: spawn it once per worker.
@@ -128,6 +139,12 @@ impl Replies {
 }
 
 impl Reply {
+    #[cfg(feature = "planted")]
+    pub(super) fn with_key(mut self, link: &Arc<Link>, key: Option<KeyStamp>) -> Self {
+        self.key = key.map(|key| (Arc::clone(link), key));
+        self
+    }
+
     /// The answer, if it came.
     #[must_use]
     pub fn take(&self) -> Option<Answer> {
@@ -154,6 +171,10 @@ impl Future for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
+        #[cfg(feature = "planted")]
+        if let Some((link, key)) = self.key.take().filter(|_| planted(Planted::FreeSlotOnTimeout)) {
+            link.core().idempotency.abandon(&key);
+        }
         self.slots.borrow_mut().waiting.try_remove(self.ticket.index);
     }
 }

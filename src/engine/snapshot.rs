@@ -7,8 +7,8 @@
 use super::recovery::Recovered;
 use crate::domain::{Restoring, Sequence, TIME_MS_MAX};
 use crate::journal::{
-    Checkpoint, JournalIdentity, KeyState, Opening, SnapshotError, SnapshotHead, SnapshotReader,
-    SnapshotRow, SnapshotWriter, Snapshots, StateHash,
+    Checkpoint, JournalIdentity, KeyState, Opening, Planted, SnapshotError, SnapshotHead,
+    SnapshotReader, SnapshotRow, SnapshotWriter, Snapshots, StateHash, planted,
 };
 
 /// A state that was read from a snapshot.
@@ -69,7 +69,8 @@ impl Recovered {
         for row in inventory.hold_states() {
             writer.row(&SnapshotRow::Hold(Box::new(row)))?;
         }
-        for row in inventory.end_states(now_ms) {
+        let no_ends = planted(Planted::SnapshotWithoutEnds);
+        for row in inventory.end_states(now_ms).filter(|_| !no_ends) {
             writer.row(&SnapshotRow::End(row))?;
         }
         for row in inventory.return_states() {

@@ -13,6 +13,7 @@
 
 mod codec;
 mod epoch;
+mod files;
 mod local;
 mod opening;
 mod position;
@@ -25,6 +26,7 @@ pub use codec::{
     DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
 };
 pub use epoch::restored_epoch;
+pub use files::{FileTail, JournalFiles};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use position::{HoldId, OrderId, Places, Position, PositionError};
@@ -45,6 +47,9 @@ pub use doorbuster_wal::Replayed;
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;
+
+/// Mistakes to be found, each `false` but in a build for campaigns: see `doorbuster_wal::Planted`.
+pub use doorbuster_wal::{Planted, planted};
 
 /// Storage with faults, for tests that step a journal by hand.
 #[cfg(test)]

@@ -38,6 +38,15 @@ impl JournalScan {
         self.scan.bytes_total()
     }
 
+    /// Digest of the log up to a record: of the segment that holds it, whose header has the digest
+    /// of the one before.
+    ///
+    /// # Errors
+    /// There is no such record, or the log cannot be read.
+    pub fn digest_upto(&self, sequence: u64) -> Result<[u8; 32], JournalError> {
+        self.scan.digest_upto(sequence)
+    }
+
     /// Visits every record in order; `progress` hears how many bytes are read.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::options::{ProjectorOptions, StoreConfig};
 use super::postgres::PostgresStore;
 use super::projector::Projector;
 use super::reader;
+use super::source::LogSource;
 use super::sqlite::SqliteStore;
 use super::status::Status;
 use super::store::Store;
@@ -53,14 +54,32 @@ pub fn start(
     reader: JournalReader,
     options: ProjectorOptions,
 ) -> Result<Projection, StartError> {
-    let store: Box<dyn Store> = match config {
+    start_from(store_of(config, &options)?, Arc::new(reader), options)
+}
+
+/// As [`start`], from another source than the running log: its files.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_copy(
+    config: &StoreConfig,
+    source: Arc<dyn LogSource>,
+    options: ProjectorOptions,
+) -> Result<Projection, StartError> {
+    start_from(store_of(config, &options)?, source, options)
+}
+
+fn store_of(
+    config: &StoreConfig,
+    options: &ProjectorOptions,
+) -> Result<Box<dyn Store>, StartError> {
+    Ok(match config {
         StoreConfig::Sqlite { path } => Box::new(SqliteStore::new(path)),
         StoreConfig::Postgres { url, schema } => {
             let store = PostgresStore::new(url, schema, options.transaction_limit);
             Box::new(store.map_err(StartError::Thread)?)
         }
-    };
-    start_with(store, reader, options)
+    })
 }
 
 /// As [`start`], with a store of the caller's: where faults enter.
@@ -72,10 +91,18 @@ pub fn start_with(
     reader: JournalReader,
     options: ProjectorOptions,
 ) -> Result<Projection, StartError> {
+    start_from(store, Arc::new(reader), options)
+}
+
+fn start_from(
+    store: Box<dyn Store>,
+    source: Arc<dyn LogSource>,
+    options: ProjectorOptions,
+) -> Result<Projection, StartError> {
     let control = Arc::new(Control::default());
-    let status = Status::new(reader.clone(), Arc::clone(&options.now_ms));
+    let status = Status::new(Arc::clone(&source), Arc::clone(&options.now_ms));
     let projector =
-        Projector::new(store, reader, options, Arc::clone(&status), Arc::clone(&control));
+        Projector::new(store, source, options, Arc::clone(&status), Arc::clone(&control));
     let mut projection = Projection { control, status, thread: None };
     projection.spawn("projection", || {
         run_when_idle();

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `projector` decides when and what happens on failure, `plan` which rows a record leaves (pure),
-//! `sqlite` and `postgres` how they are written; `ledger` reads totals back, `reader` pages for
-//! others. The tables are in `schema/`, their meaning in docs/analysts.md.
+//! `sqlite` and `postgres` how they are written; `source` is the log it reads. `ledger` reads totals
+//! back, `moment` all rows of one moment, `reader` pages for others. The tables are in `schema/`, their meaning in docs/analysts.md.
 //!
 //! Called by: `cli`. Reads `journal`; implements `engine::ports`.
 //! Invariants: each record is once in its tables or once in quarantine, whatever crashes; the
@@ -22,6 +22,7 @@ mod fields;
 mod handle;
 mod ledger;
 mod migrations;
+mod moment;
 mod options;
 mod plan;
 mod postgres;
@@ -29,6 +30,7 @@ mod projector;
 mod reader;
 mod record_text;
 mod rows;
+mod source;
 mod sqlite;
 mod sqlite_file;
 mod status;
@@ -36,11 +38,13 @@ pub mod stepped;
 mod store;
 mod time;
 
-pub use handle::{Drained, Projection, StartError, start, start_with};
+pub use handle::{Drained, Projection, StartError, start, start_copy, start_with};
 pub use ledger::{Ledger, LedgerError, ProductTotals};
+pub use moment::{Moment, Sorted, SortedBy, Standing, TextRow, quoted};
 pub use options::{
     AskRoom, DiskRoom, NowMs, ProjectorOptions, SchemaName, SecretUrl, StoreConfig, TargetError,
 };
 pub use postgres::PostgresStore;
+pub use source::{CopyError, LogSource, LogTail, check_copy};
 pub use sqlite::SqliteStore;
 pub use store::{Applied, Batch, ContentError, Opened, Progress, Store, StoreError};

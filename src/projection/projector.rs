@@ -18,10 +18,11 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::control::Control;
 use super::options::ProjectorOptions;
+use super::source::{CopyError, LogSource, LogTail, check_copy};
 use super::status::Status;
-use super::store::{Applied, Batch, Progress, Store, StoreError};
+use super::store::{Applied, Batch, ContentError, Progress, Store, StoreError};
 use crate::domain::{Decision, Sequence};
-use crate::journal::{JournalReader, JournalTail, Payload, Places, ReadError, Tailed};
+use crate::journal::{Payload, Places, Planted, ReadError, Tailed, planted};
 
 /// Fewest records a batch may hold once the projector falls behind.
 const BATCH_RECORDS_START: usize = 64;
@@ -63,13 +64,13 @@ pub enum Step {
 /// How far a projector has come, until something fails.
 struct Following {
     progress: Progress,
-    tail: JournalTail,
+    tail: Box<dyn LogTail>,
 }
 
 /// What the thread runs.
 pub(super) struct Projector {
     store: Box<dyn Store>,
-    reader: JournalReader,
+    source: Arc<dyn LogSource>,
     places: Places,
     options: ProjectorOptions,
     status: Arc<Status>,
@@ -86,17 +87,17 @@ pub(super) struct Projector {
 impl Projector {
     pub(super) fn new(
         store: Box<dyn Store>,
-        reader: JournalReader,
+        source: Arc<dyn LogSource>,
         options: ProjectorOptions,
         status: Arc<Status>,
         control: Arc<Control>,
     ) -> Self {
         let backoff = Backoff::new(options.backoff_min, options.backoff_max);
         let batch_records = BATCH_RECORDS_START.min(options.batch_records_max);
-        let places = reader.places();
+        let places = source.places();
         Self {
             store,
-            reader,
+            source,
             places,
             options,
             status,
@@ -161,7 +162,7 @@ impl Projector {
     /// Reads `progress` and finds the place in the log it names.
     fn open(&mut self) -> Result<Step, Halt> {
         self.check_room()?;
-        let opened = self.store.open(&self.reader.identity()).map_err(|e| self.halt(e))?;
+        let opened = self.store.open(&self.source.identity()).map_err(|e| self.halt(e))?;
         let progress = opened.progress;
         self.verify(&progress)?;
         if self.status.applied() < Some(progress.sequence) {
@@ -170,7 +171,8 @@ impl Projector {
             self.raced = 0;
         }
         self.status.opened(progress.sequence, opened.quarantined);
-        let tail = self.reader.tail(Sequence::new(progress.sequence.get() + 1));
+        let next = Sequence::new(progress.sequence.get() + 1);
+        let tail = self.source.tail(next).map_err(unreadable)?;
         self.following = Some(Following { progress, tail });
         Ok(Step::Behind)
     }
@@ -181,7 +183,7 @@ impl Projector {
         if self.control.ends_at(progress.sequence) {
             return Ok(Step::Ended);
         }
-        let records = self.read(&mut tail)?;
+        let records = self.read(&mut *tail)?;
         let Some(first) = records.first() else {
             self.status.is_well();
             self.backoff.reset();
@@ -192,6 +194,9 @@ impl Projector {
         assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
         self.check_room()?;
         progress = self.apply(&progress, &records)?;
+        if planted(Planted::RowsWithoutProgress) {
+            return Ok(Step::Behind);
+        }
         self.raced = 0;
         self.status.is_well();
         self.backoff.reset();
@@ -205,7 +210,7 @@ impl Projector {
     }
 
     /// The next records, as many as one transaction should take.
-    fn read(&self, tail: &mut JournalTail) -> Result<Vec<Tailed>, Halt> {
+    fn read(&self, tail: &mut dyn LogTail) -> Result<Vec<Tailed>, Halt> {
         let mut records = Vec::new();
         let (mut bytes, mut rows) = (0, 0);
         while records.len() < self.batch_records
@@ -222,7 +227,15 @@ impl Projector {
 
     /// Writes records, those that the database refuses into quarantine.
     fn apply(&mut self, from: &Progress, records: &[Tailed]) -> Result<Progress, Halt> {
-        match self.store.apply(&Batch { from, records, places: &self.places, verdict: None }) {
+        let mut applied =
+            self.store.apply(&Batch { from, records, places: &self.places, verdict: None });
+        if let Err(StoreError::Unavailable(message)) = &applied
+            && planted(Planted::QuarantineOnOutage)
+        {
+            let (code, message) = ("08006".to_owned(), message.clone());
+            applied = Err(StoreError::Content(ContentError { code, message }));
+        }
+        match applied {
             Ok(applied) => Ok(self.wrote(&applied, records)),
             Err(StoreError::Content(error)) => {
                 if let [record] = records {
@@ -264,47 +277,11 @@ impl Projector {
 
     /// Whether the tables are a copy of this log up to where they say.
     fn verify(&self, progress: &Progress) -> Result<(), Halt> {
-        let (place, ours) = (self.store.place(), self.reader.identity());
-        let theirs = &progress.identity;
-        let sequence = progress.sequence;
-        if theirs.journal_id != ours.journal_id || theirs.partition != ours.partition {
-            return Err(Halt::Stop(format!(
-                "{place} holds the journal {}, this log is {}: give this log another {}, or start \
-                 with the data directory those tables belong to",
-                super::store::journal_id_text(&theirs.journal_id),
-                super::store::journal_id_text(&ours.journal_id),
-                self.store.kind(),
-            )));
-        }
-        let durable = self.reader.durable();
-        if sequence > durable {
-            return Err(Halt::Stop(format!(
-                "{place} is at record {sequence}, this log ends at {durable}: an older copy of the \
-                 log was restored; restore a newer one, or give this log another {kind}: \
-                 `doorbuster project --rebuild` fills one, keep this one to compare",
-                kind = self.store.kind(),
-            )));
-        }
-        if sequence.get() == 0 {
-            return Ok(());
-        }
-        let record = self.reader.tail(sequence).next().map_err(unreadable)?;
-        let checksum = record.map(|record| record.checksum);
-        let epoch = self.places.epoch_of(sequence);
-        if theirs.epoch != epoch || checksum != Some(progress.checksum) {
-            return Err(Halt::Stop(format!(
-                "{place} ends with another record {sequence} than this log (epoch {}, checksum \
-                 {:08x}; here epoch {}, checksum {:08x}): the log or the database was restored; \
-                 restore both to the same time, or give this log another {kind}: \
-                 `doorbuster project --rebuild` fills one, keep this one to compare",
-                theirs.epoch,
-                progress.checksum,
-                epoch,
-                checksum.unwrap_or(0),
-                kind = self.store.kind(),
-            )));
-        }
-        Ok(())
+        let (place, kind) = (self.store.place(), self.store.kind());
+        check_copy(progress, &*self.source, &place, kind).map_err(|error| match error {
+            CopyError::Other(reason) => Halt::Stop(reason),
+            CopyError::Unreadable(error) => unreadable(error),
+        })
     }
 
     fn check_room(&self) -> Result<(), Halt> {

@@ -202,7 +202,7 @@ fn read<R, P>(
 ) -> Result<P, ProjectionUnavailable> {
     status.check_readable().map_err(|reason| unavailable(&reason))?;
     let journal = status.journal();
-    let ours = journal.identity();
+    let (ours, places) = (journal.identity(), journal.places());
     let rows = rows(ours.partition).map_err(|error| unavailable(&error.to_string()))?;
     let is_ours = |progress: &Progress| {
         let theirs = progress.identity;
@@ -210,11 +210,11 @@ fn read<R, P>(
         theirs.journal_id == ours.journal_id
             && theirs.partition == ours.partition
             && sequence <= journal.durable()
-            && (sequence.get() == 0 || theirs.epoch == journal.position(sequence).epoch)
+            && (sequence.get() == 0 || theirs.epoch == places.epoch_of(sequence))
     };
     let progress = rows.progress.filter(is_ours);
     let progress = progress.ok_or_else(|| unavailable("the tables are not a copy of this log"))?;
-    let complete_to = journal.position(progress.sequence);
+    let complete_to = places.position(progress.sequence);
     page(rows.rows, complete_to)
         .ok_or_else(|| unavailable("the tables hold what doorbuster did not write"))
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::NowMs;
+use super::source::LogSource;
 use crate::domain::Sequence;
 use crate::engine::ports::{ProjectionProblem, ProjectionReport, ProjectionStatus};
-use crate::journal::JournalReader;
 use crate::telemetry;
 
 /// What the projector says and others read.
 pub(super) struct Status {
-    reader: JournalReader,
+    source: Arc<dyn LogSource>,
     now_ms: NowMs,
     started_ms: u64,
     said: Mutex<Said>,
@@ -30,9 +30,9 @@ struct Said {
 }
 
 impl Status {
-    pub(super) fn new(reader: JournalReader, now_ms: NowMs) -> Arc<Self> {
+    pub(super) fn new(source: Arc<dyn LogSource>, now_ms: NowMs) -> Arc<Self> {
         let started_ms = now_ms();
-        Arc::new(Self { reader, now_ms, started_ms, said: Mutex::default() })
+        Arc::new(Self { source, now_ms, started_ms, said: Mutex::default() })
     }
 
     /// Last record that is in the tables, as far as is known.
@@ -41,8 +41,8 @@ impl Status {
     }
 
     /// The log that is copied.
-    pub(super) fn journal(&self) -> &JournalReader {
-        &self.reader
+    pub(super) fn journal(&self) -> &dyn LogSource {
+        &*self.source
     }
 
     /// Whether the tables are known to be a copy of this log; otherwise why not.
@@ -108,7 +108,7 @@ impl Status {
 impl ProjectionStatus for Status {
     /// Before `progress` was read once, everything durable counts as lagging, since the start.
     fn report(&self) -> ProjectionReport {
-        let durable = self.reader.durable().get();
+        let durable = self.source.durable().get();
         let now_ms = (self.now_ms)();
         let said = self.said.lock();
         let lag_records = durable.saturating_sub(said.applied.map_or(0, Sequence::get));

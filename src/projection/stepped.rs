@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::control::Control;
 use super::options::ProjectorOptions;
 use super::projector::Projector;
+use super::source::LogSource;
 use super::status::Status;
 use super::store::Store;
 use crate::engine::ports::{ProjectionReport, ProjectionStatus};
@@ -24,9 +25,10 @@ impl SteppedProjector {
     /// As [`super::start_with`], up to where the thread would begin.
     #[must_use]
     pub fn new(store: Box<dyn Store>, reader: JournalReader, options: ProjectorOptions) -> Self {
-        let status = Status::new(reader.clone(), Arc::clone(&options.now_ms));
+        let source: Arc<dyn LogSource> = Arc::new(reader);
+        let status = Status::new(Arc::clone(&source), Arc::clone(&options.now_ms));
         let control = Arc::new(Control::default());
-        let projector = Projector::new(store, reader, options, Arc::clone(&status), control);
+        let projector = Projector::new(store, source, options, Arc::clone(&status), control);
         Self { projector, status }
     }
 

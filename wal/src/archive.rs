@@ -14,6 +14,7 @@ use zeekstd::{Decoder, EncodeOptions, FrameSizePolicy};
 use crate::WalError;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name, segment_of};
+use crate::planted::{Planted, planted};
 use crate::segment::Segment;
 use crate::storage::{Storage, StorageFile, read_full};
 
@@ -220,7 +221,9 @@ fn put(storage: &dyn Storage, header: &Header, used: &[u8], packed: &[u8]) -> Re
         archive.remove(&archived).map_err(io("remove"))?;
         archive.rename(PACKING, &archived).map_err(io("rename"))?;
     }
-    archive.sync_dir().map_err(WalError::io("sync", ARCHIVE_DIR))?;
+    if !planted(Planted::RemoveBeforeArchived) {
+        archive.sync_dir().map_err(WalError::io("sync", ARCHIVE_DIR))?;
+    }
     storage.remove(&name).map_err(WalError::io("remove", &name))?;
     storage.sync_dir().map_err(WalError::io("sync", "the directory"))
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::Batch;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
+use crate::planted::{Planted, planted};
 use crate::scan::INDEX_EVERY_BYTES;
 use crate::shared::{IndexEntry, Shared};
 use crate::spare;
@@ -139,7 +140,13 @@ impl Log {
         let result = self.file.write_all_at(frames, self.offset);
         result.map_err(|error| WalError::io("write", &name())(error))?;
         let before = now();
-        let result = self.file.sync_data();
+        let mut result = self.file.sync_data();
+        if planted(Planted::IgnoreSyncError) {
+            result = Ok(());
+        }
+        if planted(Planted::RetrySync) && result.is_err() {
+            result = self.file.sync_data();
+        }
         result.map_err(|error| WalError::io("sync", &name())(error))?;
         committed.sync_ns += u64::try_from(before.elapsed().as_nanos()).unwrap_or(u64::MAX);
         committed.syncs += 1;
@@ -158,13 +165,16 @@ impl Log {
 
     /// Seals every frame with what is durable before this write; gives how many there are.
     fn seal(&self, frames: &mut [u8]) -> u64 {
-        let durable_upto = self.next_sequence - 1;
+        let mut durable_upto = self.next_sequence - 1;
         let bytes_max = self.shared.options.frame_bytes_max();
         let (mut rest, mut count) = (frames, 0);
         while !rest.is_empty() {
             let (this, others) = rest.split_at_mut(frame::own_frame_bytes(rest));
             // The room leaves so much at the end of each segment, and no more.
             assert!(this.len() as u64 <= bytes_max, "a frame of {} bytes", this.len());
+            if planted(Planted::ClaimUnsynced) {
+                durable_upto = self.next_sequence + count;
+            }
             frame::seal(this, durable_upto, self.seed);
             rest = others;
             count += 1;
@@ -188,9 +198,13 @@ impl Log {
         let name = file_name(header.segment);
         let io = |operation| WalError::io(operation, &name);
         spare.file.write_all_at(&header.encode(), 0).map_err(io("write"))?;
-        spare.file.sync_data().map_err(io("sync"))?;
+        if !planted(Planted::RenameBeforeHeaderSync) {
+            spare.file.sync_data().map_err(io("sync"))?;
+        }
         self.shared.storage.rename(&spare.name, &name).map_err(io("rename"))?;
-        self.shared.storage.sync_dir().map_err(WalError::io("sync", "the directory"))?;
+        if !planted(Planted::SkipDirectorySync) {
+            self.shared.storage.sync_dir().map_err(WalError::io("sync", "the directory"))?;
+        }
         let old = file_name(self.header.segment);
         self.file.set_len(self.offset).map_err(WalError::io("cut", &old))?;
         self.shared.settle_room(self.offset - HEADER_BYTES);

@@ -89,6 +89,12 @@ impl MemStorage {
         self.disk.lock().capacity_bytes = bytes;
     }
 
+    /// Whether there is a limit to its bytes, and it is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.disk.lock().check_capacity(1).is_err()
+    }
+
     /// The machine dies at the `n`th changing operation from now (0: the next one), which may be
     /// done in part; everything after fails. [`Self::crash`] brings it back.
     pub fn die_after(&self, n: u64) {
@@ -177,13 +183,6 @@ impl MemStorage {
         let disk = self.disk.lock();
         let file = disk.files.get(*disk.durable_names.get(&self.path(name))?)?;
         Some(file.stable.get(from..).unwrap_or_default().to_vec())
-    }
-
-    /// Names that would be left after such a loss of power.
-    #[must_use]
-    pub fn stable_names(&self) -> Vec<String> {
-        let disk = self.disk.lock();
-        disk.durable_names.keys().filter_map(|path| self.name(path)).map(str::to_owned).collect()
     }
 
     /// Puts a file there, durably: for tests that damage one.

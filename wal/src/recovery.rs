@@ -14,11 +14,12 @@ use crate::files;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::log::Log;
-use crate::scan::{Checkpoint, Replayed, Scan, TornTail};
+use crate::planted::{Planted, planted};
+use crate::scan::{Checkpoint, Replayed, Scan, TornTail, Unproven};
 use crate::segment::Segment;
 use crate::shared::{IndexEntry, Shared, SharedParts};
 use crate::spare::{self, FRESH};
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{Storage, StorageFile, read_full};
 use crate::{Entry, Identity, Options, WalError};
 
 /// A log being opened by its owner.
@@ -149,21 +150,36 @@ impl Recovery {
     fn begin(self, new_identity: Identity, start_payload: &[u8]) -> Result<Log, WalError> {
         let Self { scan, options, replayed, epoch } = self;
         let mut replayed = replayed.expect("a log is replayed before it is started");
-        if epoch.is_some() {
+        if epoch.is_some() || planted(Planted::TrustPageCache) {
             // Written again in the new epoch they would be other orders than those given out.
             replayed.unproven.clear();
             replayed.proven_sequence = replayed.last_sequence;
         }
         let storage = scan.storage;
         let cut = cut_point(&replayed);
+        if planted(Planted::ReuseSequence) && replayed.unproven.pop().is_some() {
+            replayed.last_sequence -= 1;
+        }
+        if planted(Planted::ApplyTwice)
+            && let Some(last) = replayed.unproven.last().cloned()
+        {
+            replayed.last_sequence += 1;
+            replayed.unproven.push(Unproven { sequence: replayed.last_sequence, ..last });
+        }
         let mut header = fresh_header(&*storage, &replayed, cut.as_ref(), new_identity, &options)?;
         header.identity.epoch = epoch.unwrap_or(header.identity.epoch);
+        if planted(Planted::ResurrectStaleFrames) && replayed.torn.is_some() {
+            header.salt = cut.as_ref().map_or(header.salt, |cut| cut.header.salt);
+        }
         let start_sequence = replayed.last_sequence + 1;
         let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
         header.segment_bytes = header.segment_bytes.max(bytes_for(&frames)?);
         let file = spare::zeroed(&*storage, FRESH, header.segment_bytes)?;
         if let Some(torn) = &replayed.torn {
             keep_copy(&*storage, &replayed, torn)?;
+            if planted(Planted::ResurrectStaleFrames) {
+                leave_stale(&*storage, &*file, torn, start_sequence, frames.len() as u64)?;
+            }
         }
         write_fresh(&*storage, &*file, &header, &frames)?;
         cut_ends(&*storage, &replayed, cut.as_ref())?;
@@ -268,8 +284,13 @@ fn write_fresh(
 ) -> Result<(), WalError> {
     file.write_all_at(&header.encode(), 0).map_err(WalError::io("write", FRESH))?;
     file.write_all_at(frames, HEADER_BYTES).map_err(WalError::io("write", FRESH))?;
-    file.sync_data().map_err(WalError::io("sync", FRESH))?;
+    if !planted(Planted::RenameBeforeSync) {
+        file.sync_data().map_err(WalError::io("sync", FRESH))?;
+    }
     storage.rename(FRESH, &file_name(header.segment)).map_err(WalError::io("rename", FRESH))?;
+    if planted(Planted::RenameBeforeSync) {
+        file.sync_data().map_err(WalError::io("sync", FRESH))?;
+    }
     storage.sync_dir().map_err(WalError::io("sync", "the directory"))
 }
 
@@ -299,6 +320,31 @@ fn keep_copy(storage: &dyn Storage, replayed: &Replayed, torn: &TornTail) -> Res
     let file = storage.create(&name).map_err(WalError::io("create", &name))?;
     file.write_all_at(segment.tail(torn.offset), 0).map_err(WalError::io("write", &name))?;
     file.sync_data().map_err(WalError::io("sync", &name))
+}
+
+/// What [`Planted::ResurrectStaleFrames`] does: the frames behind the tear stay behind the start
+/// record, as where a log goes on in its old segment.
+fn leave_stale(
+    storage: &dyn Storage,
+    fresh: &dyn StorageFile,
+    torn: &TornTail,
+    start_sequence: u64,
+    frames_bytes: u64,
+) -> Result<(), WalError> {
+    let io = |operation| WalError::io(operation, FRESH);
+    let open = files::open(storage, torn.segment)?;
+    let mut bytes = vec![0; torn.bytes as usize];
+    let read = read_full(&*open.file, &mut bytes, torn.offset).map_err(io("read"))?;
+    bytes.truncate(read);
+    let stale = (0..bytes.len()).step_by(8).find_map(|at| {
+        let rest = bytes.get(at..)?;
+        (frame::claimed_sequence(rest) == Some(start_sequence + 1)).then_some(rest)
+    });
+    let (at, room) = (HEADER_BYTES + frames_bytes, fresh.len().map_err(io("measure"))?);
+    match stale.filter(|stale| at + stale.len() as u64 <= room) {
+        Some(stale) => fresh.write_all_at(stale, at).map_err(io("write")),
+        None => Ok(()),
+    }
 }
 
 impl TornTail {

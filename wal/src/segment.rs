@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::frame::{self, Frame, NoFrame};
 use crate::header::{HEADER_BYTES, Header};
+use crate::planted::{Planted, planted};
 use crate::{Entry, WalError};
 
 const ZERO_BLOCK: [u8; 4096] = [0; 4096];
@@ -58,6 +59,14 @@ impl Segment<'_> {
                     break;
                 }
             };
+            if planted(Planted::CutOneFrameTooMany)
+                && until.is_none()
+                && frame::parse(rest.get(frame.bytes..).unwrap_or_default(), seed)
+                    == Err(NoFrame::Checksum)
+            {
+                walked.stopped = Some(NoFrame::Checksum);
+                break;
+            }
             self.visit_one(&frame, walked.end, visit)?;
             walked.digest.update(rest.get(..frame.bytes).unwrap_or_default());
             walked.last_sequence = frame.sequence;

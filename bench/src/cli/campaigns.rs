@@ -1,13 +1,11 @@
-//! The commands that prove something: `crash`, `trace`, `outage`.
+//! The commands that prove something beside `crash`: `trace`, `outage`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{binary, exit_code, progress, write_json};
-use crate::crash::{self, CrashPlan, CrashReport, IN_FLIGHT_MIN};
 use crate::faults::Faults;
-use crate::moment::KINDS;
 use crate::outage::{self, OutagePlan, OutageReport};
 use crate::traced::{self, TracePlan, TraceReport};
 
@@ -23,34 +21,6 @@ pub(super) struct Common {
     /// Writes the whole result into a file.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-}
-
-/// `crash`
-#[derive(Debug, clap::Args)]
-pub(super) struct CrashArgs {
-    /// How many processes are killed with 32 or more requests in flight; others come on top.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    rounds: u64,
-    /// What everything random comes from [default: drawn, and printed].
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    in_flight: u16,
-    /// A PostgreSQL without a schema `doorbuster` [default: the embedded SQLite].
-    #[arg(long, value_name = "URL", conflicts_with = "postgres")]
-    database_url: Option<String>,
-    /// Starts a PostgreSQL for the campaign, and stops it at the end.
-    #[arg(long)]
-    postgres: bool,
-    /// Bytes of a journal segment.
-    #[arg(long, default_value_t = 1 << 20)]
-    segment_bytes: u64,
-    /// How often the database is compared, beside the end.
-    #[arg(long, default_value_t = 4)]
-    database_checks: u64,
-    #[command(flatten)]
-    common: Common,
 }
 
 /// `trace`
@@ -111,94 +81,6 @@ pub(super) fn passed(faults: &Faults) -> ExitCode {
         println!("{} faults\n{faults}", faults.total());
     }
     exit_code(faults.is_empty())
-}
-
-impl CrashArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let seed = self.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ clock_seed());
-        println!("seed {seed}");
-        let server = self.postgres.then(crate::postgres::Postgres::start_blocking).transpose()?;
-        let plan = CrashPlan {
-            engine: self.common.engine()?,
-            data_root: self.common.data_root(),
-            rounds: self.rounds,
-            seed,
-            in_flight: usize::from(self.in_flight),
-            database_url: server.as_ref().map(|server| server.url()).or(self.database_url),
-            segment_bytes: self.segment_bytes,
-            database_checks: self.database_checks,
-        };
-        let bar = progress(self.rounds);
-        let report = crash::run(&plan, |report| {
-            bar.set_position(report.rounds);
-            bar.set_message(format!(
-                "{} acknowledged, {} unknown resolved",
-                report.counts.done,
-                resolved(report)
-            ));
-        })?;
-        bar.finish_and_clear();
-        show_crash(&report);
-        write_json(self.common.json.as_deref(), &report)?;
-        Ok(passed(&report.faults))
-    }
-}
-
-fn clock_seed() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::from(since.subsec_nanos()) << 20)
-}
-
-fn resolved(report: &CrashReport) -> u64 {
-    let counts = &report.counts;
-    counts.unknown_had_happened + counts.unknown_happened_then + counts.unknown_refused_then
-}
-
-fn show_crash(report: &CrashReport) {
-    let counts = &report.counts;
-    let moments = KINDS.iter().zip(report.moments);
-    let moments: Vec<String> =
-        moments.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
-    println!(
-        "{} killed: {}; {} of them with {IN_FLIGHT_MIN} or more requests in flight, {} in all",
-        report.killed,
-        moments.join(", "),
-        report.rounds,
-        report.in_flight,
-    );
-    println!(
-        "{} requests: {} acknowledged, {} refused; {} attempts turned away, {} without an answer",
-        counts.requests, counts.done, counts.refused, counts.turned_away, counts.silent
-    );
-    println!(
-        "{} unknown outcomes resolved with the same key: {} had happened, {} happened then, \
-         {} were refused then; {} acknowledged requests repeated: the same answer",
-        resolved(report),
-        counts.unknown_had_happened,
-        counts.unknown_happened_then,
-        counts.unknown_refused_then,
-        counts.same_again
-    );
-    println!(
-        "log: {} records in {} segments, {} kills left a torn write; slowest start {} ms",
-        report.records, report.segments, report.torn, report.start_ms_max
-    );
-    let kinds: Vec<String> =
-        report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    println!("of these: {}", kinds.join(", "));
-    println!(
-        "{} views compared after a start; database compared {} times, last {} orders, {} holds, \
-         {} products, {} movements",
-        report.views,
-        report.database_checks,
-        report.database.orders,
-        report.database.holds,
-        report.database.products,
-        report.database.movements
-    );
-    if let Some(kept) = &report.kept {
-        println!("seed {}, data kept in {}", report.seed, kept.display());
-    }
 }
 
 impl TraceArgs {

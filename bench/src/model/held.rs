@@ -88,6 +88,13 @@ impl Holds {
         self.due.first().map(|(at_ms, hold)| (*hold, *at_ms))
     }
 
+    /// One of the live holds, by any number, and when it is over.
+    #[must_use]
+    pub fn some_due(&self, number: u64) -> Option<(u64, u64)> {
+        let place = usize::try_from(number % (self.due.len().max(1) as u64)).ok()?;
+        self.due.iter().nth(place).map(|(at_ms, hold)| (*hold, *at_ms))
+    }
+
     /// Live holds.
     #[must_use]
     pub fn live(&self) -> usize {

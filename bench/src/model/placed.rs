@@ -60,6 +60,13 @@ impl Orders {
         self.0.get(place).map(|(_, placed)| placed)
     }
 
+    /// The sequence of one of them, by any number.
+    #[must_use]
+    pub fn some(&self, number: u64) -> Option<u64> {
+        let place = usize::try_from(number % (self.0.len().max(1) as u64)).ok()?;
+        self.0.get(place).map(|(placed, _)| *placed)
+    }
+
     pub(super) fn place(
         &mut self,
         sequence: u64,

@@ -68,7 +68,8 @@ pub(super) fn each_text(
         let (Some(whole), Payload::Decision(envelope, decision)) = (whole, &payload) else {
             return;
         };
-        let about = About { sequence, envelope, decision, owner: log.owner(), products: &model };
+        let owner = log.owner_of(sequence);
+        let about = About { sequence, envelope, decision, owner, products: &model };
         if let Some(text) = about.movements(payload.kind(), &before) {
             show(Table::Movements, sequence, text);
         }

@@ -143,6 +143,15 @@ impl Caller {
         read(self.with_key(request).send_json(body).await).await
     }
 
+    /// DELETE. It has no key: asking again finds it gone.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Reply, CallError> {
+        let request = self.client.delete(self.url(path));
+        read(self.with_key(request).send().await).await
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.target.0.base_url.borrow())
     }

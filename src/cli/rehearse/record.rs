@@ -9,17 +9,17 @@ use std::borrow::Cow;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(in crate::cli) struct Record {
     /// Its first line in the file, from 1.
-    pub(super) line: u64,
+    pub(in crate::cli) line: u64,
     /// Its fields, without blanks around them.
-    pub(super) fields: Vec<String>,
+    pub(in crate::cli) fields: Vec<String>,
     /// Why it cannot be taken.
-    pub(super) bad: Option<String>,
+    pub(in crate::cli) bad: Option<String>,
 }
 
 /// Reads records one after another.
-pub(super) struct Records<'a> {
+pub(in crate::cli) struct Records<'a> {
     rest: &'a [u8],
     line: u64,
     delimiter: u8,
@@ -33,7 +33,7 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// It is UTF-16, as spreadsheets write it under "Unicode text".
-    pub(super) fn new(bytes: &'a [u8], delimiter: u8) -> Result<Self, String> {
+    pub(in crate::cli) fn new(bytes: &'a [u8], delimiter: u8) -> Result<Self, String> {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             return Err("it is UTF-16; save it as CSV in UTF-8".to_owned());
         }
@@ -42,7 +42,7 @@ impl<'a> Records<'a> {
     }
 
     /// Records that were no UTF-8 and were read as Latin-1.
-    pub(super) fn not_utf8(&self) -> u64 {
+    pub(in crate::cli) fn not_utf8(&self) -> u64 {
         self.not_utf8
     }
 

@@ -1,0 +1,190 @@
+//! `orders cancel`: the orders of a list, cancelled through a running server.
+//!
+//! Each order is asked for first, and only what is still to be taken back is: so a list may be run
+//! again after anything. What cannot be cancelled is told, and the rest goes on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::list::{self, Id, Undo};
+use super::undo::{Outcome, undo};
+use crate::cli::api_key;
+use crate::cli::exit::{Exit, failure};
+use crate::cli::output::OutputArgs;
+use crate::cli::play::ask::Trouble;
+use crate::cli::play::caller::{Caller, Target};
+use crate::cli::play::number::{counted, exponent_of, grouped, money};
+use crate::cli::play::pool::spread;
+use crate::cli::server_url::ServerArgs;
+use crate::domain::Text;
+
+/// Orders that are cancelled at once: the server makes them durable together.
+const CONNECTIONS: usize = 8;
+
+/// `orders cancel`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CancelArgs {
+    /// List of `orders beyond`, or a CSV with the columns order_id, product_id and quantity
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Cancel nothing: show what would be
+    #[arg(long)]
+    dry_run: bool,
+    /// Why, for the records
+    #[arg(long, value_name = "TEXT", default_value = "sold beyond the stock")]
+    reason: String,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// File with an API key that has the scopes read and sell [default: the key in DOORBUSTER_API_KEY]
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    file: String,
+    dry_run: bool,
+    orders: u64,
+    holds: u64,
+    /// Orders cancelled, in part or whole, or that would be.
+    orders_cancelled: u64,
+    units_cancelled: u64,
+    money_minor: BTreeMap<String, u128>,
+    /// Holds released, whole, or that would be.
+    holds_released: u64,
+    units_released: u64,
+    /// Nothing was left to do.
+    already: u64,
+    failed: Vec<Failed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    id: String,
+    why: String,
+}
+
+impl CancelArgs {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        let wrong = |error| failure(Exit::Usage, format!("--reason {:?}: {error}", self.reason));
+        Text::new(&self.reason).map_err(wrong)?;
+        let url = self.server.base_url()?;
+        let list = list::read(&self.from)?;
+        let target = Target::new(url, api_key::read(self.api_key_file.as_deref())?);
+        self.output.prepare()?;
+        let outcomes = actix_rt::System::new().block_on(self.undo_all(&target, &list));
+        let summary = self.summary(&list, &outcomes);
+        let nothing_done = summary.failed.len() == list.len();
+        if let (true, Some(Outcome::Stopped(why))) = (nothing_done, outcomes.first()) {
+            bail!("{url}: {why}");
+        }
+        self.output.write(&summary, |out| summary.show(out))?;
+        Ok(if summary.failed.is_empty() { Exit::Done } else { Exit::CheckFailed })
+    }
+
+    async fn undo_all(&self, target: &Target, list: &[Undo]) -> Vec<Outcome> {
+        let outcomes: Vec<Cell<Option<Outcome>>> = list.iter().map(|_| Cell::new(None)).collect();
+        let (trouble, stopped) = (Trouble::default(), RefCell::new(None::<String>));
+        let bar = ProgressBar::new(list.len() as u64);
+        let style = ProgressStyle::with_template("cancelling {bar:30} {pos}/{len} {eta}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let work = async |caller: std::rc::Rc<Caller>, number: usize| {
+            let (Some(one), Some(outcome)) = (list.get(number), outcomes.get(number)) else {
+                return;
+            };
+            let before = stopped.borrow().clone();
+            let end = match before {
+                Some(why) => Outcome::Stopped(why),
+                None => undo(&caller, one, &self.reason, self.dry_run, &trouble).await,
+            };
+            if let Outcome::Stopped(why) = &end {
+                *stopped.borrow_mut() = Some(why.clone());
+            }
+            outcome.set(Some(end));
+            bar.inc(1);
+        };
+        // The first alone: where nobody answers, nothing else is asked.
+        spread(target, 1, list.len().min(1), &work).await;
+        let rest = list.len().saturating_sub(1);
+        spread(target, CONNECTIONS, rest, |caller, number| work(caller, number + 1)).await;
+        bar.finish_and_clear();
+        let unasked = || Outcome::Failed("it was not asked for".to_owned());
+        outcomes.into_iter().map(|cell| cell.into_inner().unwrap_or_else(unasked)).collect()
+    }
+
+    fn summary(&self, list: &[Undo], outcomes: &[Outcome]) -> Summary {
+        let file = self.from.display().to_string();
+        let mut summary = Summary { file, dry_run: self.dry_run, ..Summary::default() };
+        for (one, outcome) in list.iter().zip(outcomes) {
+            let is_order = matches!(one.id, Id::Order(_));
+            let count = if is_order { &mut summary.orders } else { &mut summary.holds };
+            *count += 1;
+            match outcome {
+                Outcome::Undone { units, money_minor } if is_order => {
+                    summary.orders_cancelled += 1;
+                    summary.units_cancelled += units;
+                    for (currency, amount) in money_minor {
+                        *summary.money_minor.entry(currency.clone()).or_default() += amount;
+                    }
+                }
+                Outcome::Undone { units, .. } => {
+                    summary.holds_released += 1;
+                    summary.units_released += units;
+                }
+                Outcome::Already => summary.already += 1,
+                Outcome::Failed(why) | Outcome::Stopped(why) => {
+                    let id = one.id.as_str().to_owned();
+                    summary.failed.push(Failed { id, why: why.clone() });
+                }
+            }
+        }
+        summary
+    }
+}
+
+impl Summary {
+    fn show(&self, out: &mut String) {
+        let word = if self.dry_run { "would be " } else { "" };
+        let (orders, units) = (self.orders_cancelled, self.units_cancelled);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{} {word}cancelled: {}{}",
+            counted(orders, "order"),
+            counted(units, "unit"),
+            self.money_words()
+        );
+        if self.holds > 0 {
+            let (holds, units) = (self.holds_released, self.units_released);
+            let (holds, units) = (counted(holds, "hold"), counted(units, "unit"));
+            let _ = writeln!(out, "{holds} {word}released, each whole: {units}");
+        }
+        if self.already > 0 {
+            let already = grouped(self.already);
+            let _ = writeln!(out, "nothing was left to take back of {already}");
+        }
+        for failed in &self.failed {
+            let _ = writeln!(out, "not cancelled: {}: {}", failed.id, failed.why);
+        }
+        if self.dry_run && self.failed.is_empty() {
+            out.push_str("nothing was changed; run it without --dry-run to cancel\n");
+        }
+    }
+
+    fn money_words(&self) -> String {
+        let sums = self.money_minor.iter().map(|(currency, amount)| {
+            let amount = u64::try_from(*amount).unwrap_or(u64::MAX);
+            format!(", {} {currency}", money(amount, exponent_of(currency)))
+        });
+        sums.collect()
+    }
+}

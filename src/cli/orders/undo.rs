@@ -1,0 +1,251 @@
+//! Taking back one order or hold of a list: what is there now is asked first, so that what was
+//! taken back before, by this list or by anybody, is not taken back again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::list::{Id, Undo};
+use crate::cli::hex;
+use crate::cli::play::ask::{Trouble, ask};
+use crate::cli::play::caller::{CallError, Caller, Reply};
+
+/// How often an answer is asked for that no key protects.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What became of one, or would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// So many units, worth so much by currency.
+    Undone { units: u64, money_minor: BTreeMap<String, u128> },
+    /// Nothing was left to do.
+    Already,
+    /// It cannot be done; the next ones may.
+    Failed(String),
+    /// Nothing can be done.
+    Stopped(String),
+}
+
+/// A word of 32 letters for these texts, the same for the same ones.
+pub(super) fn word_of(texts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    hex(hasher.finalize().as_slice()).chars().take(32).collect()
+}
+
+/// Asks how it stands, and takes back what is still to be, unless it is only a rehearsal.
+pub(super) async fn undo(
+    caller: &Caller,
+    undo: &Undo,
+    reason: &str,
+    dry_run: bool,
+    trouble: &Trouble,
+) -> Outcome {
+    let found = match &undo.id {
+        Id::Order(id) => patiently(async || caller.get(&format!("/v1/orders/{id}")).await).await,
+        Id::Hold(id) => patiently(async || caller.get(&format!("/v1/holds/{id}")).await).await,
+    };
+    let found = match found.and_then(accepted) {
+        Ok(found) => found,
+        Err(outcome) => return outcome,
+    };
+    match &undo.id {
+        Id::Order(id) => cancel(caller, undo, id, &found, reason, dry_run, trouble).await,
+        Id::Hold(id) => release(caller, id, &found, dry_run).await,
+    }
+}
+
+async fn cancel(
+    caller: &Caller,
+    undo: &Undo,
+    id: &str,
+    found: &Value,
+    reason: &str,
+    dry_run: bool,
+    trouble: &Trouble,
+) -> Outcome {
+    let mut parts = Vec::new();
+    let mut would = Sums::default();
+    for (product_id, (quantity, keep)) in &undo.products {
+        let units = still_to_take(found, product_id, *quantity, *keep);
+        if units > 0 {
+            would.take_first(found, product_id, units);
+            parts.push(json!({ "product_id": product_id, "quantity": units }));
+        }
+    }
+    if parts.is_empty() {
+        return Outcome::Already;
+    }
+    if dry_run {
+        return would.undone();
+    }
+    let products: Vec<&str> = undo.products.keys().map(String::as_str).collect();
+    let key = word_of(&[&undo.origin, id, &products.join(",")]);
+    let body = json!({ "reason": reason, "lines": parts });
+    let path = format!("/v1/orders/{id}/cancel");
+    let reply = match ask(caller, &path, &format!("orders-cancel-{key}"), &body, trouble).await {
+        Ok(heard) => heard.reply,
+        Err(never) => return Outcome::Stopped(format!("{never}; run it again to find out")),
+    };
+    match (reply.status, reply.problem()) {
+        // Between the question and this somebody took units back.
+        (409, "already-cancelled") => {
+            Outcome::Failed("it changed meanwhile: run it again".to_owned())
+        }
+        _ => match accepted(reply) {
+            Ok(answer) => {
+                let mut sums = Sums::default();
+                lines(&answer).for_each(|line| sums.add(line, units_in(line, "quantity")));
+                sums.undone()
+            }
+            Err(outcome) => outcome,
+        },
+    }
+}
+
+/// A hold cannot be cut: it is released whole.
+async fn release(caller: &Caller, id: &str, found: &Value, dry_run: bool) -> Outcome {
+    match found.get("status").and_then(Value::as_str) {
+        Some("held") => {}
+        Some("confirmed") => return became_an_order(found),
+        _ => return Outcome::Already,
+    }
+    let mut sums = Sums::default();
+    lines(found).for_each(|line| sums.add(line, units_in(line, "quantity")));
+    if dry_run {
+        return sums.undone();
+    }
+    let path = format!("/v1/holds/{id}");
+    match patiently(async || caller.delete(&path).await).await {
+        Ok(reply) if reply.status == 200 || reply.problem() == "hold-released" => sums.undone(),
+        Ok(reply) if reply.problem() == "hold-expired" => Outcome::Already,
+        Ok(reply) if reply.problem() == "hold-confirmed" => became_an_order(&reply.body),
+        Ok(reply) => Outcome::Failed(reply.words()),
+        Err(outcome) => outcome,
+    }
+}
+
+fn became_an_order(hold: &Value) -> Outcome {
+    let order = hold.get("order_id").and_then(Value::as_str).unwrap_or("an order");
+    Outcome::Failed(format!("it became {order} meanwhile: make the list again"))
+}
+
+/// Units of a product that are still to be taken back, so that no more than `keep` stay.
+fn still_to_take(order: &Value, product_id: &str, quantity: u64, keep: Option<u64>) -> u64 {
+    let left: u64 = lines_of(order, product_id).map(left_of).sum();
+    match keep {
+        Some(keep) => left.saturating_sub(keep).min(quantity),
+        None => left.min(quantity),
+    }
+}
+
+/// Asks again while there is no answer that says anything.
+async fn patiently(asked: impl AsyncFn() -> Result<Reply, CallError>) -> Result<Reply, Outcome> {
+    let mut why = String::new();
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        match asked().await {
+            Ok(reply) if reply.status == 503 => why = reply.words(),
+            Ok(reply) => return Ok(reply),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(Outcome::Stopped(why))
+}
+
+fn accepted(reply: Reply) -> Result<Value, Outcome> {
+    match reply.status {
+        200 | 201 => Ok(reply.body),
+        401 | 403 => Err(Outcome::Stopped(format!(
+            "{}: give a key with the scopes read and sell by --api-key-file or DOORBUSTER_API_KEY",
+            reply.words()
+        ))),
+        _ => Err(Outcome::Failed(reply.words())),
+    }
+}
+
+/// Units and money.
+#[derive(Default)]
+struct Sums {
+    units: u64,
+    money_minor: BTreeMap<String, u128>,
+}
+
+impl Sums {
+    /// The units of the first lines of a product, as the server takes them.
+    fn take_first(&mut self, order: &Value, product_id: &str, mut units: u64) {
+        for line in lines_of(order, product_id) {
+            let taken = left_of(line).min(units);
+            self.add(line, taken);
+            units -= taken;
+        }
+    }
+
+    fn add(&mut self, line: &Value, units: u64) {
+        self.units += units;
+        let price = line.get("unit_price");
+        let text = price.and_then(|price| price.get("currency")).and_then(Value::as_str);
+        let amount = price.and_then(|price| price.get("amount_minor")).and_then(Value::as_u64);
+        if let (Some(currency), Some(amount)) = (text, amount)
+            && units > 0
+        {
+            let money = u128::from(amount) * u128::from(units);
+            *self.money_minor.entry(currency.to_owned()).or_default() += money;
+        }
+    }
+
+    fn undone(self) -> Outcome {
+        Outcome::Undone { units: self.units, money_minor: self.money_minor }
+    }
+}
+
+fn lines(order: &Value) -> impl Iterator<Item = &Value> {
+    order.get("lines").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn lines_of<'a>(order: &'a Value, product_id: &str) -> impl Iterator<Item = &'a Value> {
+    lines(order)
+        .filter(move |line| line.get("product_id").and_then(Value::as_str) == Some(product_id))
+}
+
+fn left_of(line: &Value) -> u64 {
+    units_in(line, "quantity").saturating_sub(units_in(line, "cancelled"))
+}
+
+fn units_in(line: &Value, field: &str) -> u64 {
+    line.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_leaves_what_stays() {
+        let line = |product_id: &str, quantity: u64, cancelled: u64| json!({"product_id": product_id, "quantity": quantity, "cancelled": cancelled, "unit_price": {"amount_minor": 250, "currency": "GBP"}});
+        let order = json!({ "lines": [line("hat", 3, 1), line("mug", 9, 0), line("hat", 4, 0)] });
+        let check = |quantity, keep, expected| {
+            assert_eq!(
+                still_to_take(&order, "hat", quantity, keep),
+                expected,
+                "{quantity} {keep:?}"
+            );
+        };
+        check(4, Some(2), 4);
+        check(5, Some(2), 4);
+        check(4, Some(6), 0);
+        check(1, Some(0), 1);
+        check(9, None, 6);
+        let mut sums = Sums::default();
+        sums.take_first(&order, "hat", 3);
+        assert_eq!((sums.units, sums.money_minor.get("GBP")), (3, Some(&750)));
+    }
+}
