@@ -11,6 +11,7 @@ use doorbuster_wal::LockError;
 use super::exit::{Failure, exit_of, failure};
 use crate::engine::{ClockError, NoSnapshot, PastError, StartError};
 use crate::journal::{JournalError, ReadError, SnapshotError};
+use crate::proof::ProofError;
 
 /// What was tried when the error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,17 @@ pub(super) fn explained(error: anyhow::Error, tried: Tried, data_dir: &Path) -> 
     failure(exit_of(&error), message)
 }
 
+/// Reads the log of `data_dir`; an error names the next command.
+///
+/// # Errors
+/// Those of `work`.
+pub(super) fn reading<T>(
+    data_dir: &Path,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    work().map_err(|error| explained(error, Tried::Read, data_dir))
+}
+
 fn trouble<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<Trouble<'a>> {
     match cause.downcast_ref::<StartError>() {
         Some(StartError::Journal(error)) => return Some(Trouble::Log(error)),
@@ -56,6 +68,9 @@ fn trouble<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<Trouble<'
         Some(PastError::Journal(error)) => return Some(Trouble::Log(error)),
         Some(PastError::NoSnapshot(_)) => return Some(Trouble::NoSnapshot),
         None => {}
+    }
+    if let Some(ProofError::Journal(error)) = cause.downcast_ref::<ProofError>() {
+        return Some(Trouble::Log(error));
     }
     if let Some(ReadError::Journal(error)) = cause.downcast_ref::<ReadError>() {
         return Some(Trouble::Log(error));

@@ -49,6 +49,9 @@ fn all_damaged_segments_are_named_with_the_next_command() {
         &["state", "--as-of", "now"],
         &["wal", "prune", "--before", "now", "--yes"],
         &["serve", "--listen", "127.0.0.1:0"],
+        &["reconcile"],
+        &["proof", "--product", "hat"],
+        &["orders", "beyond", "hat", "--true-stock", "1"],
     ] {
         house.run(words).check(3, &["the log is damaged", &next]);
     }
@@ -97,7 +100,7 @@ fn damaged_snapshot_is_told_and_is_no_damage_of_the_log() {
 }
 
 #[test]
-fn damaged_log_of_a_named_file_that_is_missing_is_usage() {
+fn settings_file_that_is_missing_is_a_mistake_of_usage() {
     let house = House::new();
     house.run(&["serve", "--config", "/nowhere/settings.toml"]).check(2, &["settings file"]);
 }

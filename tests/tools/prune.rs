@@ -28,7 +28,7 @@ fn prune_refuses_what_is_needed_and_tells_what_it_would_do() {
     prune(&["--before", "1"]).check(0, &["nothing to delete", "nothing lies before"]);
     let would = prune(&["--before", &fourth.to_string()]);
     would.check(0, &["would delete records 1 to", "3 archived segments", "nothing was deleted"]);
-    would.check(0, &["orders", "`project --rebuild` and proofs would begin there"]);
+    would.check(0, &["orders", "`project --rebuild`, `reconcile` and `proof` need all of it"]);
     // Times are rounded down to what lies wholly before them.
     let dry = house.json(&["wal", "prune", "--before", "2026-11-18T01:00:00Z"]);
     assert_eq!(
