@@ -35,6 +35,12 @@ pub const IDEMPOTENCY_KEYS: &str = "doorbuster_idempotency_keys";
 pub const SNAPSHOT_SEQUENCE: &str = "doorbuster_snapshot_sequence";
 /// Time of making one snapshot.
 pub const SNAPSHOT_SECONDS: &str = "doorbuster_snapshot_duration_seconds";
+/// Proven records of the log that are not in the backup.
+pub const BACKUP_LAG_RECORDS: &str = "doorbuster_backup_lag_records";
+/// How long the backup has lacked the oldest of them.
+pub const BACKUP_LAG_SECONDS: &str = "doorbuster_backup_lag_seconds";
+/// Highest sequence in the backup.
+pub const BACKUP_SEQUENCE: &str = "doorbuster_backup_sequence";
 /// 1, with the version of the binary.
 pub const BUILD_INFO: &str = "doorbuster_build_info";
 
@@ -56,6 +62,9 @@ const HELP: &[(&str, &str)] = &[
     (IDEMPOTENCY_KEYS, "Idempotency keys kept and reserved."),
     (SNAPSHOT_SEQUENCE, "Last record that the newest snapshot covers."),
     (SNAPSHOT_SECONDS, "Time of making one snapshot."),
+    (BACKUP_LAG_RECORDS, "Proven records of the log that are not in the backup."),
+    (BACKUP_LAG_SECONDS, "How long the backup has lacked the oldest of them."),
+    (BACKUP_SEQUENCE, "Highest sequence in the backup."),
     (BUILD_INFO, "1, with the version of the binary."),
 ];
 

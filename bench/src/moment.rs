@@ -106,14 +106,25 @@ impl Deck {
                 self.0.swap(place, other);
             }
         }
-        let kind = self.0.pop().unwrap_or(UNDER_LOAD);
-        let act = kind.checked_sub(FIRST_ACT).and_then(|act| Act::ALL.get(act).copied());
-        match act {
-            Some(act) if possible(act) => Moment::At(Acting::draw(act, draws)),
-            Some(_) => Moment::draw(UNDER_LOAD, draws, start),
+        // What is not possible yet, such as archiving in a young log, waits for the end of the deck.
+        let now = self.0.iter().rposition(|kind| act_of(*kind).is_none_or(&possible));
+        let kind = match now {
+            Some(place) => self.0.remove(place),
+            None => {
+                self.0.pop();
+                UNDER_LOAD
+            }
+        };
+        match act_of(kind) {
+            Some(act) => Moment::At(Acting::draw(act, draws)),
             None => Moment::draw(kind, draws, start),
         }
     }
+}
+
+/// The act that a kind waits for.
+fn act_of(kind: usize) -> Option<Act> {
+    kind.checked_sub(FIRST_ACT).and_then(|act| Act::ALL.get(act).copied())
 }
 
 impl Moment {
@@ -237,5 +248,11 @@ mod tests {
         let other = draw(5, |act| act != Act::Snapshot);
         assert!(other.iter().all(|moment| moment.kind() != FIRST_ACT + Act::Snapshot as usize));
         assert!(other.iter().any(|moment| moment.kind() == FIRST_ACT + Act::Archiving as usize));
+        // Kinds that become possible within a deck still come in it.
+        let (mut draws, mut deck) = (Seeded::new(5), Deck::default());
+        let start = Duration::from_millis(30);
+        let late = (0..DECK).map(|life| deck.draw(&mut draws, start, |_| life > DECK / 2));
+        let acts = late.filter(|moment| matches!(moment, Moment::At(_))).count();
+        assert_eq!(acts, DEALT[FIRST_ACT..].iter().sum::<usize>());
     }
 }

@@ -88,7 +88,8 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     cause.downcast_ref::<WalError>().map(exit_of_log)
 }
 
-fn exit_of_log(error: &WalError) -> Exit {
+/// The exit code of an error of the log.
+pub(super) fn exit_of_log(error: &WalError) -> Exit {
     match error {
         WalError::Corrupt { .. } => Exit::Damaged,
         WalError::Options(_) => Exit::Usage,

@@ -5,6 +5,7 @@
 
 mod advice;
 mod api_key;
+mod backup;
 mod bar;
 mod config;
 mod copy;
@@ -29,6 +30,7 @@ mod record_json;
 mod recovery;
 mod rehearse;
 mod replayed;
+mod restore;
 mod serve;
 mod server_url;
 mod settings;
@@ -74,6 +76,10 @@ enum Command {
     Wal(wal::WalCommand),
     /// Show where every product stood after some record, or at some time
     State(state::StateArgs),
+    /// Copy a live log into another directory, once or as it grows
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup, whole or up to a record or a time
+    Restore(restore::RestoreArgs),
     /// Prove what was decided about a product or a sale: write a file that others can check, or check one
     Proof(Box<proof::ProofArgs>),
     /// Compare the log with its copy in SQL, or with the orders a shop was paid for
@@ -113,6 +119,8 @@ impl Command {
             Self::Keys(command) => command.run(),
             Self::Wal(command) => command.run(),
             Self::State(args) => args.run(),
+            Self::Backup(args) => args.run(),
+            Self::Restore(args) => args.run(),
             Self::Proof(args) => args.run(),
             Self::Config(command) => command.run(),
             Self::Health(args) => args.run(),

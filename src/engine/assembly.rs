@@ -16,8 +16,10 @@ use super::router::Router;
 use super::snapshot::{self, FromSnapshot};
 use super::start::{EngineConfig, StartError, StartOptions, StartSummary};
 use super::{Core, Engine};
+use crate::domain::Sequence;
 use crate::journal::{
-    JournalIdentity, LocalJournal, OpenLog, Opening, Payload, Started, Writer, local_journal,
+    JournalIdentity, LocalJournal, OpenLog, Opening, Payload, Replayed, Started, Writer,
+    local_journal,
 };
 
 /// A log that was read and takes records, and the state it makes.
@@ -59,6 +61,29 @@ pub(super) fn recover(
     let started = Payload::Started(Started { started_at_ms, binary: binary.into() });
     let log = opening.start(new, &started)?;
     Ok(Recovery { log, recovered, clock, started_at_ms, torn, snapshot })
+}
+
+/// Reads an opened log whole, with all checks, and makes its state: from the first record, or in a log
+/// that was pruned from a snapshot on. Changes nothing.
+///
+/// # Errors
+/// The log is damaged, or needs a snapshot that is not there.
+pub fn read_whole(
+    opening: &mut Opening,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Recovered, Replayed), StartError> {
+    let mut recovered = Recovered::new(usize::MAX);
+    if opening.first_sequence() == Sequence::new(1) {
+        let visit = &mut |sequence, payload| recovered.follow(sequence, payload);
+        let replayed = opening.replay_records(None, visit, progress)?;
+        return Ok((recovered, replayed));
+    }
+    opening.replay(&mut |_| Ok(()), progress)?;
+    let found = snapshot::newest_of(opening, usize::MAX, &mut |_| {})?;
+    let FromSnapshot { mut recovered, head, .. } = found.expect("a pruned log needs one");
+    let visit = &mut |sequence, payload| recovered.follow(sequence, payload);
+    let replayed = opening.replay_records(Some(&head.checkpoint), visit, &mut |_| {})?;
+    Ok((recovered, replayed))
 }
 
 /// The state that a log makes, and what was found on the way.

@@ -25,6 +25,7 @@ mod idempotency;
 mod json;
 mod lines;
 mod metrics;
+mod metrics_alone;
 mod orders;
 mod patience;
 mod probes;
@@ -47,5 +48,6 @@ mod worker;
 
 pub use actix_web::dev::ServerHandle;
 pub use auth::Keys;
+pub use metrics_alone::serve_metrics;
 pub use problem::{PROBLEM_PREFIX, ProblemType, Retry};
 pub use server::{FreeBytes, HttpOptions, Server};

@@ -12,6 +12,7 @@
 //! Never here: business rules, actors, HTTP, SQL.
 
 mod codec;
+mod epoch;
 mod files;
 mod local;
 mod opening;
@@ -26,6 +27,7 @@ mod snapshot;
 pub use codec::{
     DecodeError, PAYLOAD_BYTES_MAX, decode, encode, encode_record, payload_bytes_bound,
 };
+pub use epoch::restored_epoch;
 pub use files::{FileTail, JournalFiles};
 pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
@@ -46,6 +48,8 @@ pub use doorbuster_wal::Entry;
 
 /// A place between two segments, and what is certain there of all before it.
 pub use doorbuster_wal::Checkpoint;
+/// What reading a log found.
+pub use doorbuster_wal::Replayed;
 
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;

@@ -111,7 +111,8 @@ pub fn check_copy(
     if sequence > durable {
         return Err(CopyError::Other(format!(
             "{place} is at record {sequence}, this log ends at {durable}: an older copy of the log \
-             was restored; restore the newer one, or give this log another {kind}",
+             was restored; restore a newer one, or give this log another {kind}: \
+             `doorbuster project --rebuild` fills one, keep this one to compare",
         )));
     }
     if sequence.get() == 0 {
@@ -124,7 +125,8 @@ pub fn check_copy(
         return Err(CopyError::Other(format!(
             "{place} ends with another record {sequence} than this log (epoch {}, checksum \
              {:08x}; here epoch {epoch}, checksum {:08x}): the log or the database was restored; \
-             restore both to the same time, or give this log another {kind}",
+             restore both to the same time, or give this log another {kind}: \
+             `doorbuster project --rebuild` fills one, keep this one to compare",
             theirs.epoch,
             progress.checksum,
             checksum.unwrap_or(0),

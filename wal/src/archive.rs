@@ -164,12 +164,53 @@ pub(crate) fn move_into(
     let end = segment.checked_end(next)?;
     let used = bytes.get(..end).unwrap_or_default();
     let packed = pack(used).map_err(WalError::io("pack", &name))?;
+    put(storage, header, used, &packed)
+}
 
+/// As [`move_into`], with what another archive has packed of the same segment.
+///
+/// # Errors
+/// As [`move_into`]; `Io` also where it does not unpack to this segment.
+pub(crate) fn move_packed(
+    storage: &dyn Storage,
+    header: &Header,
+    bytes: &[u8],
+    next: &Header,
+    packed: &[u8],
+) -> Result<(), WalError> {
+    let name = file_name(header.segment);
+    let segment = Segment { header, file: &name, bytes };
+    let end = segment.checked_end(next)?;
+    put(storage, header, bytes.get(..end).unwrap_or_default(), packed)
+}
+
+/// The packed bytes of an archived segment; `None`: it is not in the archive alone.
+///
+/// # Errors
+/// The storage's.
+pub(crate) fn packed(storage: &dyn Storage, segment: u64) -> Result<Option<Vec<u8>>, WalError> {
+    let path = archived_path(segment);
+    let archive = storage.dir(ARCHIVE_DIR).map_err(WalError::io("open", ARCHIVE_DIR))?;
+    let Some(archive) = archive else { return Ok(None) };
+    let file = match archive.open_read(&archived_name(segment)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(WalError::io("open", &path))?,
+    };
+    let len = file.len().map_err(WalError::io("measure", &path))?;
+    let mut packed = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let read = read_full(&*file, &mut packed, 0).map_err(WalError::io("read", &path))?;
+    packed.truncate(read);
+    Ok(Some(packed))
+}
+
+/// Puts a packed segment, which must give `used` back, into the archive; then removes its own file.
+fn put(storage: &dyn Storage, header: &Header, used: &[u8], packed: &[u8]) -> Result<(), WalError> {
+    let name = file_name(header.segment);
     let archive = storage.make_dir(ARCHIVE_DIR).map_err(WalError::io("make", ARCHIVE_DIR))?;
     let (path, archived) = (archived_path(header.segment), archived_name(header.segment));
     let io = |operation| WalError::io(operation, &path);
     let file = archive.create(PACKING).map_err(io("create"))?;
-    file.write_all_at(&packed, 0).map_err(io("write"))?;
+    file.write_all_at(packed, 0).map_err(io("write"))?;
     file.sync_data().map_err(io("sync"))?;
     check_same(&*archive, PACKING, used).map_err(io("read back"))?;
     if let Err(error) = archive.rename(PACKING, &archived) {

@@ -25,6 +25,8 @@ pub(crate) enum NoFrame {
     Length(u32),
     /// The checksum does not match.
     Checksum,
+    /// Behind the payload stands something else than zeros.
+    Padding,
     /// A sound frame of another place.
     Sequence(u64),
     /// A sound frame that says of records after it that they were durable.
@@ -37,6 +39,7 @@ impl std::fmt::Display for NoFrame {
             Self::Short(bytes) => write!(f, "a frame of {bytes} bytes does not end in the file"),
             Self::Length(length) => write!(f, "no frame has a payload of {length} bytes"),
             Self::Checksum => f.write_str("the frame's checksum does not match"),
+            Self::Padding => f.write_str("the frame is not filled up with zeros"),
             Self::Sequence(found) => write!(f, "a frame of sequence {found} stands there"),
             Self::Durable(upto) => write!(f, "a frame says that {upto}, after it, was durable"),
         }
@@ -85,6 +88,10 @@ pub(crate) fn parse(bytes: &[u8], seed: u32) -> Result<Frame<'_>, NoFrame> {
         return Err(NoFrame::Checksum);
     }
     let end = FRAME_HEADER_BYTES + length as usize;
+    // No log writes it: one record has one form.
+    if frame.get(end..).unwrap_or_default().iter().any(|byte| *byte != 0) {
+        return Err(NoFrame::Padding);
+    }
     Ok(Frame {
         sequence: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
         durable_upto: u64::from_le_bytes(rest),
@@ -160,6 +167,19 @@ mod tests {
             }
             for cut in 0..frame.len() {
                 assert!(matches!(parse(&frame[..cut], 3), Err(NoFrame::Short(_))), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn frame_that_is_not_filled_up_with_zeros_is_none_though_its_checksum_is_right() {
+        for (payload, padding) in [(&b"x"[..], 7), (b"1234567", 1)] {
+            for at in 1..=padding {
+                let mut frame = sealed(payload, 3);
+                let place = frame.len() - at;
+                frame[place] = 1;
+                seal(&mut frame, 6, 3);
+                assert_eq!(parse(&frame, 3), Err(NoFrame::Padding), "{at} before the end");
             }
         }
     }

@@ -17,6 +17,7 @@
 mod archive;
 mod batch;
 mod bisect;
+mod copier;
 mod cursor;
 mod digest;
 mod dir_storage;
@@ -43,6 +44,7 @@ mod survey;
 mod tail;
 
 pub use batch::Batch;
+pub use copier::{Copier, CopyError, CopyStep, CopyUpto};
 pub use dir_storage::DirStorage;
 pub use epochs::Epochs;
 pub use error::WalError;

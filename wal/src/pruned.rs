@@ -126,16 +126,45 @@ pub struct Deleted {
 /// Deletes the archived segments before the one of `first`, which says from now on where the log
 /// begins. Nobody may write the log meanwhile.
 pub(crate) fn prune(storage: &dyn Storage, first: &Header) -> Result<Deleted, WalError> {
-    let (name, bytes) = (file_name(first.segment), Pruned::before(first).encode());
     let before = Pruned::read(storage)?;
     if before.is_none_or(|before| before.segment < first.segment) {
-        let file = storage.create(WRITING).map_err(WalError::io("create", WRITING))?;
-        file.write_all_at(&bytes, 0).map_err(WalError::io("write", WRITING))?;
-        file.sync_data().map_err(WalError::io("sync", WRITING))?;
-        storage.rename(WRITING, &name).map_err(WalError::io("rename", WRITING))?;
-        storage.sync_dir().map_err(WalError::io("sync", "the directory"))?;
+        write(storage, first)?;
     }
     delete_before(storage, first.segment)
+}
+
+/// Says durably that the log begins with this segment.
+fn write(storage: &dyn Storage, first: &Header) -> Result<(), WalError> {
+    let (name, bytes) = (file_name(first.segment), Pruned::before(first).encode());
+    let file = storage.create(WRITING).map_err(WalError::io("create", WRITING))?;
+    file.write_all_at(&bytes, 0).map_err(WalError::io("write", WRITING))?;
+    file.sync_data().map_err(WalError::io("sync", WRITING))?;
+    storage.rename(WRITING, &name).map_err(WalError::io("rename", WRITING))?;
+    storage.sync_dir().map_err(WalError::io("sync", "the directory"))
+}
+
+/// A copy that begins with this segment says so, unless it is a log's first.
+///
+/// # Errors
+/// The storage's.
+pub(crate) fn copy_beginning(storage: &dyn Storage, first: &Header) -> Result<(), WalError> {
+    match first.segment {
+        1 => Ok(()),
+        _ => write(storage, first),
+    }
+}
+
+/// Removes what says where a log begins, from a directory without a log.
+///
+/// # Errors
+/// The storage's.
+pub(crate) fn remove(storage: &dyn Storage) -> Result<(), WalError> {
+    for name in storage.list().map_err(WalError::io("list", "the directory"))? {
+        if segment_of(&name).is_some() || name == WRITING {
+            storage.remove(&name).map_err(WalError::io("remove", &name))?;
+        }
+    }
+    storage.sync_dir().map_err(WalError::io("sync", "the directory"))
 }
 
 /// Deletes what a pruned log no longer needs: a crash may have left some of it.

@@ -61,6 +61,19 @@ impl Records {
         self.proven
     }
 
+    /// Last sound record, proven or not, as of the last look; 0: there is none.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        self.end.sequence - 1
+    }
+
+    /// Bytes of log from a place in a segment on, about; `None`: from the first record on.
+    pub(crate) fn bytes_from(&self, place: Option<(u64, u64)>) -> u64 {
+        let (segment, offset) = place.unwrap_or((0, 0));
+        let closed = self.scan.bytes_of_closed_from(segment);
+        (closed + self.end.offset).saturating_sub(offset)
+    }
+
     /// Sequence of the next record.
     #[must_use]
     pub fn position(&self) -> u64 {

@@ -319,6 +319,13 @@ impl Scan {
         self.file_bytes.iter().sum()
     }
 
+    /// Bytes of the segments from this one on, without the last.
+    pub(crate) fn bytes_of_closed_from(&self, segment: u64) -> u64 {
+        let place = self.headers.partition_point(|header| header.segment < segment);
+        let closed = self.file_bytes.split_last().map_or(&[][..], |(_, closed)| closed);
+        closed.get(place..).unwrap_or_default().iter().sum()
+    }
+
     /// Bytes to read after a checkpoint, for progress.
     #[must_use]
     pub fn bytes_after(&self, from: &Checkpoint) -> u64 {

@@ -24,7 +24,7 @@ use self::crash::CrashArgs;
 use self::damage::DamageArgs;
 use self::full_disk::FullDiskArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
-use self::recover::{MakeLogArgs, RecoverArgs};
+use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
 use self::simulate::SimulateArgs;
 use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
@@ -70,6 +70,8 @@ enum Command {
     Damage(DamageArgs),
     /// Measures recovery beside only reading and checking the same log.
     Recover(RecoverArgs),
+    /// Measures a lost directory: backup, restore, serve, first sale, with a log of many orders.
+    Drill(DrillArgs),
     /// Writes a log of many purchases, to try tools with.
     MakeLog(MakeLogArgs),
 }
@@ -173,6 +175,7 @@ impl Cli {
             Command::Damage(args) => args.run(),
             Command::Simulate(args) => args.run(),
             Command::Recover(args) => args.run(),
+            Command::Drill(args) => args.run(),
             Command::MakeLog(args) => args.run(),
         }
     }

@@ -1,9 +1,11 @@
-//! `recover` and `make-log`: how fast a log comes back, and a log to try it with.
+//! `recover`, `drill` and `make-log`: how fast a log comes back, and a log to try it with.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::campaigns::Common;
 use super::{progress, write_json};
+use crate::recover::drill::{self, DrillPlan};
 use crate::recover::made_log::{self, Making};
 use crate::recover::{self, Round, Side};
 
@@ -24,6 +26,19 @@ pub(super) struct RecoverArgs {
     /// Writes the whole result into a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// `drill`
+#[derive(Debug, clap::Args)]
+pub(super) struct DrillArgs {
+    /// Orders in the log.
+    #[arg(long, default_value_t = 1_000_000)]
+    orders: u64,
+    /// Products they are of.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    products: u32,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// `make-log`
@@ -67,6 +82,34 @@ impl MakingArgs {
 impl MakeLogArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         self.making.make(&self.log)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl DrillArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let plan = DrillPlan {
+            engine: self.common.engine()?,
+            data_root: self.common.data_root(),
+            orders: self.orders,
+            products: self.products,
+        };
+        let bar = progress(self.orders);
+        bar.set_message("orders written");
+        println!("{:<22} {:>8} {:>10}", "step", "seconds", "peak MiB");
+        let show = |step: &drill::Step| {
+            bar.finish_and_clear();
+            println!("{:<22} {:>8.2} {:>10}", step.name, step.seconds, step.peak_bytes >> 20);
+        };
+        let mut written = |done| bar.set_position(done);
+        let report = actix_rt::System::new().block_on(drill::run(&plan, &mut written, show))?;
+        println!(
+            "\n{} orders, {} MiB of log: {:.2} s from the loss of the directory to the first sale",
+            report.orders,
+            report.log_bytes >> 20,
+            report.outage_seconds,
+        );
+        write_json(self.common.json.as_deref(), &report)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Links the engine, as only measuring it from inside can; never the checker's.
 
+pub mod drill;
 pub mod made_log;
 pub(crate) mod maker;
 
@@ -174,12 +175,12 @@ pub fn take_turn(directory: &Path, side: Side) -> anyhow::Result<Turn> {
     };
     let seconds = begun.elapsed().as_secs_f64();
     let cpu_seconds = crate::cost::own_cpu_seconds();
-    Ok(Turn { seconds, cpu_seconds, records, peak_bytes: peak_bytes()?, keys })
+    Ok(Turn { seconds, cpu_seconds, records, peak_bytes: peak_bytes("self")?, keys })
 }
 
-/// Most memory this process has had.
-fn peak_bytes() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+/// Most memory a process has had; `self` is this one.
+pub(crate) fn peak_bytes(process: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
     Ok(kib.trim().parse::<u64>()? * 1024)

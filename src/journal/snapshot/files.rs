@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use doorbuster_wal::Storage;
+use doorbuster_wal::{Storage, StorageFile};
 
 use super::{
     SNAPSHOTS_DIR, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, StateHash,
@@ -15,6 +15,8 @@ use crate::domain::Sequence;
 const WRITING: &str = "snapshot.tmp";
 /// Kept: were the newest damaged, the other shortens the way back.
 const KEPT: usize = 2;
+/// Copied at once.
+const COPY_BYTES: usize = 1 << 20;
 
 /// The snapshots of one log.
 #[derive(Clone)]
@@ -95,15 +97,62 @@ impl Snapshots {
             dir.rename(WRITING, &name).map_err(SnapshotError::io("rename", &writing))?;
         }
         dir.sync_dir().map_err(SnapshotError::io("sync", SNAPSHOTS_DIR))?;
-        let old: Vec<Sequence> = self.list()?.into_iter().skip(KEPT).collect();
-        if !old.is_empty() {
-            for old in old {
-                let name = file_name(old);
-                dir.remove(&name).map_err(SnapshotError::io("remove", &path(&name)))?;
-            }
-            dir.sync_dir().map_err(SnapshotError::io("sync", SNAPSHOTS_DIR))?;
-        }
+        self.remove_old()?;
         Ok(state_hash)
+    }
+
+    /// Copies the newest two up to a record into another log, those that are not there yet; older ones
+    /// there are removed. Gives how many are new.
+    ///
+    /// # Errors
+    /// The storages'. What is damaged is told and not copied.
+    pub fn copy_to(&self, copy: &Self, upto: Sequence) -> Result<usize, SnapshotError> {
+        let wanted = self.list()?.into_iter().filter(|sequence| *sequence <= upto).take(KEPT);
+        let there = copy.list()?;
+        let mut copied = 0;
+        for sequence in wanted.filter(|sequence| !there.contains(sequence)) {
+            match self.copy_one(copy, sequence) {
+                Ok(()) => copied += 1,
+                // The log writes them anew and removes them while this looks.
+                Err(SnapshotError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound => {}
+                Err(error @ SnapshotError::Io { .. }) => return Err(error),
+                Err(error) => tracing::warn!(%error, "a snapshot is not copied"),
+            }
+        }
+        copy.remove_old()?;
+        Ok(copied)
+    }
+
+    fn copy_one(&self, copy: &Self, sequence: Sequence) -> Result<(), SnapshotError> {
+        let name = file_name(sequence);
+        let (from, writing) = (path(&name), path(WRITING));
+        let dir = self.dir()?.ok_or(io::ErrorKind::NotFound);
+        let file = dir.and_then(|dir| dir.open_read(&name).map_err(|error| error.kind()));
+        let file = file.map_err(|kind| SnapshotError::io("open", &from)(kind.into()))?;
+        let dir = copy.log.make_dir(SNAPSHOTS_DIR);
+        let dir = dir.map_err(SnapshotError::io("make", SNAPSHOTS_DIR))?;
+        let written = copy_bytes(&*file, &from, &*dir, &writing).and_then(|()| {
+            let file = dir.open_read(WRITING).map_err(SnapshotError::io("open", &writing))?;
+            let mut reader = SnapshotReader::open(file, &from)?;
+            while reader.next()?.is_some() {}
+            dir.rename(WRITING, &name).map_err(SnapshotError::io("rename", &writing))?;
+            dir.sync_dir().map_err(SnapshotError::io("sync", SNAPSHOTS_DIR))
+        });
+        if written.is_err() {
+            let _ = dir.remove(WRITING);
+        }
+        written
+    }
+
+    fn remove_old(&self) -> Result<(), SnapshotError> {
+        let old: Vec<Sequence> = self.list()?.into_iter().skip(KEPT).collect();
+        let (Some(dir), false) = (self.dir()?, old.is_empty()) else { return Ok(()) };
+        for old in old {
+            let name = file_name(old);
+            dir.remove(&name).map_err(SnapshotError::io("remove", &path(&name)))?;
+        }
+        dir.sync_dir().map_err(SnapshotError::io("sync", SNAPSHOTS_DIR))
     }
 
     fn write_to(
@@ -141,6 +190,23 @@ impl Snapshots {
             _ => Ok(()),
         }
     }
+}
+
+fn copy_bytes(
+    from: &dyn StorageFile,
+    from_name: &str,
+    dir: &dyn Storage,
+    to_name: &str,
+) -> Result<(), SnapshotError> {
+    let to = dir.create(WRITING).map_err(SnapshotError::io("create", to_name))?;
+    let (mut buffer, mut at) = (vec![0; COPY_BYTES], 0);
+    loop {
+        let read = from.read_at(&mut buffer, at).map_err(SnapshotError::io("read", from_name))?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        to.write_all_at(bytes, at).map_err(SnapshotError::io("write", to_name))?;
+        at += read as u64;
+    }
+    to.sync_data().map_err(SnapshotError::io("sync", to_name))
 }
 
 /// From the log's directory on, for people.

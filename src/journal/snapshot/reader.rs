@@ -171,7 +171,8 @@ impl SnapshotReader {
         let (Some(section), ROW_VERSION) = (section, version) else {
             return Err(self.damaged(&format!("section {number} version {version} is not known")));
         };
-        if section < self.section || rows.is_empty() {
+        let second_head = section == Section::Head && self.blocks > 0;
+        if section < self.section || second_head || rows.is_empty() {
             return Err(self.damaged("its sections are not in order"));
         }
         if section.is_hashed() {

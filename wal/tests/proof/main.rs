@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod copies;
 mod crashes;
 mod damage;
 mod divided;

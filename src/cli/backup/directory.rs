@@ -1,0 +1,102 @@
+//! The directory a backup is made in: found fit for it before anything is written.
+#![expect(clippy::disallowed_methods, reason = "looks into the directory that was named")]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use doorbuster_wal::{DirLock, DirStorage};
+
+use crate::cli::JOURNAL_DIR;
+use crate::cli::exit::{Exit, failure};
+
+/// The lock's file: a directory with nothing else in it is as good as empty.
+const LOCK_FILE: &str = "LOCK";
+
+/// A directory of backups this process holds until it ends, so that no other backup and no server
+/// writes into it.
+pub(super) struct BackupDir {
+    path: PathBuf,
+    _lock: DirLock,
+}
+
+impl BackupDir {
+    /// Makes the directory where it is missing, and takes it.
+    ///
+    /// # Errors
+    /// It is no place for a backup of this data directory; another process holds it; the file
+    /// system refuses.
+    pub(super) fn take(path: &Path, data_dir: &Path) -> anyhow::Result<Self> {
+        let context = || format!("cannot use {} for a backup", path.display());
+        check_apart(path, data_dir).with_context(context)?;
+        check_not_foreign(path).with_context(context)?;
+        DirStorage::open(path).with_context(context)?;
+        // Only now can links in it be followed.
+        check_apart(path, data_dir).with_context(context)?;
+        let lock = DirLock::acquire(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The journal's files in it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(super) fn journal(&self) -> anyhow::Result<Arc<DirStorage>> {
+        let path = self.path.join(JOURNAL_DIR);
+        let storage = DirStorage::open(&path);
+        Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
+    }
+}
+
+fn check_apart(path: &Path, data_dir: &Path) -> anyhow::Result<()> {
+    let (to, from) = (real(path)?, real(data_dir)?);
+    if to.starts_with(&from) || from.starts_with(&to) {
+        let message = format!(
+            "it is, lies in, or holds the data directory {}: what loses the one would lose the other",
+            data_dir.display()
+        );
+        return Err(failure(Exit::Usage, message));
+    }
+    Ok(())
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match (path.parent(), path.file_name()) {
+                (Some(parent), Some(name)) => Ok(real(parent)?.join(name)),
+                _ => Ok(path),
+            }
+        }
+        found => found,
+    }
+}
+
+/// A directory that has something, and no journal, is somebody else's.
+fn check_not_foreign(path: &Path) -> anyhow::Result<()> {
+    let entries = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let mut foreign = None;
+    for entry in entries {
+        let name = entry?.file_name();
+        if name == JOURNAL_DIR {
+            return Ok(());
+        }
+        if name != LOCK_FILE {
+            foreign = Some(name);
+        }
+    }
+    match foreign {
+        None => Ok(()),
+        Some(name) => {
+            let name = name.display();
+            let message = format!("there is {name} in it and no backup: name a new directory");
+            Err(failure(Exit::Usage, message))
+        }
+    }
+}
