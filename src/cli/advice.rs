@@ -143,8 +143,8 @@ fn look_closer(tried: Tried, data_dir: &Path) -> String {
 pub(super) fn restore(data_dir: &Path) -> String {
     let dir = quoted(data_dir);
     format!(
-        "nothing mends a log: move it away with `mv {dir} {dir}.damaged`, put a copy in its place, \
-         and start with `doorbuster serve --data-dir {dir}`"
+        "nothing mends a log: move it away with `mv {dir} {dir}.damaged`, then \
+         `doorbuster restore --from BACKUP --data-dir {dir}`"
     )
 }
 
@@ -235,7 +235,10 @@ mod tests {
         let dir = Path::new("data");
         let told = explained(corrupt().into(), Tried::Verify, dir);
         assert!(!told.to_string().contains("wal verify"), "{told}");
-        assert!(told.to_string().contains("`doorbuster serve --data-dir data`"), "{told}");
+        assert!(
+            told.to_string().contains("`doorbuster restore --from BACKUP --data-dir data`"),
+            "{told}"
+        );
         let twice = explained(explained(corrupt().into(), Tried::Read, dir), Tried::Read, dir);
         assert_eq!(twice.to_string().matches("wal verify").count(), 1, "{twice}");
     }

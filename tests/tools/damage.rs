@@ -38,7 +38,7 @@ fn all_damaged_segments_are_named_with_the_next_command() {
             "archive/segment-0000000002.wal.zst at offset 4096, sequence 33: it does not unpack",
             "segment-0000000005.wal at offset 4128, sequence",
             "3 of 5 segments are damaged",
-            &format!("doorbuster serve --data-dir {data}"),
+            &format!("doorbuster restore --from BACKUP --data-dir {data}"),
         ],
     );
     // Headers are read first: the one that is damaged ends every other tool.

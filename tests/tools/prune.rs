@@ -108,5 +108,7 @@ fn pruned_log_says_so_everywhere_and_still_sells() {
     let next = "`doorbuster wal verify --data-dir '";
     house.run(&["serve", "--listen", "127.0.0.1:0"]).check(3, &["no snapshot says", next]);
     house.run(&["state", "--as-of", "now"]).check(3, &["no snapshot says", next]);
-    house.run(&["wal", "verify"]).check(3, &["no snapshot is sound", "put a copy in its place"]);
+    house
+        .run(&["wal", "verify"])
+        .check(3, &["no snapshot is sound", "doorbuster restore --from BACKUP"]);
 }
