@@ -11,6 +11,7 @@ use doorbuster_wal::LockError;
 use super::exit::{Failure, exit_of, failure};
 use crate::engine::{ClockError, NoSnapshot, PastError, StartError};
 use crate::journal::{JournalError, ReadError, SnapshotError};
+use crate::proof::ProofError;
 
 /// What was tried when the error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,17 @@ pub(super) fn explained(error: anyhow::Error, tried: Tried, data_dir: &Path) -> 
     failure(exit_of(&error), message)
 }
 
+/// Reads the log of `data_dir`; an error names the next command.
+///
+/// # Errors
+/// Those of `work`.
+pub(super) fn reading<T>(
+    data_dir: &Path,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    work().map_err(|error| explained(error, Tried::Read, data_dir))
+}
+
 fn trouble<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<Trouble<'a>> {
     match cause.downcast_ref::<StartError>() {
         Some(StartError::Journal(error)) => return Some(Trouble::Log(error)),
@@ -56,6 +68,9 @@ fn trouble<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<Trouble<'
         Some(PastError::Journal(error)) => return Some(Trouble::Log(error)),
         Some(PastError::NoSnapshot(_)) => return Some(Trouble::NoSnapshot),
         None => {}
+    }
+    if let Some(ProofError::Journal(error)) = cause.downcast_ref::<ProofError>() {
+        return Some(Trouble::Log(error));
     }
     if let Some(ReadError::Journal(error)) = cause.downcast_ref::<ReadError>() {
         return Some(Trouble::Log(error));
@@ -128,8 +143,8 @@ fn look_closer(tried: Tried, data_dir: &Path) -> String {
 pub(super) fn restore(data_dir: &Path) -> String {
     let dir = quoted(data_dir);
     format!(
-        "nothing mends a log: move it away with `mv {dir} {dir}.damaged`, put a copy in its place, \
-         and start with `doorbuster serve --data-dir {dir}`"
+        "nothing mends a log: move it away with `mv {dir} {dir}.damaged`, then \
+         `doorbuster restore --from BACKUP --data-dir {dir}`"
     )
 }
 
@@ -220,7 +235,10 @@ mod tests {
         let dir = Path::new("data");
         let told = explained(corrupt().into(), Tried::Verify, dir);
         assert!(!told.to_string().contains("wal verify"), "{told}");
-        assert!(told.to_string().contains("`doorbuster serve --data-dir data`"), "{told}");
+        assert!(
+            told.to_string().contains("`doorbuster restore --from BACKUP --data-dir data`"),
+            "{told}"
+        );
         let twice = explained(explained(corrupt().into(), Tried::Read, dir), Tried::Read, dir);
         assert_eq!(twice.to_string().matches("wal verify").count(), 1, "{twice}");
     }

@@ -13,6 +13,7 @@ use clap::Args;
 use doorbuster_wal::{DirStorage, Storage};
 use indicatif::ProgressBar;
 
+use super::advice::reading;
 use super::exit::{Exit, failure};
 use super::output::OutputArgs;
 use super::play::stopwatch::Stopwatch;
@@ -65,13 +66,17 @@ impl ProjectArgs {
         let flags = self.data_dir.iter().map(|dir| ("data_dir".to_owned(), dir.clone()));
         let config = SettingsArgs::of(flags.collect(), self.config.clone()).config()?;
         self.output.prepare()?;
-        let store = self.store(&config)?;
-        check_not_in_use(&config, &store)?;
+        reading(&config.data_dir, || self.rebuild(&config))
+    }
+
+    fn rebuild(&self, config: &Config) -> anyhow::Result<Exit> {
+        let store = self.store(config)?;
+        check_not_in_use(config, &store)?;
         let copied = check_target(&store, &config.data_dir)?;
         let mut log = whole_log(&config.data_dir, "rebuilt")?.with_copied(copied)?;
         for _ in 0..ROUNDS_MAX {
             let upto = log.proven();
-            let written = fill(&store, log, upto, &config)?;
+            let written = fill(&store, log, upto, config)?;
             log = whole_log(&config.data_dir, "rebuilt")?;
             let new = log.proven().get().saturating_sub(upto.get());
             if written < ROUND_RECORDS_FEW || new < ROUND_RECORDS_FEW {
@@ -80,7 +85,7 @@ impl ProjectArgs {
         }
         let mut report = Report::new(&self.output)?;
         let compared = compare(&config.data_dir, &store, &mut report)?;
-        let next = next_step(&config, &store, compared.database_sequence());
+        let next = next_step(config, &store, compared.database_sequence());
         let words = |differences| match differences {
             0 => format!("{}{next}", compared.words(differences)),
             _ => compared.words(differences),

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::advice::reading;
 use super::exit::Exit;
 use super::log::{Log, open_log};
 use super::output::{OutputArgs, can_write};
@@ -79,7 +80,10 @@ impl ProofArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Some(ProofCommand::Check(args)) => args.run(),
-            None => self.write.run(),
+            None => {
+                let data_dir = self.write.data_dir.clone();
+                reading(&data_dir, || self.write.run())
+            }
         }
     }
 }

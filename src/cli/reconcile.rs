@@ -19,9 +19,11 @@ use clap::Args;
 
 pub(super) use self::compare::compare;
 pub(super) use self::report::Report;
+use super::advice::reading;
 use super::copy::{self, CopyArgs};
 use super::exit::Exit;
 use super::output::OutputArgs;
+use crate::config::Config;
 
 /// `reconcile`
 #[derive(Debug, Args)]
@@ -41,11 +43,15 @@ impl ReconcileArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         let config = self.copy.settings()?;
         self.output.prepare()?;
+        reading(&config.data_dir, || self.compared(&config))
+    }
+
+    fn compared(&self, config: &Config) -> anyhow::Result<Exit> {
         if let Some(file) = &self.orders {
             return paid::run(&config.data_dir, file, &self.window, &self.output);
         }
         let mut report = Report::new(&self.output)?;
-        let compared = compare(&config.data_dir, &copy::of(&config)?, &mut report)?;
+        let compared = compare(&config.data_dir, &copy::of(config)?, &mut report)?;
         let differences = report.end(&compared, |differences| compared.words(differences))?;
         Ok(if differences == 0 { Exit::Done } else { Exit::CheckFailed })
     }

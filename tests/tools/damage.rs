@@ -38,7 +38,7 @@ fn all_damaged_segments_are_named_with_the_next_command() {
             "archive/segment-0000000002.wal.zst at offset 4096, sequence 33: it does not unpack",
             "segment-0000000005.wal at offset 4128, sequence",
             "3 of 5 segments are damaged",
-            &format!("doorbuster serve --data-dir {data}"),
+            &format!("doorbuster restore --from BACKUP --data-dir {data}"),
         ],
     );
     // Headers are read first: the one that is damaged ends every other tool.
@@ -49,6 +49,9 @@ fn all_damaged_segments_are_named_with_the_next_command() {
         &["state", "--as-of", "now"],
         &["wal", "prune", "--before", "now", "--yes"],
         &["serve", "--listen", "127.0.0.1:0"],
+        &["reconcile"],
+        &["proof", "--product", "hat"],
+        &["orders", "beyond", "hat", "--true-stock", "1"],
     ] {
         house.run(words).check(3, &["the log is damaged", &next]);
     }
@@ -97,7 +100,7 @@ fn damaged_snapshot_is_told_and_is_no_damage_of_the_log() {
 }
 
 #[test]
-fn damaged_log_of_a_named_file_that_is_missing_is_usage() {
+fn settings_file_that_is_missing_is_a_mistake_of_usage() {
     let house = House::new();
     house.run(&["serve", "--config", "/nowhere/settings.toml"]).check(2, &["settings file"]);
 }

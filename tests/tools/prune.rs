@@ -28,7 +28,7 @@ fn prune_refuses_what_is_needed_and_tells_what_it_would_do() {
     prune(&["--before", "1"]).check(0, &["nothing to delete", "nothing lies before"]);
     let would = prune(&["--before", &fourth.to_string()]);
     would.check(0, &["would delete records 1 to", "3 archived segments", "nothing was deleted"]);
-    would.check(0, &["orders", "`project --rebuild` and proofs would begin there"]);
+    would.check(0, &["orders", "`project --rebuild`, `reconcile` and `proof` need all of it"]);
     // Times are rounded down to what lies wholly before them.
     let dry = house.json(&["wal", "prune", "--before", "2026-11-18T01:00:00Z"]);
     assert_eq!(
@@ -108,5 +108,7 @@ fn pruned_log_says_so_everywhere_and_still_sells() {
     let next = "`doorbuster wal verify --data-dir '";
     house.run(&["serve", "--listen", "127.0.0.1:0"]).check(3, &["no snapshot says", next]);
     house.run(&["state", "--as-of", "now"]).check(3, &["no snapshot says", next]);
-    house.run(&["wal", "verify"]).check(3, &["no snapshot is sound", "put a copy in its place"]);
+    house
+        .run(&["wal", "verify"])
+        .check(3, &["no snapshot is sound", "doorbuster restore --from BACKUP"]);
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::allot::Allotment;
 use super::list::{self, Beyond};
+use crate::cli::advice::reading;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::{can_write, write_file};
 use crate::cli::play::number::{counted, grouped};
@@ -70,6 +71,10 @@ struct Standing {
 
 impl BeyondArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
+        reading(&self.data_dir, || self.list())
+    }
+
+    fn list(&self) -> anyhow::Result<Exit> {
         if let Some(path) = &self.output {
             can_write(path)?;
         }

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{bar, heading, table};
+use crate::cli::advice::reading;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::log::open_log;
 use crate::cli::output::OutputArgs;
@@ -73,7 +74,7 @@ impl CheckArgs {
         let mut checks = vec![told_alone(&alone)];
         let mut are_the_logs = false;
         if let Some(dir) = &self.against {
-            let check = against(&self.file, &alone, dir)?;
+            let check = reading(dir, || against(&self.file, &alone, dir))?;
             are_the_logs |= check.holds;
             checks.push(check);
         }

@@ -181,9 +181,9 @@ impl PruneArgs {
         ));
         let begin = gone.log_begins_with;
         out.push_str(&format!(
-            "the log {begins} with record {begin}: `project --rebuild` and proofs {begin_word} \
-             there, `state --as-of` with its oldest snapshot\n",
-            begin_word = if json.deleted { "begin" } else { "would begin" },
+            "the log {begins} with record {begin}: `project --rebuild`, `reconcile` and `proof` need \
+             all of it and can be done from a backup alone; `state --as-of` reaches back to the \
+             oldest snapshot\n"
         ));
         if !json.deleted {
             out.push_str(

@@ -181,9 +181,9 @@ fn segment(report: &SegmentReport) -> SegmentJson {
 }
 
 impl LogJson {
-    /// Records there are, proven or not.
-    pub(super) fn records(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.records).sum()
+    /// Records up to the proven watermark.
+    pub(super) fn proven_records(&self) -> u64 {
+        (self.durable_watermark + 1).saturating_sub(self.first_sequence)
     }
 
     /// Shows it to a person.

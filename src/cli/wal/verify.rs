@@ -117,8 +117,10 @@ fn told(args: &InspectArgs, report: &LogJson) -> anyhow::Result<Exit> {
                 followed_from - 1
             ));
         }
-        let records = report.records();
-        out.push_str(&format!("sound: {records} records, every frame, version and digest\n"));
+        out.push_str(&format!(
+            "sound: {} records, every frame, version and digest\n",
+            report.proven_records()
+        ));
     })?;
     let is = |verdict| report.snapshots.iter().find(move |it| it.verdict == verdict);
     if let Some(snapshot) = is(Verdict::ForeignState) {
@@ -175,7 +177,9 @@ fn place(error: &JournalError) -> Option<PlaceJson> {
 fn next(damage: &[PlaceJson], data_dir: &Path) -> String {
     let restore = advice::restore(data_dir);
     let sequence = damage.first().and_then(|first| first.sequence).filter(|first| *first > 1);
-    let Some(before) = sequence.map(|first| first - 1) else { return restore };
+    // Headers and the last segment must be sound for it.
+    let opens = open_log(data_dir).is_ok_and(|log| log.records_from(Sequence::new(1)).is_ok());
+    let Some(before) = sequence.map(|first| first - 1).filter(|_| opens) else { return restore };
     format!(
         "`doorbuster wal dump --data-dir {} --to {before}` prints what stands before it; {restore}",
         advice::quoted(data_dir)

@@ -10,6 +10,7 @@ mod divided;
 mod followers;
 mod full_disk;
 mod harness;
+mod looks;
 mod model;
 mod places;
 #[cfg(feature = "planted")]
