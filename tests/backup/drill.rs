@@ -28,9 +28,15 @@ fn sell(server: &Server, count: usize, round: &str) -> Orders {
 }
 
 fn sequence_of(data_dir: &Path, order_id: &str) -> u64 {
-    let records = dumped(data_dir);
-    let found = records.iter().find(|record| record["order_id"].as_str() == Some(order_id));
-    number(found.expect("the order's record"), "sequence")
+    let mut sequence = None;
+    // A dump stops where the log proves itself, a moment behind the last answer.
+    wait_until("the log proves the order", || {
+        let records = dumped(data_dir);
+        let found = records.iter().find(|record| record["order_id"].as_str() == Some(order_id));
+        sequence = found.map(|record| number(record, "sequence"));
+        sequence.is_some()
+    });
+    sequence.expect("it was found")
 }
 
 /// The server's own word on its database; `None`: all is well.
