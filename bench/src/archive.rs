@@ -85,7 +85,7 @@ pub(crate) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Unpacks zstd frames up to the end, or until there are `enough` bytes.
-pub(crate) fn unpack(mut packed: &[u8], enough: usize) -> io::Result<Vec<u8>> {
+fn unpack(mut packed: &[u8], enough: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while !packed.is_empty() && bytes.len() < enough {
         let skipped = match StreamingDecoder::new(&mut packed) {

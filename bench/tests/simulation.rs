@@ -2,7 +2,7 @@
 
 use doorbuster_bench::simulate::{Campaign, End, run, run_traced};
 
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 40;
 
 #[test]
 fn whatever_a_seed_breaks_the_promises_hold() {
