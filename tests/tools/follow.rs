@@ -36,6 +36,15 @@ impl Follower {
     }
 }
 
+/// Ends the sale.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn tools_work_beside_a_sale_and_a_follower_misses_nothing() {
     let house = House::new();
@@ -59,6 +68,8 @@ fn tools_work_beside_a_sale_and_a_follower_misses_nothing() {
                 }
             });
         }
+        // Also when something here fails: the scope waits for those who sell.
+        let _over = Over(&ends);
         for _ in 0..4 {
             let known = sold.load(Ordering::SeqCst);
             let verified = house.json(&["wal", "verify"]);
@@ -69,9 +80,11 @@ fn tools_work_beside_a_sale_and_a_follower_misses_nothing() {
             let dumped = house.lines(&["--kind", "order_placed", "--to", &watermark.to_string()]);
             assert!(!dumped.is_empty());
             house.run(&["wal", "inspect"]).check(0, &["proven durable up to"]);
-            house.run(&["wal", "prune", "--before", "now"]).check(1, &["nothing was deleted"]);
+            // Whether anything could be deleted depends on how far the archive is.
+            let pruned = house.run(&["wal", "prune", "--before", "now"]);
+            let said = format!("{}{}", pruned.out, pruned.err);
+            assert!(pruned.exit <= 1 && said.contains("nothing was deleted"), "{said}");
         }
-        ends.store(true, Ordering::SeqCst);
     });
     let orders = house.json(&["state", "--as-of", "now"]);
     // The last order is followed by a watermark a moment later, and a follower waits for it.
