@@ -256,13 +256,17 @@ mod tests {
 
     use super::*;
 
-    /// Writes a snapshot again and again, under a temporary name.
+    /// Writes a snapshot again and again, under a temporary name. All of it in one process: what a
+    /// shell had begun, such as a renaming, would go on though the shell is stopped.
     fn writer(data_dir: &Path) -> Child {
-        let script = "while :; do printf half >$0/s.tmp; printf whole >>$0/s.tmp; \
-                      mv $0/s.tmp $0/s.bin; done";
+        let script = r#"while (1) {
+            open(my $file, ">", "$ARGV[0]/s.tmp") or die; print $file "half"; close($file);
+            open($file, ">>", "$ARGV[0]/s.tmp") or die; print $file "whole"; close($file);
+            rename("$ARGV[0]/s.tmp", "$ARGV[0]/s.bin") or die;
+        }"#;
         let directory = data_dir.join(JOURNAL_DIR).join(SNAPSHOTS_DIR);
         std::fs::create_dir_all(&directory).expect("room");
-        Command::new("/bin/sh").arg("-c").arg(script).arg(directory).spawn().expect("a shell")
+        Command::new("perl").arg("-e").arg(script).arg(directory).spawn().expect("perl")
     }
 
     fn struck(blow: Blow) {
