@@ -14,11 +14,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use doorbuster_wal::{Copier, CopyError, CopyStep, CopyUpto, DirStorage, Scan, Storage, WalError};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use self::directory::BackupDir;
 use self::refusal::refused;
+use super::bar;
 use super::exit::Exit;
 use super::log::journal_dir;
 use super::output::OutputArgs;
@@ -93,7 +94,7 @@ impl BackupArgs {
         let backup = BackupDir::take(to, &self.log.data_dir)?;
         let storage = backup.journal()?;
         let explain = |error| refused(error, &self.log.data_dir, to);
-        let bar = bar_over(0, "copying");
+        let bar = bar::over_bytes(0, "copying");
         let copied = copy(log, &storage, &bar);
         bar.finish_and_clear();
         let copied = copied.map_err(explain)?;
@@ -181,7 +182,7 @@ fn check(
     new_snapshots: usize,
 ) -> Result<BackupJson, CheckError> {
     let scan = Scan::open(Arc::clone(copy) as Arc<dyn Storage>).map_err(CheckError::Log)?;
-    let bar = bar_over(scan.bytes_total(), "checking the copy");
+    let bar = bar::over_bytes(scan.bytes_total(), "checking the copy");
     let replayed = scan.replay(&mut |_| Ok(()), &mut |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     let replayed = replayed.map_err(CheckError::Log)?;
@@ -224,13 +225,4 @@ fn show(report: &BackupJson, to: &Path, out: &mut String) {
         counted(report.segments as u64, "segment"),
         report.sha256
     ));
-}
-
-/// A progress bar over bytes.
-pub(super) fn bar_over(bytes: u64, what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(bytes);
-    let style = format!("{what} {{bar:30}} {{bytes}}/{{total_bytes}} {{eta}}");
-    let style = ProgressStyle::with_template(&style);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

@@ -14,11 +14,12 @@ use doorbuster_wal::{DirStorage, Storage};
 use indicatif::ProgressBar;
 
 use super::advice::reading;
+use super::bar;
 use super::exit::{Exit, failure};
 use super::output::OutputArgs;
 use super::play::stopwatch::Stopwatch;
 use super::reconcile::{Report, compare};
-use super::replayed::{bar_over, whole_log};
+use super::replayed::whole_log;
 use super::settings::SettingsArgs;
 use super::{copy, target};
 use crate::config::Config;
@@ -166,7 +167,7 @@ fn fill(
     upto: Sequence,
     config: &Config,
 ) -> anyhow::Result<u64> {
-    let bar = bar_over(upto, "projecting");
+    let bar = bar::over_records(upto.get(), "projecting");
     let options = ProjectorOptions::new(Arc::new(|| 0), Arc::new(room(store, config)?));
     let projection = start_copy(store, Arc::new(log), options)?;
     let status = projection.status();

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::advice::reading;
+use super::bar;
 use super::exit::Exit;
 use super::log::{Log, open_log};
 use super::output::{OutputArgs, can_write};
@@ -141,20 +141,12 @@ fn to_file(path: &Path, log: &Log, ask: &Ask) -> anyhow::Result<Written> {
 }
 
 fn to(mut out: impl Write, log: &Log, ask: &Ask) -> Result<Written, ProofError> {
-    let bar = bar(2 * log.journal().bytes_total(), "reading the log twice");
+    let bar = bar::over_bytes(2 * log.journal().bytes_total(), "reading the log twice");
     let mut sink = |line: &[u8]| out.write_all(line).map_err(ProofError::from);
     let written = write(log.journal(), ask, &mut sink, &mut |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     out.flush()?;
     written
-}
-
-fn bar(bytes: u64, what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(bytes);
-    let style = format!("{what} {{bar:30}} {{bytes}}/{{total_bytes}} {{eta}}");
-    let style = ProgressStyle::with_template(&style);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn told(written: &Written) -> String {

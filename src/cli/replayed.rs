@@ -7,7 +7,7 @@ use crate::journal::{JournalFiles, Payload, Record, Tailed};
 
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 /// The products, holds and returns of the records so far.
 #[derive(Default)]
@@ -110,13 +110,4 @@ pub(super) fn decisions(
         }
     }
     Ok(())
-}
-
-/// A bar over so many records.
-pub(super) fn bar_over(records: Sequence, verb: &str) -> ProgressBar {
-    let bar = ProgressBar::new(records.get());
-    let style = format!("{verb} {{bar:30}} {{pos}}/{{len}} records {{eta}}");
-    let style = ProgressStyle::with_template(&style);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

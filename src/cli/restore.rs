@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use self::place::NewDir;
 use self::until::Until;
-use super::backup::bar_over;
+use super::bar;
 use super::exit::{Exit, exit_of, exit_of_log, failure};
 use super::hex;
 use super::log::journal_dir;
@@ -117,7 +117,7 @@ impl RestoreArgs {
 
     fn copy(&self, source: &Source, to: &Arc<DirStorage>) -> anyhow::Result<()> {
         let scan = Scan::open(Arc::clone(&source.log) as Arc<dyn Storage>)?;
-        let bar = bar_over(scan.bytes_total(), "copying");
+        let bar = bar::over_bytes(scan.bytes_total(), "copying");
         let copied = copy_upto(scan, to, source.cut, &mut |bytes| bar.inc(bytes));
         bar.finish_and_clear();
         copied.map_err(|error| self.refused(error))?;
@@ -147,7 +147,7 @@ impl RestoreArgs {
             ..Options::default()
         };
         let mut opening = Opening::new(to, options)?;
-        let bar = bar_over(opening.bytes_total(), "checking the copy");
+        let bar = bar::over_bytes(opening.bytes_total(), "checking the copy");
         let read = read_whole(&mut opening, &mut |bytes| bar.set_position(bytes));
         bar.finish_and_clear();
         let (recovered, replayed) = read.map_err(|error| self.unfit(error))?;

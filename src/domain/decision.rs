@@ -44,6 +44,24 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The buyer it is about; an extension of a hold names none.
+    #[must_use]
+    pub fn buyer_id(&self) -> Option<&BuyerId> {
+        match self {
+            Self::OrderPlaced(order) => Some(&order.buyer_id),
+            Self::HoldPlaced(placed) => Some(&placed.buyer_id),
+            Self::HoldConfirmed(confirmed) => Some(&confirmed.order.buyer_id),
+            Self::HoldReleased(ended) | Self::HoldExpired(ended) => Some(&ended.buyer_id),
+            Self::OrderCancelled(cancelled) => Some(&cancelled.buyer_id),
+            Self::ProductCreated(_)
+            | Self::TermsChanged(_)
+            | Self::StockAdjusted(_)
+            | Self::RefusalsCounted(_)
+            | Self::HoldExtended(_)
+            | Self::SellingPaused(_) => None,
+        }
+    }
+
     /// Whether it sets terms of the products it changes.
     #[must_use]
     pub fn sets_terms(&self) -> bool {

@@ -47,8 +47,7 @@ mod upkeep;
 
 pub use admission::{Admission, AdmissionError, AdmissionLimits};
 pub use answer::{Action, Answer, Request};
-pub use assembly::read_whole;
-pub use assembly::{RecoveredState, recover_state};
+pub use assembly::{RecoveredState, read_whole, recover_state};
 pub use board::{Board, HoldEntry, HoldState};
 pub use client::Client;
 pub use clock::{Clock, ClockError, PartitionClock, SystemClock};

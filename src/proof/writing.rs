@@ -9,7 +9,7 @@ use super::account::Account;
 use super::effect::Effect;
 use super::line::{Buyer, Closing, End, Entry, FORMAT, Head, Line, Subject, hex, put};
 use super::source::{self, Source};
-use crate::domain::{Change, Decision, Handle, rfc3339};
+use crate::domain::{Change, Handle, rfc3339};
 use crate::journal::{JournalError, JournalScan, Payload, Record, decode};
 
 /// What should be proven.
@@ -221,21 +221,8 @@ impl<E: From<ProofError>> Writer<'_, '_, E> {
 }
 
 fn buyer(place: Place, record: &Record, payload: &[u8]) -> Buyer {
-    let buyer_id = match &record.decision {
-        Decision::OrderPlaced(order) => Some(&order.buyer_id),
-        Decision::HoldPlaced(placed) => Some(&placed.buyer_id),
-        Decision::HoldConfirmed(confirmed) => Some(&confirmed.order.buyer_id),
-        Decision::HoldReleased(ended) | Decision::HoldExpired(ended) => Some(&ended.buyer_id),
-        Decision::OrderCancelled(cancelled) => Some(&cancelled.buyer_id),
-        Decision::ProductCreated(_)
-        | Decision::TermsChanged(_)
-        | Decision::StockAdjusted(_)
-        | Decision::RefusalsCounted(_)
-        | Decision::HoldExtended(_)
-        | Decision::SellingPaused(_) => None,
-    };
     Buyer {
-        buyer_id: buyer_id.map(ToString::to_string),
+        buyer_id: record.decision.buyer_id().map(ToString::to_string),
         reference: record.envelope.reference.as_ref().map(ToString::to_string),
         principal: record.envelope.principal.to_string(),
         offset: place.offset,

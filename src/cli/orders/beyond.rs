@@ -13,11 +13,12 @@ use serde::Serialize;
 use super::allot::Allotment;
 use super::list::{self, Beyond};
 use crate::cli::advice::reading;
+use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::{can_write, write_file};
 use crate::cli::play::number::{counted, grouped};
 use crate::cli::play::table::table;
-use crate::cli::replayed::{Replayed, bar_over, decisions, whole_log};
+use crate::cli::replayed::{Replayed, decisions, whole_log};
 use crate::domain::{Decision, Handle, OrderLine, OrderPlaced, Sequence, rfc3339};
 use crate::journal::{FileTail, JournalFiles, Payload, Record};
 
@@ -98,7 +99,7 @@ impl BeyondArgs {
 
     fn standing(&self, log: &JournalFiles) -> anyhow::Result<Standing> {
         let upto = log.proven();
-        let bar = bar_over(upto, "reading how orders stand");
+        let bar = bar::over_records(upto.get(), "reading how orders stand");
         let mut standing = Standing { state: Replayed::default(), confirmed: HashMap::new() };
         let mut handle = None;
         decisions(log, upto, &bar, &mut |sequence, record| {
@@ -134,7 +135,8 @@ impl BeyondArgs {
         let oversell = product.map_or(0, |product| u64::from(product.terms.oversell_limit));
         let units = self.true_stock.saturating_add(oversell);
         let mut allotment = Allotment::new(units, !self.whole_orders);
-        let (bar, records) = (bar_over(upto, "allotting"), log.tail(Sequence::new(1))?);
+        let (bar, records) =
+            (bar::over_records(upto.get(), "allotting"), log.tail(Sequence::new(1))?);
         let position = log.places().position(upto).to_string();
         let mut beyond = Vec::new();
         decisions(log, upto, &bar, &mut |sequence, record| {

@@ -9,8 +9,9 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::{bar, heading, table};
+use super::{heading, table};
 use crate::cli::advice::reading;
+use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::log::open_log;
 use crate::cli::output::OutputArgs;
@@ -99,7 +100,7 @@ impl CheckArgs {
 
     fn alone(&self) -> anyhow::Result<Alone> {
         let (mut file, bytes) = open(&self.file)?;
-        let bar = bar(bytes, "reading the proof");
+        let bar = bar::over_bytes(bytes, "reading the proof");
         let alone = check_alone(&mut file, &mut |read| bar.set_position(read));
         bar.finish_and_clear();
         alone.with_context(|| format!("cannot read {}", self.file.display()))
@@ -127,7 +128,7 @@ fn against(path: &Path, alone: &Alone, dir: &Path) -> anyhow::Result<Check> {
     };
     let log = open_log(dir)?;
     let (mut file, _) = open(path)?;
-    let bar = bar(2 * log.journal().bytes_total(), "comparing with the log");
+    let bar = bar::over_bytes(2 * log.journal().bytes_total(), "comparing with the log");
     let compared =
         check_against(log.journal(), head, &mut file, &mut |bytes| bar.set_position(bytes));
     bar.finish_and_clear();

@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use super::report::{Difference, Kind, Report};
 use super::walk::{Rows, Walk};
+use crate::cli::bar;
 use crate::cli::hex;
 use crate::cli::log::look_at;
 use crate::cli::play::number::{counted, grouped};
 use crate::cli::play::stopwatch::Stopwatch;
-use crate::cli::replayed::{bar_over, check_whole, decisions};
+use crate::cli::replayed::{check_whole, decisions};
 use crate::cli::target;
 use crate::domain::Sequence;
 use crate::journal::JournalFiles;
@@ -68,7 +69,7 @@ pub(crate) fn compare(
     check_copy(&progress, &log, &target::shown(store), kind)?;
     check_whole(&log, "compared")?;
     let upto = progress.sequence;
-    report.bar = bar_over(upto, "comparing");
+    report.bar = bar::over_records(upto.get(), "comparing");
     let rows = walk(&log, upto, &mut moment, report)?;
     let quarantined = quarantine(&log, &mut moment, report, partition)?;
     report.bar.finish_and_clear();

@@ -13,11 +13,12 @@ use serde::Serialize;
 
 use super::report::Report;
 use super::shop::{Paid, PaidLine};
+use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
 use crate::cli::play::number::{counted, grouped};
 use crate::cli::play::workplace::read_file;
-use crate::cli::replayed::{Replayed, bar_over, decisions, whole_log};
+use crate::cli::replayed::{Replayed, decisions, whole_log};
 use crate::domain::{OrderPlaced, ProductId, Sequence, rfc3339};
 use crate::journal::{JournalFiles, Record};
 
@@ -114,7 +115,7 @@ pub(super) fn run(
     }
     let log = whole_log(data_dir, "compared")?;
     let upto = log.proven();
-    let bar = bar_over(upto, "reading what came back");
+    let bar = bar::over_records(upto.get(), "reading what came back");
     let mut state = Replayed::default();
     decisions(&log, upto, &bar, &mut |sequence, record| state.apply(sequence, record))?;
     let compared = Compared {
@@ -126,7 +127,7 @@ pub(super) fn run(
     };
     let mut report = Report::new(output)?;
     report.header = HEADER;
-    report.bar = bar_over(upto, "comparing orders");
+    report.bar = bar::over_records(upto.get(), "comparing orders");
     let bar = report.bar.clone();
     let mut comparing = Comparing { window, state: &state, log: &log, paid, compared, report };
     decisions(&log, upto, &bar, &mut |sequence, record| match record.order() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorbuster_wal::{DirStorage, Storage};
 
-use crate::cli::backup::bar_over;
+use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::domain::Sequence;
 use crate::journal::JournalScan;
@@ -72,7 +72,7 @@ impl Until {
 /// The last record that was decided at or before a time.
 fn last_at(log: &Arc<DirStorage>, until_ms: u64) -> anyhow::Result<Option<u64>> {
     let scan = JournalScan::open(Arc::clone(log) as Arc<dyn Storage>)?;
-    let (bar, mut found) = (bar_over(scan.bytes_total(), "looking for the time"), None);
+    let (bar, mut found) = (bar::over_bytes(scan.bytes_total(), "looking for the time"), None);
     let visit = &mut |sequence: Sequence, payload: crate::journal::Payload| {
         if payload.at_ms().is_some_and(|at_ms| at_ms <= until_ms) {
             found = Some(sequence.get());

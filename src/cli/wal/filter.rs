@@ -208,7 +208,7 @@ impl Filter {
 
     /// Whether a record names a wanted product and a wanted buyer.
     pub(super) fn names(&self, record: &Record) -> bool {
-        let buyer = buyer_of(&record.decision).map(BuyerId::as_str);
+        let buyer = record.decision.buyer_id().map(BuyerId::as_str);
         self.buyers.has(buyer) && self.has_product(record)
     }
 
@@ -243,23 +243,6 @@ impl Filter {
                 _ => sequence == hold.get(),
             },
         }
-    }
-}
-
-/// The buyer a decision is about.
-fn buyer_of(decision: &Decision) -> Option<&BuyerId> {
-    match decision {
-        Decision::OrderPlaced(order) => Some(&order.buyer_id),
-        Decision::HoldPlaced(placed) => Some(&placed.buyer_id),
-        Decision::HoldConfirmed(confirmed) => Some(&confirmed.order.buyer_id),
-        Decision::HoldReleased(ended) | Decision::HoldExpired(ended) => Some(&ended.buyer_id),
-        Decision::OrderCancelled(cancelled) => Some(&cancelled.buyer_id),
-        Decision::ProductCreated(_)
-        | Decision::TermsChanged(_)
-        | Decision::StockAdjusted(_)
-        | Decision::RefusalsCounted(_)
-        | Decision::HoldExtended(_)
-        | Decision::SellingPaused(_) => None,
     }
 }
 
