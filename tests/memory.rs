@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test: a panic is how they fail")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doorbuster::domain::*;
@@ -57,7 +56,7 @@ fn created(number: u32, id: &str, name: &str) -> Payload {
         key: None,
         changes: smallvec::smallvec![change],
     };
-    Payload::Record(Box::new(Record { envelope, decision: Decision::ProductCreated(created) }))
+    Payload::Record(Record { envelope, decision: Decision::ProductCreated(created) })
 }
 
 /// Bytes of each of so many products, beyond id and name.
@@ -81,7 +80,7 @@ fn product_bytes(products: u32) -> usize {
 
 /// Bytes of each of so many keys.
 fn key_bytes(keys: u64) -> usize {
-    let table = Arc::new(Idempotency::new(usize::MAX));
+    let mut table = Idempotency::new(usize::MAX);
     let before = live();
     for number in 0..keys {
         let mut hash = [0; 16];

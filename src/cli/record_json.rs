@@ -179,7 +179,7 @@ impl<'a> RecordJson<'a> {
             Payload::Started(started) => plain(BodyJson::Started { binary: &started.binary }),
             Payload::Watermark => plain(BodyJson::Watermark {}),
             Payload::Record(record) => {
-                let Record { envelope, decision } = &**record;
+                let Record { envelope, decision } = record;
                 let hash = envelope.key.map(|key| super::hex(&key.hash));
                 let change = |change: &crate::domain::Change| ChangeJson {
                     product_id: names.of(change.handle),

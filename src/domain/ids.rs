@@ -7,7 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// Longest id, in bytes.
 pub(super) const ID_BYTES_MAX: usize = 64;
@@ -36,13 +38,28 @@ pub enum TextError {
     Control(char),
 }
 
+/// Which bytes an id may have: a table, as every record has three ids to check.
+#[expect(clippy::indexing_slicing, reason = "a loop below its length, while compiling")]
+static ID_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < allowed.len() {
+        let it = byte as u8;
+        allowed[byte] = it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    allowed
+};
+
 fn check_id(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > ID_BYTES_MAX {
         return Err(IdError::Length(text.chars().count()));
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-    match text.chars().find(|c| !allowed(*c)) {
-        Some(c) => Err(IdError::Character(c)),
+    match text.bytes().position(|byte| !ID_BYTES.get(usize::from(byte)).copied().unwrap_or(false)) {
+        // All before it are ASCII, so it begins a character.
+        Some(at) => Err(IdError::Character(
+            text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default(),
+        )),
         None => Ok(()),
     }
 }
@@ -58,12 +75,12 @@ fn check_text(text: &str) -> Result<(), TextError> {
     }
 }
 
-/// A checked string: constructor, reading access, and the same check when it comes from a disk.
+/// A checked string: constructor, reading access, and the same check when it comes from a disk,
+/// made from the bytes it lies in without another copy.
 macro_rules! checked_string {
-    ($(#[$doc:meta])* $name:ident, $inner:ty, $error:ty, $check:ident) => {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $from:expr, $error:ty, $check:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-        #[serde(try_from = "Box<str>")]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name($inner);
 
         impl $name {
@@ -73,7 +90,7 @@ macro_rules! checked_string {
             /// What is wrong with it; see the module's rules.
             pub fn new(text: &str) -> Result<Self, $error> {
                 $check(text)?;
-                Ok(Self(Box::<str>::from(text).into()))
+                Ok(Self($from(text)))
             }
 
             /// The string as the shop wrote it.
@@ -83,11 +100,21 @@ macro_rules! checked_string {
             }
         }
 
-        impl TryFrom<Box<str>> for $name {
-            type Error = $error;
-            fn try_from(text: Box<str>) -> Result<Self, $error> {
-                $check(&text)?;
-                Ok(Self(text.into()))
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Checked;
+                impl Visitor<'_> for Checked {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a string")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::new(text).map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Checked)
             }
         }
 
@@ -113,32 +140,32 @@ macro_rules! checked_string {
 
 checked_string! {
     /// A sellable SKU. Kept once for each product, so not shared: the count would cost 16 bytes.
-    ProductId, Box<str>, IdError, check_id
+    ProductId, Box<str>, Box::<str>::from, IdError, check_id
 }
 checked_string! {
-    /// The shop's opaque id of who buys.
-    BuyerId, Box<str>, IdError, check_id
+    /// The shop's opaque id of who buys. Up to 23 bytes need no memory of their own.
+    BuyerId, SmolStr, SmolStr::new, IdError, check_id
 }
 checked_string! {
     /// The shop's own order number or document.
-    Reference, Box<str>, IdError, check_id
+    Reference, SmolStr, SmolStr::new, IdError, check_id
 }
 checked_string! {
     /// Names products that are sold together; they share it. A thin pointer, since most products
     /// have none and a million keep the place for it.
-    SaleId, Arc<Box<str>>, IdError, check_id
+    SaleId, Arc<Box<str>>, |text| Arc::new(Box::<str>::from(text)), IdError, check_id
 }
 checked_string! {
     /// Who asked: the name of the API key.
-    Principal, Arc<str>, IdError, check_id
+    Principal, SmolStr, SmolStr::new, IdError, check_id
 }
 checked_string! {
     /// What a product is called.
-    Name, Box<str>, TextError, check_text
+    Name, Box<str>, Box::<str>::from, TextError, check_text
 }
 checked_string! {
     /// A reason in somebody's words.
-    Text, Box<str>, TextError, check_text
+    Text, Box<str>, Box::<str>::from, TextError, check_text
 }
 
 #[cfg(test)]

@@ -74,14 +74,14 @@ pub fn read_whole(
 ) -> Result<(Recovered, Replayed), StartError> {
     let mut recovered = Recovered::new(usize::MAX);
     if opening.first_sequence() == Sequence::new(1) {
-        let visit = &mut |sequence, payload| recovered.follow(sequence, payload);
+        let visit = &mut |sequence, payload: &Payload| recovered.follow(sequence, payload);
         let replayed = opening.replay_records(None, visit, progress)?;
         return Ok((recovered, replayed));
     }
     opening.replay(&mut |_| Ok(()), progress)?;
     let found = snapshot::newest_of(opening, usize::MAX, &mut |_| {})?;
     let FromSnapshot { mut recovered, head, .. } = found.expect("a pruned log needs one");
-    let visit = &mut |sequence, payload| recovered.follow(sequence, payload);
+    let visit = &mut |sequence, payload: &Payload| recovered.follow(sequence, payload);
     let replayed = opening.replay_records(Some(&head.checkpoint), visit, &mut |_| {})?;
     Ok((recovered, replayed))
 }
@@ -117,7 +117,7 @@ pub fn recover_state(
     progress(0, of_bytes);
     let replayed = opening.replay_records(
         from.as_ref(),
-        &mut |sequence, payload| recovered.follow(sequence, payload),
+        &mut |sequence, payload: &Payload| recovered.follow(sequence, payload),
         &mut |bytes| progress(bytes, of_bytes),
     )?;
     let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
@@ -166,7 +166,7 @@ impl Recovery {
         let core = Core {
             directory: recovered.directory,
             board,
-            idempotency: recovered.idempotency,
+            idempotency: Arc::new(recovered.idempotency),
             admission: Arc::new(Admission::new(config.admission, room)),
             router: Arc::new(Router::new(Arc::clone(&clock))),
             clock,

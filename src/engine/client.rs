@@ -194,7 +194,9 @@ fn view_refusal(
 /// The first answer to a key, from its record.
 fn replay(core: &Core, sequence: Sequence) -> Answer {
     match core.reader.read(sequence) {
-        Ok(Some(Payload::Record(record))) => Answer::Decided { sequence, record, replayed: true },
+        Ok(Some(Payload::Record(record))) => {
+            Answer::Decided { sequence, record: Box::new(record), replayed: true }
+        }
         Ok(_) => unreachable!("an idempotency entry names a durable decision"),
         Err(error) => Answer::Unreadable(error),
     }

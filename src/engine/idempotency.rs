@@ -147,12 +147,17 @@ impl Idempotency {
     }
 
     /// Takes the key of a replayed record. Its shard's index follows with the first look at it, or
-    /// with [`Self::catch_up`]: made at once, of a size that is known, it costs a tenth.
-    pub fn replay(&self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
-        self.len.fetch_add(1, Ordering::Relaxed);
-        self.is_newest(decided_at_ms);
-        let mut shard = self.shard(stamp).lock();
-        self.forget(&mut shard);
+    /// with [`Self::catch_up`]: made at once, of a size that is known, it costs a tenth. Nobody else
+    /// has the table yet, so nothing is locked or counted atomically: that would wait for the memory
+    /// of every entry before.
+    pub fn replay(&mut self, stamp: &KeyStamp, sequence: Sequence, decided_at_ms: u64) {
+        let newest_ms = self.newest_ms.get_mut();
+        *newest_ms = decided_at_ms.max(*newest_ms);
+        let shard = self.shards.get_mut(shard_of(stamp)).expect("a remainder is in range");
+        let shard = shard.get_mut();
+        let forgotten = shard.forget(*newest_ms);
+        let len = self.len.get_mut();
+        *len = *len + 1 - forgotten;
         shard.entries.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
         shard.behind += 1;
     }
@@ -228,24 +233,21 @@ impl Idempotency {
     }
 
     fn forget(&self, shard: &mut Shard) {
-        let newest_ms = self.newest_ms.load(Ordering::Relaxed);
-        let mut forgotten = 0;
-        while let Some(front) = shard.entries.front()
-            && aged(front.decided_at_ms, newest_ms)
-        {
-            shard.forget_front();
-            forgotten += 1;
-        }
+        let forgotten = shard.forget(self.newest_ms.load(Ordering::Relaxed));
         if forgotten > 0 {
             self.len.fetch_sub(forgotten, Ordering::Relaxed);
         }
     }
 
     fn shard(&self, stamp: &KeyStamp) -> &Mutex<Shard> {
-        // The hash is a cryptographic one: any byte spreads evenly.
-        let [.., last] = stamp.hash;
-        self.shards.get(usize::from(last) % SHARDS).expect("a remainder is in range")
+        self.shards.get(shard_of(stamp)).expect("a remainder is in range")
     }
+}
+
+fn shard_of(stamp: &KeyStamp) -> usize {
+    // The hash is a cryptographic one: any byte spreads evenly.
+    let [.., last] = stamp.hash;
+    usize::from(last) % SHARDS
 }
 
 fn aged(decided_at_ms: u64, now_ms: u64) -> bool {
@@ -305,11 +307,19 @@ impl Shard {
         let of = |number: &u32| entries.get(*number);
         let same = |number: &u32| of(number).is_some_and(|kept| kept.stamp.hash == stamp.hash);
         // An older entry of the key, aged out and not swept, must not be found in its place.
-        if let Some(kept) = self.index.find_mut(hash, same) {
-            *kept = number;
-            return;
+        self.index.entry(hash, same, |number| hash_of(entries, *number)).insert(number);
+    }
+
+    /// Forgets what has aged out by `now_ms`; how many that was.
+    fn forget(&mut self, now_ms: u64) -> usize {
+        let mut forgotten = 0;
+        while let Some(front) = self.entries.front()
+            && aged(front.decided_at_ms, now_ms)
+        {
+            self.forget_front();
+            forgotten += 1;
         }
-        self.index.insert_unique(hash, number, |number| hash_of(entries, *number));
+        forgotten
     }
 
     fn forget_front(&mut self) {
@@ -413,7 +423,7 @@ mod tests {
 
     #[test]
     fn replay_may_pass_the_maximum() {
-        let table = Idempotency::new(1);
+        let mut table = Idempotency::new(1);
         for key in 0..3 {
             table.replay(&stamp(key, 1), Sequence::new(u64::from(key) + 1), 5);
         }
@@ -426,7 +436,7 @@ mod tests {
     #[test]
     fn replayed_keys_age_out_and_are_found_before_and_after_the_index_catches_up() {
         for looks in [false, true] {
-            let table = Idempotency::new(10_000);
+            let mut table = Idempotency::new(10_000);
             for key in 0..2_000u32 {
                 let at_ms = u64::from(key) * 100_000;
                 table.replay(&stamp(key, 1), Sequence::new(u64::from(key) + 1), at_ms);

@@ -171,9 +171,7 @@ impl Engine {
     fn record_at(&self, position: Position) -> Result<Option<Stored>, ReadError> {
         let Some(core) = self.core() else { return Ok(None) };
         Ok(match core.reader.read_at(position)? {
-            Some(Payload::Record(record)) => {
-                Some(Stored { sequence: position.sequence, record: *record })
-            }
+            Some(Payload::Record(record)) => Some(Stored { sequence: position.sequence, record }),
             _ => None,
         })
     }

@@ -7,7 +7,7 @@
 use super::recovery::Recovered;
 use super::snapshot::{FromSnapshot, Log, NoSnapshot, newest};
 use crate::domain::Sequence;
-use crate::journal::{Checkpoint, JournalError, JournalScan, decode, undecoded};
+use crate::journal::{Checkpoint, JournalError, JournalScan, Payload, decode, undecoded};
 
 /// A state of the past.
 pub struct Past {
@@ -66,7 +66,7 @@ pub fn recover_past(
     progress(recovered.last_sequence);
     // Closed segments before the place are read whole, with the work divided.
     if let Some(until) = end_of_closed(scan, upto, from.as_ref()) {
-        let mut visit = |sequence: Sequence, payload| {
+        let mut visit = |sequence: Sequence, payload: &Payload| {
             if sequence.get().is_multiple_of(1024) {
                 progress(sequence);
             }
@@ -110,7 +110,7 @@ fn follow_to(
             break;
         }
         let payload = decode(entry.payload).map_err(|error| undecoded(&entry, &error))?;
-        recovered.follow(sequence, payload).map_err(|reason| entry.corrupt(reason))?;
+        recovered.follow(sequence, &payload).map_err(|reason| entry.corrupt(reason))?;
         if sequence.get().is_multiple_of(1024) {
             progress(sequence);
         }

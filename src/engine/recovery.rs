@@ -19,7 +19,7 @@ pub struct Recovered {
     /// The products by id, not published yet.
     pub directory: Arc<Directory>,
     /// The keys.
-    pub idempotency: Arc<Idempotency>,
+    pub idempotency: Idempotency,
     /// Time of the last record that has one.
     pub last_ms: Option<u64>,
     /// Place of the last record.
@@ -35,7 +35,7 @@ impl Recovered {
         Self {
             inventory: Inventory::new(),
             directory: Arc::new(Directory::default()),
-            idempotency: Arc::new(Idempotency::new(keys_max)),
+            idempotency: Idempotency::new(keys_max),
             last_ms: None,
             last_sequence: Sequence::new(0),
             records: 0,
@@ -47,14 +47,14 @@ impl Recovered {
     /// # Errors
     /// Why it cannot be the next one: the log is corrupt there.
     pub fn replay(&mut self, sequence: Sequence, payload: &[u8]) -> Result<(), String> {
-        self.follow(sequence, decode(payload).map_err(|error| error.to_string())?)
+        self.follow(sequence, &decode(payload).map_err(|error| error.to_string())?)
     }
 
     /// As [`Self::replay`], a record that is decoded.
     ///
     /// # Errors
     /// As [`Self::replay`].
-    pub fn follow(&mut self, sequence: Sequence, payload: Payload) -> Result<(), String> {
+    pub fn follow(&mut self, sequence: Sequence, payload: &Payload) -> Result<(), String> {
         if let Some(at_ms) = payload.at_ms() {
             let last_ms = self.last_ms.unwrap_or(0);
             if at_ms > TIME_MS_MAX {
@@ -69,7 +69,7 @@ impl Recovered {
         self.last_sequence = sequence;
         match payload {
             Payload::Started(_) | Payload::Watermark => Ok(()),
-            Payload::Record(record) => self.apply(sequence, &record),
+            Payload::Record(record) => self.apply(sequence, record),
         }
     }
 

@@ -26,7 +26,7 @@ use super::snapshot::{ANY, FromSnapshot, Log, NoSnapshot, newest};
 use crate::background::run_when_idle;
 use crate::domain::Sequence;
 use crate::journal::{
-    Checkpoint, JournalError, JournalReader, SnapshotError, SnapshotHead, Snapshots,
+    Checkpoint, JournalError, JournalReader, Payload, SnapshotError, SnapshotHead, Snapshots,
 };
 use crate::telemetry;
 
@@ -176,7 +176,7 @@ impl Upkeep {
             Some(FromSnapshot { recovered, head, .. }) => (recovered, Some(head.checkpoint)),
             None => (Recovered::new(self.options.keys_max), None),
         };
-        let mut visit = |sequence, payload| {
+        let mut visit = |sequence, payload: &Payload| {
             self.check_end().map_err(|ended| ended.to_string())?;
             recovered.follow(sequence, payload)
         };

@@ -62,10 +62,10 @@ impl Opening {
     pub fn replay_records(
         &mut self,
         from: Option<&Checkpoint>,
-        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
         decoding(|decode| self.recovery.replay_mapped(from, decode, &mut visit, progress))
     }
 

@@ -89,7 +89,7 @@ pub enum Payload {
     /// Nothing; takes a sequence, changes no product, leaves no row.
     Watermark,
     /// A decision.
-    Record(Box<Record>),
+    Record(Record),
 }
 
 impl Kind {

@@ -69,10 +69,10 @@ impl JournalScan {
     pub fn replay_records(
         &self,
         from: Option<&Checkpoint>,
-        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
         decoding(|decode| self.scan.replay_mapped(from, None, decode, &mut visit, progress))
     }
 
@@ -84,10 +84,10 @@ impl JournalScan {
         &self,
         from: Option<&Checkpoint>,
         until: &Checkpoint,
-        visit: &mut dyn FnMut(Sequence, Payload) -> Result<(), String>,
+        visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload| visit(Sequence::new(sequence), payload);
+        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
         let until = Some(until);
         decoding(|decode| self.scan.replay_mapped(from, until, decode, &mut visit, progress))
     }
@@ -258,6 +258,7 @@ pub(super) type Decode<'a> = dyn Fn(&Entry<'_>) -> Result<Payload, String> + Syn
 struct Future(AtomicU64);
 
 impl Future {
+    #[inline]
     fn refuse<T>(&self, entry: &Entry<'_>, decoded: Result<T, DecodeError>) -> Result<T, String> {
         decoded.map_err(|error| {
             if matches!(error, DecodeError::FromFuture { .. }) {

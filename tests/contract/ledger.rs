@@ -204,7 +204,7 @@ mod tests {
         let mut records = Vec::new();
         while let Some(next) = tail.next().expect("a readable log") {
             if let Payload::Record(record) = next.payload {
-                records.push((next.sequence, *record));
+                records.push((next.sequence, record));
             }
         }
         records

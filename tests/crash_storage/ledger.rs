@@ -244,7 +244,7 @@ fn records(engine: &Engine) -> Result<Vec<(u64, Record)>, String> {
     let mut records = Vec::new();
     while let Some(tailed) = tail.next().map_err(|error| error.to_string())? {
         if let Payload::Record(record) = tailed.payload {
-            records.push((tailed.sequence.get(), *record));
+            records.push((tailed.sequence.get(), record));
         }
     }
     Ok(records)

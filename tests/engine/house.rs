@@ -150,7 +150,7 @@ impl House {
         let mut records = Vec::new();
         while let Some(tailed) = tail.next().unwrap() {
             if let doorbuster::journal::Payload::Record(record) = tailed.payload {
-                records.push((tailed.sequence, *record, tailed.bytes));
+                records.push((tailed.sequence, record, tailed.bytes));
             }
         }
         records

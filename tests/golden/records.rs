@@ -62,7 +62,7 @@ pub(crate) fn record(
         key,
         changes: changes.iter().copied().collect(),
     };
-    Payload::Record(Box::new(Record { envelope, decision }))
+    Payload::Record(Record { envelope, decision })
 }
 
 pub(crate) fn line(product: u32, quantity: u64, unit_price: Option<Money>) -> OrderLine {

@@ -287,7 +287,7 @@ impl TestLog {
             key: None,
             changes,
         };
-        self.append(&Payload::Record(Box::new(Record { envelope, decision })))
+        self.append(&Payload::Record(Record { envelope, decision }))
     }
 
     fn append(&mut self, payload: &Payload) -> Sequence {

@@ -260,7 +260,7 @@ impl Life {
             key: has_key.then_some(KeyStamp { hash, fingerprint: [0; 8] }),
             changes,
         };
-        self.append(&Payload::Record(Box::new(Record { envelope, decision })))
+        self.append(&Payload::Record(Record { envelope, decision }))
     }
 
     fn append(&mut self, payload: &Payload) -> Sequence {

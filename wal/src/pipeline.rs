@@ -3,11 +3,14 @@
 //!
 //! ```text
 //! files ─► read, checksums, digest ─► chunks of frames ─► map ─► visit, in order
+//!               ▲                         │  ▲                    │
+//!               └──── emptied chunks ◄────┘  └── seen records ◄───┘
 //! ```
 //!
 //! For closed segments; the one that is written may end torn and is read by `scan` in one piece. The
-//! result and every error are the same as without it. Memory: a few chunks of 1 MiB between threads,
-//! whatever the size of a segment.
+//! result and every error are the same as without it. Memory: a few chunks of 256 KiB between threads,
+//! whatever the size of a segment. What was made goes back to the thread that made it, which lets its
+//! memory go: to free what another thread has allocated costs more than to allocate it.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
@@ -22,9 +25,9 @@ use crate::storage::read_full;
 use crate::{Entry, WalError};
 
 /// Log that is read at once: it is checked and mapped while it is in the processor's cache.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that may wait between two threads.
-const CHUNKS_WAITING: usize = 4;
+const CHUNKS_WAITING: usize = 16;
 /// Less log than this is read sooner without threads.
 const BYTES_MIN: u64 = 8 << 20;
 
@@ -70,18 +73,19 @@ impl Scan {
         &self,
         places: std::ops::Range<usize>,
         map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
-        visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
         replayed: &mut Replayed,
     ) -> Result<(), WalError> {
         let (checked, to_map) = sync_channel(CHUNKS_WAITING);
         let (mapped, to_visit) = sync_channel(CHUNKS_WAITING);
         let (used, pool) = channel();
+        let (seen, to_fill) = channel();
         std::thread::scope(|scope| {
             scope.spawn(move || self.check_all(places, &checked, &pool));
-            scope.spawn(move || map_all(map, &to_map, &mapped, &used));
+            scope.spawn(move || map_all(map, &to_map, &mapped, &used, &to_fill));
             // Taken along: an error ends the other threads by closing it.
-            take_all(to_visit, visit, progress, replayed)
+            take_all(to_visit, &seen, visit, progress, replayed)
         })
     }
 
@@ -196,11 +200,14 @@ fn map_all<T>(
     chunks: &Receiver<Step<Frames>>,
     out: &SyncSender<Step<Vec<Mapped<T>>>>,
     used: &Sender<Vec<u8>>,
+    seen: &Receiver<Vec<Mapped<T>>>,
 ) {
     for step in chunks {
         let step = match step {
             Step::Chunk { segment, name, bytes, frames } => {
-                let mapped = map_chunk(map, segment, &frames);
+                let mut mapped = seen.try_recv().unwrap_or_default();
+                mapped.clear();
+                map_chunk(map, segment, &frames, &mut mapped);
                 // The reader may have ended.
                 let _ = used.send(frames.bytes);
                 Step::Chunk { segment, name, bytes, frames: mapped }
@@ -218,8 +225,9 @@ fn map_chunk<T>(
     map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
     segment: u64,
     frames: &Frames,
-) -> Vec<Mapped<T>> {
-    let (mut mapped, mut at) = (Vec::new(), 0);
+    mapped: &mut Vec<Mapped<T>>,
+) {
+    let mut at = 0;
     while let Some(frame) = frame::checked(frames.bytes.get(at..).unwrap_or_default()) {
         let (sequence, offset) = (frame.sequence, frames.offset + at as u64);
         let (durable_upto, payload) = (frame.durable_upto, frame.payload);
@@ -227,13 +235,13 @@ fn map_chunk<T>(
         mapped.push(Mapped { sequence, offset, made });
         at += frame.bytes;
     }
-    mapped
 }
 
-/// Gives the caller what was made, in order.
+/// Shows the caller what was made, in order.
 fn take_all<T>(
     steps: Receiver<Step<Vec<Mapped<T>>>>,
-    visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+    seen: &Sender<Vec<Mapped<T>>>,
+    visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
     progress: &mut dyn FnMut(u64),
     replayed: &mut Replayed,
 ) -> Result<(), WalError> {
@@ -241,14 +249,17 @@ fn take_all<T>(
     for step in steps {
         match step {
             Step::Chunk { segment, name, bytes, frames } => {
-                for Mapped { sequence, offset, made } in frames {
-                    let visited = made.and_then(|made| visit(sequence, made));
-                    visited.map_err(|reason| {
+                for Mapped { sequence, offset, made } in &frames {
+                    let (sequence, offset) = (*sequence, *offset);
+                    let visited = made.as_ref().map_err(String::clone);
+                    visited.and_then(|made| visit(sequence, made)).map_err(|reason| {
                         let (file, sequence) = (name.clone(), Some(sequence));
                         WalError::Corrupt { segment, file, offset, sequence, reason }
                     })?;
                     replayed.mark(sequence, segment, offset);
                 }
+                // The maker may have ended.
+                let _ = seen.send(frames);
                 bytes_read += bytes;
                 progress(bytes_read);
             }

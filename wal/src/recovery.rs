@@ -96,7 +96,7 @@ impl Recovery {
         &mut self,
         from: Option<&Checkpoint>,
         map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
-        visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
         let replayed = self.scan.replay_mapped(from, None, map, visit, progress)?;

@@ -373,7 +373,7 @@ impl Scan {
         from: Option<&Checkpoint>,
         until: Option<&Checkpoint>,
         map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
-        visit: &mut dyn FnMut(u64, T) -> Result<(), String>,
+        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
         let first = from.map_or(Ok(0), |from| self.place_after(from))?;
@@ -389,7 +389,7 @@ impl Scan {
             }
             false => first,
         };
-        let mut both = |entry: &Entry<'_>| visit(entry.sequence, map(entry)?);
+        let mut both = |entry: &Entry<'_>| visit(entry.sequence, &map(entry)?);
         let mut all = |bytes| progress(if rest == first { bytes } else { closed_bytes + bytes });
         self.replay_rest(rest..end, &mut both, &mut all, &mut replayed)?;
         Ok(replayed)

@@ -23,7 +23,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use doorbuster::domain::Sequence;
 use doorbuster::engine::Recovered;
-use doorbuster::journal::JournalScan;
+use doorbuster::journal::{JournalScan, Payload};
 use doorbuster_wal::{DirStorage, Scan};
 use serde::{Deserialize, Serialize};
 
@@ -166,7 +166,8 @@ pub fn take_turn(directory: &Path, side: Side) -> anyhow::Result<Turn> {
         }
         Side::Recover => {
             let mut recovered = Recovered::new(usize::MAX);
-            let mut follow = |sequence: Sequence, payload| recovered.follow(sequence, payload);
+            let mut follow =
+                |sequence: Sequence, payload: &Payload| recovered.follow(sequence, payload);
             JournalScan::open(storage)?.replay_records(None, &mut follow, &mut |_| {})?;
             recovered.publish();
             records = recovered.records;

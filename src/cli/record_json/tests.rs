@@ -45,7 +45,7 @@ fn record(decision: Decision, handles: &[u32]) -> Payload {
         key: Some(KeyStamp { hash: [0xab; 16], fingerprint: [0; 8] }),
         changes: handles.iter().map(change).collect(),
     };
-    Payload::Record(Box::new(Record { envelope, decision }))
+    Payload::Record(Record { envelope, decision })
 }
 
 fn first_kinds() -> Vec<(Payload, &'static str)> {

@@ -73,7 +73,7 @@ impl Until {
 fn last_at(log: &Arc<DirStorage>, until_ms: u64) -> anyhow::Result<Option<u64>> {
     let scan = JournalScan::open(Arc::clone(log) as Arc<dyn Storage>)?;
     let (bar, mut found) = (bar::over_bytes(scan.bytes_total(), "looking for the time"), None);
-    let visit = &mut |sequence: Sequence, payload: crate::journal::Payload| {
+    let visit = &mut |sequence: Sequence, payload: &crate::journal::Payload| {
         if payload.at_ms().is_some_and(|at_ms| at_ms <= until_ms) {
             found = Some(sequence.get());
         }

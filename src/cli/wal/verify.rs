@@ -19,7 +19,7 @@ use crate::cli::exit::{Exit, failure};
 use crate::cli::log::{Log, journal_dir, open_log, storage};
 use crate::domain::Sequence;
 use crate::engine::Recovered;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Payload};
 
 /// A log that is damaged.
 #[derive(Serialize)]
@@ -62,7 +62,7 @@ fn check(log: &Log) -> anyhow::Result<LogJson> {
     let (mut recovered, base) = beginning(log, first, &snapshots)?;
     let proven = outline.proven_sequence;
     let bar = bar::over_bytes(log.journal().bytes_total(), "verifying");
-    let mut visit = |sequence: Sequence, payload| {
+    let mut visit = |sequence: Sequence, payload: &Payload| {
         // What is not proven may be cut; what the base has, its snapshot tells.
         if sequence <= base || sequence.get() > proven {
             return Ok(());

@@ -82,7 +82,7 @@ impl Life {
         let mut records = Vec::new();
         while let Some(tailed) = self.tail.next().unwrap() {
             if let Payload::Record(record) = tailed.payload {
-                records.push((tailed.sequence.get(), *record));
+                records.push((tailed.sequence.get(), record));
             }
         }
         records

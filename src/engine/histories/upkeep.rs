@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::history::History;
 use crate::domain::Sequence;
 use crate::engine::{Recovered, Upkeep, UpkeepOptions, Upkept};
-use crate::journal::{JournalScan, MemStorage, Snapshots, StateHash};
+use crate::journal::{JournalScan, MemStorage, Payload, Snapshots, StateHash};
 
 /// As a life has it.
 const KEYS_MAX: usize = 10_000;
@@ -68,7 +68,7 @@ fn state_by(storage: &MemStorage, snapshot: Option<Sequence>) -> (u64, StateHash
         }
         None => (Recovered::new(KEYS_MAX), None),
     };
-    let mut follow = |sequence, payload| recovered.follow(sequence, payload);
+    let mut follow = |sequence, payload: &Payload| recovered.follow(sequence, payload);
     scan.replay_records(from.as_ref(), &mut follow, &mut |_| {}).unwrap();
     (recovered.last_sequence.get(), recovered.state_hash())
 }

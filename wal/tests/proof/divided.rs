@@ -55,14 +55,14 @@ fn read(
         true => Err("not this one".to_owned()),
         false => Ok(entry.payload.to_vec()),
     };
-    let mut take = |sequence: u64, record: Vec<u8>| {
-        records.push(record);
+    let mut take = |sequence: u64, record: &Vec<u8>| {
+        records.push(record.clone());
         assert_eq!(sequence, records.len() as u64);
         Ok(())
     };
     let replayed = match divided {
         true => scan.replay_mapped(None, None, &make, &mut take, &mut progress),
-        false => scan.replay(&mut |entry| take(entry.sequence, make(entry)?), &mut progress),
+        false => scan.replay(&mut |entry| take(entry.sequence, &make(entry)?), &mut progress),
     };
     (records, replayed, last_progress)
 }
