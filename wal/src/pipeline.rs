@@ -7,8 +7,8 @@
 //!               └──── emptied chunks ◄────┘  └── seen records ◄───┘
 //! ```
 //!
-//! For closed segments; the one that is written may end torn and is read by `scan` in one piece. The
-//! result and every error are the same as without it. Memory: a few chunks of 256 KiB between threads,
+//! For closed segments. The one that is written may end torn: `scan` reads it in one piece, a thread
+//! ahead of the caller. The result and every error are the same as without it. Memory: a few chunks of 128 KiB between threads,
 //! whatever the size of a segment. What was made goes back to the thread that made it, which lets its
 //! memory go: to free what another thread has allocated costs more than to allocate it.
 
@@ -18,16 +18,18 @@ use sha2::Digest;
 
 use crate::files;
 use crate::frame::{self, NoFrame};
-use crate::header::{HEADER_BYTES, Header};
+use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::scan::{self, Replayed, Scan, SegmentReport};
 use crate::segment::placed;
 use crate::storage::read_full;
 use crate::{Entry, WalError};
 
 /// Log that is read at once: it is checked and mapped while it is in the processor's cache.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 128 << 10;
 /// Chunks that may wait between two threads.
 const CHUNKS_WAITING: usize = 16;
+/// Records of the last segment that are given on at once.
+const RECORDS_AHEAD: usize = 512;
 /// Less log than this is read sooner without threads.
 const BYTES_MIN: u64 = 8 << 20;
 
@@ -86,6 +88,40 @@ impl Scan {
             scope.spawn(move || map_all(map, &to_map, &mapped, &used, &to_fill));
             // Taken along: an error ends the other threads by closing it.
             take_all(to_visit, &seen, visit, progress, replayed)
+        })
+    }
+
+    /// Reads the segment at `place`, the last, with what is made of its frames one thread ahead.
+    pub(crate) fn replay_last<T: Send>(
+        &self,
+        place: usize,
+        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+        replayed: &mut Replayed,
+    ) -> Result<(), WalError> {
+        let segment = self.headers.get(place).map_or(0, |header| header.segment);
+        let (mapped, to_visit) = sync_channel(CHUNKS_WAITING);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut ahead = Vec::with_capacity(RECORDS_AHEAD);
+                let mut take = |entry: &Entry<'_>| {
+                    let (sequence, offset, made) = (entry.sequence, entry.offset, map(entry));
+                    ahead.push(Mapped { sequence, offset, made });
+                    match ahead.len() < RECORDS_AHEAD {
+                        true => Ok(()),
+                        false => mapped
+                            .send(std::mem::replace(&mut ahead, Vec::with_capacity(RECORDS_AHEAD)))
+                            .map_err(|_| "nobody takes what is read".to_owned()),
+                    }
+                };
+                let read = self.replay_rest(place..place + 1, &mut take, &mut |_| {}, replayed);
+                // Also before damage: what came first is told first.
+                let _ = mapped.send(ahead);
+                read
+            });
+            // Taken along: an error ends the other thread by closing it.
+            take_last(to_visit, segment, visit)?;
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
@@ -249,14 +285,9 @@ fn take_all<T>(
     for step in steps {
         match step {
             Step::Chunk { segment, name, bytes, frames } => {
-                for Mapped { sequence, offset, made } in &frames {
-                    let (sequence, offset) = (*sequence, *offset);
-                    let visited = made.as_ref().map_err(String::clone);
-                    visited.and_then(|made| visit(sequence, made)).map_err(|reason| {
-                        let (file, sequence) = (name.clone(), Some(sequence));
-                        WalError::Corrupt { segment, file, offset, sequence, reason }
-                    })?;
-                    replayed.mark(sequence, segment, offset);
+                for frame in &frames {
+                    show(frame, segment, &name, visit)?;
+                    replayed.mark(frame.sequence, segment, frame.offset);
                 }
                 // The maker may have ended.
                 let _ = seen.send(frames);
@@ -268,4 +299,27 @@ fn take_all<T>(
         }
     }
     Ok(())
+}
+
+fn take_last<T>(
+    batches: Receiver<Vec<Mapped<T>>>,
+    segment: u64,
+    visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+) -> Result<(), WalError> {
+    let name = file_name(segment);
+    batches.into_iter().flatten().try_for_each(|frame| show(&frame, segment, &name, visit))
+}
+
+fn show<T>(
+    frame: &Mapped<T>,
+    segment: u64,
+    name: &str,
+    visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+) -> Result<(), WalError> {
+    let (sequence, offset) = (frame.sequence, frame.offset);
+    let made = frame.made.as_ref().map_err(String::clone);
+    made.and_then(|made| visit(sequence, made)).map_err(|reason| {
+        let (file, sequence) = (name.to_owned(), Some(sequence));
+        WalError::Corrupt { segment, file, offset, sequence, reason }
+    })
 }

@@ -382,16 +382,16 @@ impl Scan {
         let closed_bytes: u64 = self.file_bytes.get(first..last).unwrap_or_default().iter().sum();
         let closed = self.headers.get(first..last).unwrap_or_default();
         let mut replayed = self.nothing_replayed(first);
-        let rest = match pipeline::pays(closed, closed_bytes) {
-            true => {
-                self.replay_closed(first..last, map, visit, progress, &mut replayed)?;
-                last
-            }
-            false => first,
-        };
-        let mut both = |entry: &Entry<'_>| visit(entry.sequence, &map(entry)?);
-        let mut all = |bytes| progress(if rest == first { bytes } else { closed_bytes + bytes });
-        self.replay_rest(rest..end, &mut both, &mut all, &mut replayed)?;
+        if !pipeline::pays(closed, closed_bytes) {
+            let mut both = |entry: &Entry<'_>| visit(entry.sequence, &map(entry)?);
+            self.replay_rest(first..end, &mut both, progress, &mut replayed)?;
+            return Ok(replayed);
+        }
+        self.replay_closed(first..last, map, visit, progress, &mut replayed)?;
+        if last < end {
+            self.replay_last(last, map, visit, &mut replayed)?;
+            progress(closed_bytes + self.file_bytes.get(last).copied().unwrap_or(0));
+        }
         Ok(replayed)
     }
 
@@ -428,7 +428,7 @@ impl Scan {
         }
     }
 
-    fn replay_rest(
+    pub(crate) fn replay_rest(
         &self,
         places: std::ops::Range<usize>,
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
