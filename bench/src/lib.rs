@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Drives the released binary from outside and reads its log by `schema/journal-format.md`.
-//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `damage`, `recover` and `simulate`, which
-//! run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
+//! Never here: the packages `doorbuster` and `doorbuster-wal`, but in `damage`, `micro`, `recover` and
+//! `simulate`, which run the engine from inside; the checker of the engine shares no code with it (tests/tidy.rs).
 
 pub mod answer;
 mod archive;
@@ -31,12 +31,14 @@ pub mod damage;
 pub mod database;
 pub mod expiry;
 pub mod faults;
+pub mod figures;
 pub mod full_disk;
 pub mod load;
 pub mod log;
 pub mod machine;
 #[cfg(test)]
 mod made;
+pub mod micro;
 pub mod model;
 pub mod moment;
 pub mod mount;

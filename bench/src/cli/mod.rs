@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod full_disk;
 mod hunts;
+mod micro;
 mod orders;
 mod recover;
 mod simulate;
@@ -23,6 +24,7 @@ use self::campaigns::{OutageArgs, TraceArgs};
 use self::crash::CrashArgs;
 use self::damage::DamageArgs;
 use self::full_disk::FullDiskArgs;
+use self::micro::DecideArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
 use self::simulate::SimulateArgs;
@@ -74,6 +76,8 @@ enum Command {
     Drill(DrillArgs),
     /// Writes a log of many purchases, to try tools with.
     MakeLog(MakeLogArgs),
+    /// Measures decide, apply and encode on one core.
+    Decide(DecideArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -177,6 +181,7 @@ impl Cli {
             Command::Recover(args) => args.run(),
             Command::Drill(args) => args.run(),
             Command::MakeLog(args) => args.run(),
+            Command::Decide(args) => args.run(),
         }
     }
 }

@@ -1,0 +1,56 @@
+//! Figures of several rounds: their median, and how far apart they lie.
+
+use serde::{Deserialize, Serialize};
+
+/// The middle of some figures, the lowest and the highest.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Spread {
+    /// The middle one, or the mean of the two in the middle.
+    pub median: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of figures in any order; all 0 without one.
+    #[must_use]
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let at = |place: usize| figures.get(place).copied().unwrap_or(0.0);
+        let middle = figures.len() / 2;
+        let median = match figures.len() {
+            0 => 0.0,
+            len if len % 2 == 1 => at(middle),
+            _ => f64::midpoint(at(middle - 1), at(middle)),
+        };
+        Self { median, min: at(0), max: figures.last().copied().unwrap_or(0.0) }
+    }
+
+    /// How far the farthest figure lies from the median, as a share of it.
+    #[must_use]
+    pub fn farthest(&self) -> f64 {
+        let from = |figure: f64| (figure / self.median - 1.0).abs();
+        if self.median > 0.0 { from(self.min).max(from(self.max)) } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_an_even_number_lies_between_two() {
+        assert_eq!(Spread::of([9.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 9.0 });
+        assert_eq!(Spread::of([9.0, 1.0, 2.0, 4.0]).median, 3.0);
+        assert_eq!(Spread::of([]), Spread::default());
+    }
+
+    #[test]
+    fn the_farthest_figure_is_the_one_that_counts_for_flatness() {
+        assert!((Spread::of([90.0, 100.0, 115.0]).farthest() - 0.15).abs() < 1e-9);
+        assert!(Spread::of([]).farthest().abs() < 1e-9);
+    }
+}
