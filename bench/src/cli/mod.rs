@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod costs;
 mod crash;
 mod damage;
 mod full_disk;
@@ -21,6 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
+use self::costs::{IdleArgs, MemoryArgs, ProjectArgs};
 use self::crash::CrashArgs;
 use self::damage::DamageArgs;
 use self::full_disk::FullDiskArgs;
@@ -78,6 +80,12 @@ enum Command {
     MakeLog(MakeLogArgs),
     /// Measures decide, apply and encode on one core.
     Decide(DecideArgs),
+    /// Measures memory of idle products, and the time from a start to the first sale.
+    Memory(MemoryArgs),
+    /// Measures how fast a log is copied into SQLite and PostgreSQL.
+    Project(ProjectArgs),
+    /// Measures the processor time of a server that nobody asks.
+    Idle(IdleArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -182,6 +190,9 @@ impl Cli {
             Command::Drill(args) => args.run(),
             Command::MakeLog(args) => args.run(),
             Command::Decide(args) => args.run(),
+            Command::Memory(args) => args.run(),
+            Command::Project(args) => args.run(),
+            Command::Idle(args) => args.run(),
         }
     }
 }

@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::made_log::{self, Making};
-use super::peak_bytes;
 use crate::client::Client;
 use crate::machine::Machine;
 use crate::process::{Launch, Process};
+use crate::resident::peak_bytes;
 
 /// How often a process's memory is looked at.
 const LOOK: Duration = Duration::from_millis(2);
