@@ -1,7 +1,7 @@
 //! Load, peers, crash campaigns and the independent checker of doorbuster.
 //!
 //! ```text
-//! compare ──► process (doorbuster serve | bare) ◄── load ── connection
+//! compare ──► process (doorbuster serve | peers ─► stores) ◄── load ── connection
 //! crash   ──► process (doorbuster serve) ◄── buyers, retries ── connection
 //!                 │ killed                        │ every request and answer
 //!                 ▼                               ▼
@@ -16,7 +16,6 @@
 pub mod answer;
 mod archive;
 mod asked;
-pub mod bare;
 pub mod carts;
 pub mod checker;
 pub mod cli;
@@ -44,10 +43,12 @@ pub mod micro;
 pub mod model;
 pub mod moment;
 pub mod mount;
+pub mod nginx;
 pub mod notes;
 pub mod outage;
 pub mod parts;
 pub mod payload;
+pub mod peers;
 pub mod place;
 pub mod postgres;
 pub mod process;
@@ -66,5 +67,6 @@ mod sqlite_log;
 pub mod strace;
 pub mod traced;
 pub mod trigger;
+pub mod turn;
 pub mod under_way;
 pub mod witness;
