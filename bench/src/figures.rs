@@ -29,11 +29,10 @@ impl Spread {
         Self { median, min: at(0), max: figures.last().copied().unwrap_or(0.0) }
     }
 
-    /// How far the farthest figure lies from the median, as a share of it.
+    /// The same in another unit.
     #[must_use]
-    pub fn farthest(&self) -> f64 {
-        let from = |figure: f64| (figure / self.median - 1.0).abs();
-        if self.median > 0.0 { from(self.min).max(from(self.max)) } else { 0.0 }
+    pub fn map(self, unit: impl Fn(f64) -> f64) -> Self {
+        Self { median: unit(self.median), min: unit(self.min), max: unit(self.max) }
     }
 }
 
@@ -46,11 +45,5 @@ mod tests {
         assert_eq!(Spread::of([9.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 9.0 });
         assert_eq!(Spread::of([9.0, 1.0, 2.0, 4.0]).median, 3.0);
         assert_eq!(Spread::of([]), Spread::default());
-    }
-
-    #[test]
-    fn the_farthest_figure_is_the_one_that_counts_for_flatness() {
-        assert!((Spread::of([90.0, 100.0, 115.0]).farthest() - 0.15).abs() < 1e-9);
-        assert!(Spread::of([]).farthest().abs() < 1e-9);
     }
 }

@@ -59,7 +59,7 @@ pub fn run(plan: &IdlePlan) -> anyhow::Result<IdleReport> {
     let machine = Machine::measure(&plan.data_root)?;
     let directory = tempfile::tempdir_in(&plan.data_root)?;
     let data_dir = directory.path().join("data");
-    let making = Making { purchases: 0, products: plan.products, buyers: 1, limited: false };
+    let making = Making { products: plan.products, ..Making::default() };
     made_log::make(&data_dir.join("journal"), making, &mut |_| {})?;
     let mut server = Launch::engine(&plan.engine, &data_dir, directory.path()).spawn()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -16,6 +16,7 @@
 pub mod answer;
 mod archive;
 mod asked;
+pub mod by_products;
 pub mod carts;
 pub mod checker;
 pub mod cli;
@@ -63,6 +64,7 @@ pub mod segment;
 mod sessions;
 pub mod shop;
 pub mod simulate;
+pub mod soak;
 mod sqlite_log;
 pub mod strace;
 pub mod traced;

@@ -107,7 +107,7 @@ pub fn run(plan: &MemoryPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<Mem
         let place = tempfile::tempdir_in(&plan.data_root)?;
         watch(&format!("making a log of {products} products"));
         let made = place.path().join("made");
-        let making = Making { purchases: 0, products, buyers: 1, limited: false };
+        let making = Making { products, ..Making::default() };
         made_log::make(&made, making, &mut |_| {})?;
         let mut rounds = Vec::with_capacity(plan.rounds);
         for round in 1..=plan.rounds {

@@ -76,12 +76,7 @@ pub fn run(plan: &ProjectPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<Pr
     let place = tempfile::tempdir_in(&plan.data_root)?;
     let made = place.path().join("made");
     watch("making the log");
-    let making = Making {
-        purchases: plan.purchases,
-        products: plan.products,
-        buyers: 1_000_000,
-        limited: false,
-    };
+    let making = Making { purchases: plan.purchases, products: plan.products, ..Making::default() };
     made_log::make(&made, making, &mut |_| {})?;
     // The start record comes first.
     let records = 1 + u64::from(plan.products) + plan.purchases;

@@ -83,8 +83,7 @@ impl MemoryArgs {
 
 fn show_size(size: &Size) {
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
-    let Spread { median, min, max } = size.resident_bytes;
-    let memory = Spread { median: mib(median), min: mib(min), max: mib(max) };
+    let memory = size.resident_bytes.map(mib);
     let each = size.bytes_per_product.map_or_else(String::new, |each| shown(each, 0));
     println!(
         "{:>9} {:>8} {:>26} {:>22} {each:>28}",
@@ -95,7 +94,7 @@ fn show_size(size: &Size) {
     );
 }
 
-fn shown(of: Spread, places: usize) -> String {
+pub(super) fn shown(of: Spread, places: usize) -> String {
     let Spread { median, min, max } = of;
     format!("{median:.places$} ({min:.places$} to {max:.places$})")
 }

@@ -12,6 +12,7 @@ mod micro;
 mod orders;
 mod peers;
 mod recover;
+mod sales;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use self::micro::DecideArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::peers::{PeerArgs, SetUpArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
+use self::sales::{ProductsArgs, SoakArgs};
 use self::simulate::SimulateArgs;
 use crate::faults::Faults;
 use crate::log::Log;
@@ -95,6 +97,10 @@ enum Command {
     Project(ProjectArgs),
     /// Measures the processor time of a server that nobody asks.
     Idle(IdleArgs),
+    /// Measures throughput by the number of products.
+    Products(ProductsArgs),
+    /// Sells, refuses and reads for many minutes: is it as fast at the end, and what does it keep?
+    Soak(SoakArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -133,6 +139,8 @@ impl Cli {
             Command::Memory(args) => args.run(),
             Command::Project(args) => args.run(),
             Command::Idle(args) => args.run(),
+            Command::Products(args) => args.run(),
+            Command::Soak(args) => args.run(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::work::{CART_LINES, Kind, Mix, Picks, Products};
+use super::work::{CART_LINES, Kind, Mix, Picks, Products, SOLD_OUT_PREFIX};
 use crate::request::{ID_BYTES, Piece, Template};
 use crate::seeded::Seeded;
 
@@ -30,6 +30,7 @@ pub(super) struct Maker {
 #[derive(Debug)]
 struct Templates {
     purchase: Template,
+    sold_out: Template,
     stock: Template,
     list: Template,
     cart: Template,
@@ -60,16 +61,21 @@ impl Templates {
         cart.push(Piece::Text("]}"));
         let ends = format!(r#"],"ttl_ms":{HOLD_MS}}}"#);
         let hold = [&buyer[..], &line(first), &[Piece::Text(&ends)]].concat();
-        let purchase = [
-            &[Piece::Text(r#"{"product_id":""#)],
-            &product[..],
-            &[Piece::Text(r#"","buyer_id":"b"#), Piece::Number, Piece::Text(r#"","quantity":1}"#)],
-        ];
+        // Beside products with stock there may be as many without.
+        let gone = match products {
+            Products::Named(_) => product.clone(),
+            Products::Numbered { .. } => vec![Piece::Text(SOLD_OUT_PREFIX), Piece::Product],
+        };
+        let begins = [Piece::Text(r#"{"product_id":""#)];
+        let buyer = Piece::Text(r#"","buyer_id":"b"#);
+        let ends = [buyer, Piece::Number, Piece::Text(r#"","quantity":1}"#)];
+        let purchase = |product: &[_]| [&begins[..], product, &ends].concat();
         let stock = [&[Piece::Text("/v1/products/")], &product[..], &[Piece::Text("/stock")]];
         let confirm = [Piece::Text("/v1/holds/"), Piece::Id, Piece::Text("/confirm")];
         let post = |path: &[Piece<'_>], body: &[Piece<'_>]| Template::post(path, key_prefix, body);
         Self {
-            purchase: post(&[Piece::Text("/v1/purchases")], &purchase.concat()),
+            purchase: post(&[Piece::Text("/v1/purchases")], &purchase(&product)),
+            sold_out: post(&[Piece::Text("/v1/purchases")], &purchase(&gone)),
             stock: Template::get(&stock.concat()),
             list: Template::get(&[Piece::Text("/v1/products?limit=20")]),
             cart: post(&[Piece::Text("/v1/orders")], &cart),
@@ -122,7 +128,8 @@ impl Maker {
     fn write(&mut self, kind: Kind, number: u64, id: Option<&Id>, out: &mut Vec<u8>) {
         let templates = &mut self.templates;
         let template = match kind {
-            Kind::Purchase | Kind::SoldOut => &mut templates.purchase,
+            Kind::Purchase => &mut templates.purchase,
+            Kind::SoldOut => &mut templates.sold_out,
             Kind::Stock => &mut templates.stock,
             Kind::List => &mut templates.list,
             Kind::Cart => &mut templates.cart,

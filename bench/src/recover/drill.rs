@@ -83,12 +83,7 @@ pub async fn run(
         steps.push(step);
     };
     let begun = Instant::now();
-    let making = Making {
-        purchases: plan.orders,
-        products: plan.products,
-        buyers: 1_000_000,
-        limited: false,
-    };
+    let making = Making { purchases: plan.orders, products: plan.products, ..Making::default() };
     made_log::make(&data.join("journal"), making, progress)?;
     step("make the log", begun, 0);
 

@@ -31,6 +31,15 @@ pub struct Making {
     pub buyers: u64,
     /// Whether each product has a limit per buyer.
     pub limited: bool,
+    /// The id of a numbered product.
+    pub id: fn(u32) -> String,
+}
+
+impl Default for Making {
+    fn default() -> Self {
+        let id = |number| format!("product-{number}");
+        Self { purchases: 0, products: 1, buyers: 1_000_000, limited: false, id }
+    }
 }
 
 /// Writes a log into `directory`, which is made; `progress` hears how many purchases it has.
@@ -47,7 +56,7 @@ pub fn make(directory: &Path, making: Making, progress: &mut dyn FnMut(u64)) -> 
     for number in 0..making.products {
         let mut terms = Terms::open(Name::new(&format!("Product {number}"))?);
         terms.per_buyer_limit = if making.limited { u32::MAX } else { 0 };
-        let product_id = ProductId::new(&format!("product-{number}"))?;
+        let product_id = ProductId::new(&(making.id)(number))?;
         let create = CreateProduct { product_id, terms, stock: 1 << 40 };
         let decided = decide_create(&maker.inventory, create, false);
         maker.push(decided.map_err(|refusal| anyhow!("{refusal:?}"))?, None)?;
@@ -79,7 +88,7 @@ fn commit_in_time(maker: &mut Maker) -> anyhow::Result<()> {
     }
 }
 
-/// Copies a log that nobody writes, file by file.
+/// Copies a directory that nobody writes, a log or what stands around it, with all that is in it.
 ///
 /// # Errors
 /// The file system's.
@@ -87,8 +96,11 @@ pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        let (kind, to) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), to)?;
         }
     }
     Ok(())
