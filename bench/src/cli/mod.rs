@@ -5,6 +5,7 @@ mod compare;
 mod costs;
 mod crash;
 mod damage;
+mod flame;
 mod full_disk;
 mod hunts;
 mod load;
@@ -12,6 +13,7 @@ mod micro;
 mod orders;
 mod peers;
 mod recover;
+mod report;
 mod sales;
 mod simulate;
 
@@ -29,12 +31,14 @@ use self::compare::CompareArgs;
 use self::costs::{IdleArgs, MemoryArgs, ProjectArgs};
 use self::crash::CrashArgs;
 use self::damage::DamageArgs;
+use self::flame::FlameArgs;
 use self::full_disk::FullDiskArgs;
 use self::load::{CalibrateArgs, LoadArgs, NullArgs};
 use self::micro::DecideArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::peers::{PeerArgs, SetUpArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
+use self::report::ReportArgs;
 use self::sales::{ProductsArgs, SoakArgs};
 use self::simulate::SimulateArgs;
 use crate::faults::Faults;
@@ -101,6 +105,10 @@ enum Command {
     Products(ProductsArgs),
     /// Sells, refuses and reads for many minutes: is it as fast at the end, and what does it keep?
     Soak(SoakArgs),
+    /// Draws a flame graph of a loaded server.
+    Flame(FlameArgs),
+    /// Runs the whole suite and writes REPORT.md with its tables and pictures.
+    Report(ReportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,6 +149,8 @@ impl Cli {
             Command::Idle(args) => args.run(),
             Command::Products(args) => args.run(),
             Command::Soak(args) => args.run(),
+            Command::Flame(args) => args.run(),
+            Command::Report(args) => args.run(),
         }
     }
 }
