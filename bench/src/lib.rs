@@ -52,6 +52,7 @@ pub mod proof;
 pub mod recover;
 pub mod request;
 pub mod rows;
+pub mod scenario;
 pub mod seeded;
 pub mod segment;
 mod sessions;

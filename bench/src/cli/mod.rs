@@ -10,6 +10,7 @@ mod load;
 mod orders;
 mod peers;
 mod recover;
+mod scenario;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use self::load::{CalibrateArgs, LoadArgs, NullArgs};
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::peers::{PeerArgs, SetUpArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
+use self::scenario::ScenarioArgs;
 use self::simulate::SimulateArgs;
 use crate::faults::Faults;
 use crate::log::Log;
@@ -49,6 +51,8 @@ pub struct Cli {
 enum Command {
     /// Measures the engine beside other servers, taking turns in one run.
     Compare(CompareArgs),
+    /// Loads the engine as a kind of shop would, against that shop's bounds.
+    Scenario(ScenarioArgs),
     /// Puts load on a running server.
     Load(LoadArgs),
     /// Measures what a load costs its client alone.
@@ -100,6 +104,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Compare(args) => args.run(),
+            Command::Scenario(args) => args.run(),
             Command::Load(args) => args.run(),
             Command::Calibrate(args) => args.run(),
             Command::Peer(args) => args.run(),
