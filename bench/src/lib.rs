@@ -61,6 +61,7 @@ pub mod report;
 pub mod request;
 pub mod resident;
 pub mod rows;
+pub mod scenario;
 pub mod seeded;
 pub mod segment;
 mod sessions;

@@ -15,6 +15,7 @@ mod peers;
 mod recover;
 mod report;
 mod sales;
+mod scenario;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use self::peers::{PeerArgs, SetUpArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
 use self::report::ReportArgs;
 use self::sales::{ProductsArgs, SoakArgs};
+use self::scenario::ScenarioArgs;
 use self::simulate::SimulateArgs;
 use crate::faults::Faults;
 use crate::log::Log;
@@ -59,6 +61,8 @@ pub struct Cli {
 enum Command {
     /// Measures the engine beside other servers, taking turns in one run.
     Compare(CompareArgs),
+    /// Loads the engine as a kind of shop would, against that shop's bounds.
+    Scenario(ScenarioArgs),
     /// Puts load on a running server.
     Load(LoadArgs),
     /// Measures what a load costs its client alone.
@@ -126,6 +130,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Compare(args) => args.run(),
+            Command::Scenario(args) => args.run(),
             Command::Load(args) => args.run(),
             Command::Calibrate(args) => args.run(),
             Command::Peer(args) => args.run(),
