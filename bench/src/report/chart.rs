@@ -29,6 +29,10 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(150, 156, 168),
 ];
 
+/// Bars: the first is what the others are compared with.
+const FIRST: RGBColor = RGBColor(22, 104, 172);
+const OTHERS: RGBColor = RGBColor(150, 156, 168);
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A point of a curve, with how far its rounds lie apart.
@@ -140,7 +144,8 @@ impl Bars {
             text(area, &self.title, (20, 24), 20, HPos::Left)?;
             text(area, self.unit, (BARS.0, 58), 13, HPos::Left)?;
             for (row, (name, figure)) in (0..).zip(&self.bars) {
-                let (top, colour) = (TOP - 10 + row * ROW, COLOURS[usize::from(row > 0)]);
+                let top = TOP - 10 + row * ROW;
+                let colour = if row == 0 { FIRST } else { OTHERS };
                 let end = axis.place(figure.median).max(BARS.0 + 1);
                 let corners = [(BARS.0, top), (end, top + ROW - 12)];
                 area.draw(&Rectangle::new(corners, colour.filled()))?;

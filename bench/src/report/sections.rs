@@ -147,7 +147,7 @@ fn recovery(raw: &Raw) -> String {
             .filter_map(|nth| raw.number(step, &format!("/rounds/{nth}/ratio")));
         Some(vec![
             format!("{:.0}", recover.x),
-            raw.number(step, "/log_bytes").map_or_else(String::new, |bytes| shown(bytes)),
+            raw.number(step, "/log_bytes").map_or_else(String::new, shown),
             spread(check.y, 3),
             spread(recover.y, 3),
             spread(Spread::of(ratios), 3),

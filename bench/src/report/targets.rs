@@ -335,7 +335,8 @@ mod tests {
         let sizes = |last: f64| {
             let few = [size(1, 60e3, 1.0), size(10, 60e3, 1.0), size(1_000, 58e3, 0.96)];
             let many = [size(100_000, 55e3, 0.9), size(1_000_000, last, 0.8)];
-            raw(&[("products", json!({"sizes": [few.as_slice(), &many].concat()}))])
+            let sizes = [few.as_slice(), &many].concat();
+            raw(&[("products", json!({"sizes": sizes}))])
         };
         assert_eq!(verdict(&sizes(48e3), "throughput with 10").0, Verdict::Met);
         assert_eq!(verdict(&sizes(47e3), "throughput with 10").0, Verdict::Missed);
