@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Memory is what the kernel says the server's process holds once it is at rest: nothing is bought but
-//! the one unit, and the projection is complete. A product costs the difference to the smallest server,
+//! the one unit, the projection is complete, and the processor is not used any more. A product costs the difference to the smallest server,
 //! by product, less the bytes of its id and name. Allocator and tables are part of it; tables double, so
 //! a figure depends on how full they are.
 
@@ -22,13 +22,16 @@ use crate::client::Client;
 use crate::database::Database;
 use crate::figures::Spread;
 use crate::machine::Machine;
-use crate::process::Launch;
+use crate::process::{Launch, Process};
 use crate::recover::made_log::{self, Making};
 use crate::resident::{peak_bytes, resident_bytes};
 use crate::rows;
 
 /// A start that takes longer is a failure, and so is a projection.
 const LIMIT: Duration = Duration::from_secs(900);
+/// A server is at rest when it has used less than this share of a core for so long.
+const QUIET: Duration = Duration::from_secs(1);
+const QUIET_SHARE: f64 = 0.02;
 /// Most products, rounds and sizes of one run.
 const PRODUCTS_MAX: u32 = 10_000_000;
 const ROUNDS_MAX: usize = 100;
@@ -144,9 +147,23 @@ async fn start(
     // The start record and one for each product.
     let upto = u64::from(products) + 1;
     rows::caught_up(&Database::of(&data_dir, None), upto, LIMIT).await?;
+    at_rest(&server).await?;
     let (resident_bytes, peak_bytes) = (resident_bytes(&pid)?, peak_bytes(&pid)?);
     server.kill()?;
     Ok(Round { ready_seconds, first_sale_seconds, first_sale_bytes, resident_bytes, peak_bytes })
+}
+
+/// Waits until the server has nothing left to do: segments zeroed ahead, what it read given back.
+async fn at_rest(server: &Process) -> anyhow::Result<()> {
+    let until = Instant::now() + LIMIT;
+    loop {
+        let before = server.cpu_seconds();
+        tokio::time::sleep(QUIET).await;
+        if server.cpu_seconds() - before <= QUIET.as_secs_f64() * QUIET_SHARE {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "the server is never at rest");
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "means")]

@@ -85,7 +85,7 @@ fn name_of(line: &str) -> String {
     let (_, rest) = line.split_once(' ').unwrap_or(("", line));
     let (symbol, file) = rest.rsplit_once(" (").unwrap_or((rest, ""));
     if symbol == "[unknown]" {
-        let file = file.trim_end_matches(')');
+        let file = file.trim_end_matches(')').trim_matches(['[', ']']);
         return format!("[{}]", file.rsplit('/').next().unwrap_or(file));
     }
     let symbol = symbol.rsplit_once("+0x").map_or(symbol, |(symbol, _)| symbol);
