@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tokio::task::LocalSet;
 
 use crate::database::Database;
-use crate::figures::Spread;
-use crate::load::work::{self, Products, Spread as Shares, Work};
+use crate::figures::Middle;
+use crate::load::work::{self, Products, Spread, Work};
 use crate::load::{self, LoadPlan, LoadReport, Pace};
 use crate::machine::Machine;
 use crate::process::Launch;
@@ -59,11 +59,11 @@ pub struct Size {
     /// Each turn.
     pub turns: Vec<LoadReport>,
     /// Purchases a second.
-    pub per_second: Spread,
+    pub per_second: Middle,
     /// Latency that 99 in 100 stayed under, in microseconds.
-    pub p99_us: Spread,
+    pub p99_us: Middle,
     /// The same throughput over that of the first number in the same round.
-    pub ratio_to_first: Spread,
+    pub ratio_to_first: Middle,
 }
 
 /// What was found.
@@ -120,9 +120,9 @@ fn of(products: u32, turns: Vec<LoadReport>, first: &[LoadReport]) -> Size {
     let ratios = turns.iter().zip(first).map(|(turn, first)| turn.per_second / first.per_second);
     Size {
         products,
-        per_second: Spread::of(turns.iter().map(|turn| turn.per_second)),
-        p99_us: Spread::of(turns.iter().map(|turn| turn.latency_us.p99)),
-        ratio_to_first: Spread::of(ratios),
+        per_second: Middle::of(turns.iter().map(|turn| turn.per_second)),
+        p99_us: Middle::of(turns.iter().map(|turn| turn.latency_us.p99)),
+        ratio_to_first: Middle::of(ratios),
         turns,
     }
 }
@@ -165,7 +165,7 @@ fn turn(plan: &ProductsPlan, products: u32, prepared: &Path) -> anyhow::Result<L
         mix: Work::Purchase.mix(),
         products: Products::Numbered {
             count: u64::from(products),
-            spread: Shares::Uniform,
+            spread: Spread::Uniform,
             sold_out: false,
         },
         key_prefix: "k".to_owned(),

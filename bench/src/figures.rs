@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The middle of some figures, the lowest and the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Spread {
+pub struct Middle {
     /// The middle one, or the mean of the two in the middle.
     pub median: f64,
     /// The lowest.
@@ -13,7 +13,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Spread {
+impl Middle {
     /// Of figures in any order; all 0 without one.
     #[must_use]
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_even_number_lies_between_two() {
-        assert_eq!(Spread::of([9.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 9.0 });
-        assert_eq!(Spread::of([9.0, 1.0, 2.0, 4.0]).median, 3.0);
-        assert_eq!(Spread::of([]), Spread::default());
+        assert_eq!(Middle::of([9.0, 1.0, 2.0]), Middle { median: 2.0, min: 1.0, max: 9.0 });
+        assert_eq!(Middle::of([9.0, 1.0, 2.0, 4.0]).median, 3.0);
+        assert_eq!(Middle::of([]), Middle::default());
     }
 }

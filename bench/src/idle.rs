@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::machine::Machine;
 use crate::process::Launch;
 use crate::recover::made_log::{self, Making};
@@ -45,7 +45,7 @@ pub struct IdleReport {
     /// Processor time by measurement, in percent of a core.
     pub rounds: Vec<f64>,
     /// Over the rounds.
-    pub percent_of_a_core: Spread,
+    pub percent_of_a_core: Middle,
 }
 
 /// Measures.
@@ -77,7 +77,7 @@ pub fn run(plan: &IdlePlan) -> anyhow::Result<IdleReport> {
         machine,
         products: plan.products,
         seconds: plan.measured.as_secs_f64(),
-        percent_of_a_core: Spread::of(rounds.iter().copied()),
+        percent_of_a_core: Middle::of(rounds.iter().copied()),
         rounds,
     })
 }

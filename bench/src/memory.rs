@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 
 use crate::client::Client;
 use crate::database::Database;
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::machine::Machine;
 use crate::process::{Launch, Process};
 use crate::recover::made_log::{self, Making};
@@ -77,11 +77,11 @@ pub struct Size {
     /// The starts.
     pub rounds: Vec<Round>,
     /// From the start of the process to the first sale.
-    pub first_sale_seconds: Spread,
+    pub first_sale_seconds: Middle,
     /// Memory at rest.
-    pub resident_bytes: Spread,
+    pub resident_bytes: Middle,
     /// Of each product beyond id and name; none for the smallest number.
-    pub bytes_per_product: Option<Spread>,
+    pub bytes_per_product: Option<Middle>,
 }
 
 /// What was found.
@@ -175,14 +175,14 @@ fn of(products: u32, log_bytes: u64, rounds: Vec<Round>, smallest: Option<&Size>
         let each = |round: &Round| {
             (round.resident_bytes as f64 - smallest.resident_bytes.median) / more - text_bytes
         };
-        Spread::of(rounds.iter().map(each))
+        Middle::of(rounds.iter().map(each))
     });
     Size {
         products,
         text_bytes,
         log_bytes,
-        first_sale_seconds: Spread::of(rounds.iter().map(|round| round.first_sale_seconds)),
-        resident_bytes: Spread::of(rounds.iter().map(|round| round.resident_bytes as f64)),
+        first_sale_seconds: Middle::of(rounds.iter().map(|round| round.first_sale_seconds)),
+        resident_bytes: Middle::of(rounds.iter().map(|round| round.resident_bytes as f64)),
         bytes_per_product,
         rounds,
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::task::LocalSet;
 
 use crate::database::Database;
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::machine::Machine;
 use crate::postgres::Postgres;
 use crate::process::Launch;
@@ -48,7 +48,7 @@ pub struct Filled {
     /// Seconds of each round.
     pub seconds: Vec<f64>,
     /// Records a second.
-    pub per_second: Spread,
+    pub per_second: Middle,
 }
 
 /// What was found.
@@ -101,7 +101,7 @@ pub fn run(plan: &ProjectPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<Pr
     for filled in [&mut sqlite, &mut postgres] {
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let rate = |seconds: &f64| records as f64 / seconds;
-        filled.per_second = Spread::of(filled.seconds.iter().map(rate));
+        filled.per_second = Middle::of(filled.seconds.iter().map(rate));
     }
     let postgres = missing.is_none().then_some(postgres);
     Ok(ProjectReport { machine, records, sqlite, postgres, postgres_missing: missing })

@@ -16,8 +16,8 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::figures::Spread;
-use crate::load::work::{Kind, Mix, Products, Spread as Shares};
+use crate::figures::Middle;
+use crate::load::work::{Kind, Mix, Products, Spread};
 use crate::load::{self, LoadPlan, LoadReport, Pace};
 use crate::machine::Machine;
 use crate::process::{Launch, Process};
@@ -77,9 +77,9 @@ pub struct SoakReport {
     /// The minutes.
     pub minutes: Vec<Minute>,
     /// Answers a second, over the minutes.
-    pub per_second: Spread,
+    pub per_second: Middle,
     /// Of the minutes, in microseconds.
-    pub p99_9_us: Spread,
+    pub p99_9_us: Middle,
     /// Orders sold.
     pub orders: u64,
     /// Memory that came with each order since the first minute.
@@ -106,8 +106,8 @@ pub fn run(plan: &SoakPlan, mut watch: impl FnMut(usize, &Minute)) -> anyhow::Re
     Ok(SoakReport {
         machine,
         connections: plan.connections,
-        per_second: Spread::of(minutes.iter().map(|minute| minute.load.per_second)),
-        p99_9_us: Spread::of(minutes.iter().map(|minute| minute.load.latency_us.p99_9)),
+        per_second: Middle::of(minutes.iter().map(|minute| minute.load.per_second)),
+        p99_9_us: Middle::of(minutes.iter().map(|minute| minute.load.latency_us.p99_9)),
         orders: minutes.last().map_or(0, |minute| minute.orders),
         bytes_per_order: bytes_per_order(&minutes),
         peak_bytes,
@@ -124,7 +124,7 @@ fn sale(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let address = runtime.block_on(server.ready(START_LIMIT))?;
     let products =
-        |sold_out| Products::Numbered { count: plan.products, spread: Shares::Zipf, sold_out };
+        |sold_out| Products::Numbered { count: plan.products, spread: Spread::Zipf, sold_out };
     runtime.block_on(load::put_in(address, &products(false), PLENTY))?;
     runtime.block_on(load::put_in(address, &products(true), 0))?;
     let reading = 100 - BUYING - REFUSED;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::campaigns::Common;
 use super::write_json;
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::idle::{self, IdlePlan};
 use crate::memory::{self, MemoryPlan, Size};
 use crate::projecting::{self, ProjectPlan};
@@ -94,8 +94,8 @@ fn show_size(size: &Size) {
     );
 }
 
-pub(super) fn shown(of: Spread, places: usize) -> String {
-    let Spread { median, min, max } = of;
+pub(super) fn shown(of: Middle, places: usize) -> String {
+    let Middle { median, min, max } = of;
     format!("{median:.places$} ({min:.places$} to {max:.places$})")
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::write_json;
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::micro::decide::{self, DecidePlan, DecideReport, Round};
 
 /// `decide`
@@ -40,7 +40,7 @@ fn show(number: usize, round: &Round) {
 }
 
 fn show_all(report: &DecideReport) {
-    let line = |name: &str, of: Spread, unit: &str| {
+    let line = |name: &str, of: Middle, unit: &str| {
         println!("{name:<24} {:>7.2} {unit}, {:.2} to {:.2}", of.median, of.min, of.max);
     };
     println!();

@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-pub use self::report::{CompareReport, Middle, Round, SideReport, median};
+pub use self::report::{CompareReport, Round, SideReport};
 
 use crate::load::calibrate::{self, CalibrationPlan};
 use crate::load::work::{Products, Spread, Work};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Side;
+use crate::figures::Middle;
 use crate::load::calibrate::Calibration;
 use crate::load::work::{Spread, Work};
 use crate::load::{LoadReport, Pace};
@@ -91,17 +92,6 @@ pub struct SideReport {
     pub ratio: Option<Middle>,
 }
 
-/// The middle of some figures, and how far they spread.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Middle {
-    /// The middle, or the mean of the two.
-    pub median: f64,
-    /// The lowest.
-    pub min: f64,
-    /// The highest.
-    pub max: f64,
-}
-
 impl Round {
     pub(super) fn of(number: usize, order: Vec<Side>, turns: BTreeMap<Side, LoadReport>) -> Self {
         let ours = turns.get(&Side::Doorbuster).map(|turn| turn.per_second);
@@ -124,39 +114,5 @@ impl SideReport {
             p99_us: of(|turn| turn.latency_us.p99),
             ratio: ratios.peek().is_some().then(|| Middle::of(ratios.copied())),
         }
-    }
-}
-
-impl Middle {
-    /// Of these figures.
-    pub fn of(figures: impl Iterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = figures.collect();
-        sorted.sort_by(f64::total_cmp);
-        let end = |figure: Option<&f64>| figure.copied().unwrap_or(0.0);
-        Self { median: median(&sorted), min: end(sorted.first()), max: end(sorted.last()) }
-    }
-}
-
-/// The middle of sorted figures, or the mean of the two.
-#[must_use]
-pub fn median(sorted: &[f64]) -> f64 {
-    let at = |place: usize| sorted.get(place).copied().unwrap_or(0.0);
-    match sorted.len() {
-        0 => 0.0,
-        len if len % 2 == 1 => at(len / 2),
-        len => f64::midpoint(at(len / 2 - 1), at(len / 2)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_of_an_even_number_lies_between_two() {
-        let middle = Middle::of([9.0, 1.0, 2.0].into_iter());
-        assert_eq!(middle, Middle { median: 2.0, min: 1.0, max: 9.0 });
-        assert!((median(&[1.0, 2.0, 4.0, 9.0]) - 3.0).abs() < 1e-9);
-        assert_eq!(Middle::of(std::iter::empty()), Middle::default());
     }
 }

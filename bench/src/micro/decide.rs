@@ -17,7 +17,7 @@ use doorbuster::journal::Record;
 use serde::Serialize;
 
 use super::till::{PLENTY, Till};
-use crate::figures::Spread;
+use crate::figures::Middle;
 use crate::machine::Machine;
 
 /// Purchases between two looks at the clock.
@@ -58,17 +58,17 @@ pub struct DecideReport {
     /// The rounds.
     pub rounds: Vec<Round>,
     /// Over the rounds.
-    pub decide_ns: Spread,
+    pub decide_ns: Middle,
     /// Over the rounds.
-    pub apply_ns: Spread,
+    pub apply_ns: Middle,
     /// Over the rounds.
-    pub encode_ns: Spread,
+    pub encode_ns: Middle,
     /// Over the rounds.
-    pub whole_ns: Spread,
+    pub whole_ns: Middle,
     /// Over the rounds.
-    pub refuse_ns: Spread,
+    pub refuse_ns: Middle,
     /// Decided, applied and encoded a second, in millions, over the rounds.
-    pub millions_per_second: Spread,
+    pub millions_per_second: Middle,
 }
 
 /// Measures; `watch` hears of each round.
@@ -88,7 +88,7 @@ pub fn run(plan: DecidePlan, mut watch: impl FnMut(usize, &Round)) -> anyhow::Re
         watch(number, &round);
         rounds.push(round);
     }
-    let of = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
+    let of = |figure: fn(&Round) -> f64| Middle::of(rounds.iter().map(figure));
     Ok(DecideReport {
         machine,
         decide_ns: of(|round| round.decide_ns),

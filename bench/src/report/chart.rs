@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use crate::figures::Spread;
+use crate::figures::Middle;
 
 const WIDTH: i32 = 900;
 const HEIGHT: i32 = 440;
@@ -39,7 +39,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
     pub(super) x: f64,
-    pub(super) y: Spread,
+    pub(super) y: Middle,
 }
 
 /// A curve.
@@ -70,7 +70,7 @@ pub(super) struct Lines {
 pub(super) struct Bars {
     pub(super) title: String,
     pub(super) unit: &'static str,
-    pub(super) bars: Vec<(String, Spread)>,
+    pub(super) bars: Vec<(String, Middle)>,
 }
 
 impl Lines {
@@ -151,7 +151,7 @@ impl Bars {
                 area.draw(&Rectangle::new(corners, colour.filled()))?;
                 let middle = top + (ROW - 12) / 2;
                 text(area, name, (BARS.0 - 10, middle), 14, HPos::Right)?;
-                let Spread { median, min, max } = *figure;
+                let Middle { median, min, max } = *figure;
                 let words = format!("{} ({} to {})", shown(median), shown(min), shown(max));
                 text(area, &words, (end + 8, middle), 13, HPos::Left)?;
             }
@@ -214,8 +214,8 @@ pub(super) fn shown(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    fn one(figure: f64) -> Spread {
-        Spread::of([figure])
+    fn one(figure: f64) -> Middle {
+        Middle::of([figure])
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_chart_names_what_it_shows_and_stays_on_its_paper() {
-        let points = [1.0, 100.0, 6_000.0].map(|x| Point { x, y: Spread::of([x * 9.0, x * 10.0]) });
+        let points = [1.0, 100.0, 6_000.0].map(|x| Point { x, y: Middle::of([x * 9.0, x * 10.0]) });
         let series = vec![Series { name: "a & b".to_owned(), points: points.to_vec() }];
         let scale = |label| Scale { label, is_log: true };
         let title = "Throughput".to_owned();

@@ -2,7 +2,7 @@
 
 use super::chart::{Bars, Lines, Point, Scale, Series};
 use super::raw::Raw;
-use crate::figures::Spread;
+use crate::figures::Middle;
 
 /// A picture: its file, what stands under it, and how it is drawn; `None`: what it shows is not there.
 pub(super) struct Plot {
@@ -100,7 +100,7 @@ fn over_sizes(raw: &Raw, step: &str, name: &str, place: &str, unit: f64) -> Seri
 }
 
 fn peers(raw: &Raw) -> anyhow::Result<Option<String>> {
-    let mut bars: Vec<(String, Spread)> = raw
+    let mut bars: Vec<(String, Middle)> = raw
         .names("peers", "/sides")
         .into_iter()
         .filter_map(|side| {
@@ -175,7 +175,7 @@ pub(super) fn recovered(raw: &Raw, step: &str, side: &str) -> Option<Point> {
     let x = raw.number(step, &format!("/rounds/0/{side}/records"))?;
     let seconds = |nth: usize| raw.number(step, &format!("/rounds/{nth}/{side}/seconds"));
     let rounds = raw.count(step, "/rounds");
-    Some(Point { x, y: Spread::of((0..rounds).filter_map(seconds)) })
+    Some(Point { x, y: Middle::of((0..rounds).filter_map(seconds)) })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "minutes")]
@@ -184,7 +184,7 @@ fn soak(raw: &Raw) -> anyhow::Result<Option<String>> {
     let curve = |name: &str, place: &str, unit: f64| {
         let point = |nth: usize| {
             let figure = raw.number("soak", &format!("/minutes/{nth}/{place}"))?;
-            Some(Point { x: (nth + 1) as f64, y: Spread::of([figure / unit]) })
+            Some(Point { x: (nth + 1) as f64, y: Middle::of([figure / unit]) })
         };
         Series { name: name.to_owned(), points: (0..minutes).filter_map(point).collect() }
     };

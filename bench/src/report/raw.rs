@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::suite::Form;
-use crate::figures::Spread;
+use crate::figures::Middle;
 
 /// Name of the file about the whole run.
 const ABOUT: &str = "about";
@@ -102,7 +102,7 @@ impl Raw {
     }
 
     /// A median with its spread there.
-    pub(super) fn spread(&self, step: &str, place: &str) -> Option<Spread> {
+    pub(super) fn spread(&self, step: &str, place: &str) -> Option<Middle> {
         self.at(step, place)
     }
 
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(Raw::read(&path.join("none")).expect("nothing"), Raw::default());
 
         let ratio = raw.spread("purchase", "/sides/bare/ratio").expect("it is there");
-        assert_eq!(ratio, Spread { median: 0.9, min: 0.8, max: 1.0 });
+        assert_eq!(ratio, Middle { median: 0.9, min: 0.8, max: 1.0 });
         assert_eq!(raw.names("purchase", "/sides"), ["bare"]);
         assert_eq!(raw.number("purchase", "/sides/redis/ratio/median"), None);
         assert_eq!(raw.number("peers", "/sides"), None);

@@ -6,7 +6,7 @@ use super::chart::shown;
 use super::plots::recovered;
 use super::raw::Raw;
 use super::targets::spread;
-use crate::figures::Spread;
+use crate::figures::Middle;
 
 /// What stands behind a heading, by picture: the tables that belong to it.
 pub(super) fn below(file: &str, raw: &Raw) -> String {
@@ -150,7 +150,7 @@ fn recovery(raw: &Raw) -> String {
             raw.number(step, "/log_bytes").map_or_else(String::new, shown),
             spread(check.y, 3),
             spread(recover.y, 3),
-            spread(Spread::of(ratios), 3),
+            spread(Middle::of(ratios), 3),
         ])
     };
     let steps = steps(raw, "recover-", "/rounds/0/recover/records");

@@ -2,7 +2,7 @@
 
 use super::chart::shown;
 use super::raw::Raw;
-use crate::figures::Spread;
+use crate::figures::Middle;
 
 /// What became of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Verdict {
 }
 
 /// A median with its spread, for people.
-pub(super) fn spread(of: Spread, places: usize) -> String {
-    let Spread { median, min, max } = of;
+pub(super) fn spread(of: Middle, places: usize) -> String {
+    let Middle { median, min, max } = of;
     format!("{median:.places$} ({min:.places$} to {max:.places$})")
 }
 
@@ -219,7 +219,7 @@ fn flat_over_products(raw: &Raw) -> Row {
         })
         .collect();
     let seen = rates.map(|rates| {
-        let all = Spread::of(rates.iter().copied());
+        let all = Middle::of(rates.iter().copied());
         let words: Vec<String> = rates.iter().map(|rate| shown(*rate)).collect();
         let share = all.min / all.max;
         let words = format!("lowest {share:.3} of highest: {}", words.join(", "));

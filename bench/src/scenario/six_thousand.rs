@@ -12,7 +12,8 @@ use tokio_postgres::NoTls;
 
 use super::bounds::Bound;
 use super::{PLENTY, ScenarioPlan, ScenarioReport, WARM_UP, calibrate};
-use crate::compare::{self, ComparePlan, CompareReport, Event, Middle, Side};
+use crate::compare::{self, ComparePlan, CompareReport, Event, Side};
+use crate::figures::Middle;
 use crate::load::Pace;
 use crate::load::work::{Kind, Products, Spread, Work};
 use crate::machine::Machine;
