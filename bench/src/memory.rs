@@ -8,7 +8,8 @@
 //! Memory is what the kernel says the server's process holds once it is at rest: nothing is bought but
 //! the one unit, the projection is complete, and the processor is not used any more. A product costs the difference to the smallest server,
 //! by product, less the bytes of its id and name. Allocator and tables are part of it; tables double, so
-//! a figure depends on how full they are.
+//! a figure depends on how full they are. The keys under which products were put in are not: they are
+//! forgotten after 24 hours, and left out of the log.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// A server is at rest when it has used less than this share of a core for so long.
 const QUIET: Duration = Duration::from_secs(1);
 const QUIET_SHARE: f64 = 0.02;
+/// With fewer more products than this, what the allocator keeps is the larger part of a difference.
+const TOLD_MIN: u32 = 90_000;
 /// Most products, rounds and sizes of one run.
 const PRODUCTS_MAX: u32 = 10_000_000;
 const ROUNDS_MAX: usize = 100;
@@ -80,7 +83,7 @@ pub struct Size {
     pub first_sale_seconds: Middle,
     /// Memory at rest.
     pub resident_bytes: Middle,
-    /// Of each product beyond id and name; none for the smallest number.
+    /// Of each product beyond id and name; none where they are too few to tell.
     pub bytes_per_product: Option<Middle>,
 }
 
@@ -110,7 +113,7 @@ pub fn run(plan: &MemoryPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<Mem
         let place = tempfile::tempdir_in(&plan.data_root)?;
         watch(&format!("making a log of {products} products"));
         let made = place.path().join("made");
-        let making = Making { products, ..Making::default() };
+        let making = Making { products, forgotten: true, ..Making::default() };
         made_log::make(&made, making, &mut |_| {})?;
         let mut rounds = Vec::with_capacity(plan.rounds);
         for round in 1..=plan.rounds {
@@ -169,7 +172,8 @@ async fn at_rest(server: &Process) -> anyhow::Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "means")]
 fn of(products: u32, log_bytes: u64, rounds: Vec<Round>, smallest: Option<&Size>) -> Size {
     let text_bytes = text_bytes(products);
-    let bytes_per_product = smallest.filter(|smallest| smallest.products < products);
+    let told = |smallest: &&Size| products >= smallest.products.saturating_add(TOLD_MIN);
+    let bytes_per_product = smallest.filter(told);
     let bytes_per_product = bytes_per_product.map(|smallest| {
         let more = f64::from(products - smallest.products);
         let each = |round: &Round| {
@@ -216,8 +220,10 @@ mod tests {
         assert!((text_bytes(100) - (18.0 * 10.0 + 20.0 * 90.0) / 100.0).abs() < 1e-9);
         let smallest = of(10, 0, vec![round(1_000)], None);
         assert_eq!(smallest.bytes_per_product, None);
-        let size = of(110, 0, vec![round(31_000), round(41_000)], Some(&smallest));
-        let each = size.bytes_per_product.expect("there is a smaller one");
+        let rounds = vec![round(30_001_000), round(40_001_000)];
+        let size = of(100_010, 0, rounds, Some(&smallest));
+        let each = size.bytes_per_product.expect("they are many");
         assert!((each.median - (350.0 - size.text_bytes)).abs() < 1e-9, "{each:?}");
+        assert_eq!(of(1_000, 0, vec![round(9_000)], Some(&smallest)).bytes_per_product, None);
     }
 }

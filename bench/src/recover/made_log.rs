@@ -33,12 +33,15 @@ pub struct Making {
     pub limited: bool,
     /// The id of a numbered product.
     pub id: fn(u32) -> String,
+    /// The keys under which products were put in are forgotten, as after 24 hours.
+    pub forgotten: bool,
 }
 
 impl Default for Making {
     fn default() -> Self {
         let id = |number| format!("product-{number}");
-        Self { purchases: 0, products: 1, buyers: 1_000_000, limited: false, id }
+        let (limited, forgotten) = (false, false);
+        Self { purchases: 0, products: 1, buyers: 1_000_000, limited, id, forgotten }
     }
 }
 
@@ -53,6 +56,7 @@ pub fn make(directory: &Path, making: Making, progress: &mut dyn FnMut(u64)) -> 
     let payload_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX)?;
     let options = Options { payload_bytes_max, spare_segments: 1, ..Options::default() };
     let mut maker = Maker::begin(storage, options, BEGUN_AT_MS)?;
+    maker.has_keys = !making.forgotten;
     for number in 0..making.products {
         let mut terms = Terms::open(Name::new(&format!("Product {number}"))?);
         terms.per_buyer_limit = if making.limited { u32::MAX } else { 0 };
@@ -62,6 +66,7 @@ pub fn make(directory: &Path, making: Making, progress: &mut dyn FnMut(u64)) -> 
         maker.push(decided.map_err(|refusal| anyhow!("{refusal:?}"))?, None)?;
         commit_in_time(&mut maker)?;
     }
+    maker.has_keys = true;
     let mut draws = Seeded::new(1);
     for number in 0..making.purchases {
         let product = u32::try_from(draws.below(u64::from(making.products)))?;
