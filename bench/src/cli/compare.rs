@@ -9,7 +9,6 @@ use super::{binary, workers, write_json};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Side};
 use crate::load::Pace;
 use crate::load::work::{Spread, Work};
-use crate::peers::POOL;
 use crate::turn::Through;
 
 #[derive(Debug, clap::Args)]
@@ -50,9 +49,9 @@ pub(super) struct CompareArgs {
     /// Worker threads of a peer's server [default: one per core].
     #[arg(long)]
     peer_workers: Option<usize>,
-    /// Connections of a peer to PostgreSQL.
-    #[arg(long, default_value_t = POOL)]
-    pool: usize,
+    /// Connections of a peer to PostgreSQL [default: with which it sold most].
+    #[arg(long)]
+    pool: Option<usize>,
     /// Where data directories are made [default: the system's place for temporary files].
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::{exit_code, workers};
 use crate::peers::front::Serving;
-use crate::peers::{self, POOL, Peer, PeerPlan, debian};
+use crate::peers::{self, Peer, PeerPlan, debian};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PeerArgs {
@@ -22,9 +22,9 @@ pub(super) struct PeerArgs {
     /// Its store: a URL of Redis or PostgreSQL with the peer's tables, or SQLite's directory.
     #[arg(long, default_value = "")]
     store: String,
-    /// Connections to PostgreSQL, of all workers together.
-    #[arg(long, default_value_t = POOL)]
-    pool: usize,
+    /// Connections to PostgreSQL, of all workers together [default: with which it sold most].
+    #[arg(long)]
+    pool: Option<usize>,
     /// Writes the bound URL into a file once it listens.
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl PeerArgs {
                 announce: self.announce.clone(),
             },
             store: self.store.clone(),
-            pool: self.pool,
+            pool: self.pool.unwrap_or_else(|| self.peer.pool()),
         })?;
         Ok(ExitCode::SUCCESS)
     }

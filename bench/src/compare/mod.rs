@@ -68,8 +68,8 @@ pub struct ComparePlan {
     pub spread: Spread,
     /// Worker threads of a peer's server.
     pub peer_workers: usize,
-    /// Connections of a peer to PostgreSQL.
-    pub pool: usize,
+    /// Connections of a peer to PostgreSQL, if not the number that suits it best.
+    pub pool: Option<usize>,
 }
 
 /// A side of the comparison.
@@ -238,12 +238,15 @@ fn present(
 
 /// A turn whose answers were all as expected, and whose stock says the same.
 fn one_turn(plan: &ComparePlan, side: Side) -> anyhow::Result<LoadReport> {
-    let (workers, pool) = (plan.peer_workers, plan.pool);
+    let peer = |peer: Peer| {
+        let pool = plan.pool.unwrap_or_else(|| peer.pool());
+        Server::Peer { peer, workers: plan.peer_workers, pool }
+    };
     let turned = turn::run(&TurnPlan {
         engine: plan.engine.clone(),
         bench: plan.bench.clone(),
         data_root: plan.data_root.clone(),
-        server: side.peer().map_or(Server::Engine, |peer| Server::Peer { peer, workers, pool }),
+        server: side.peer().map_or(Server::Engine, peer),
         through: plan.through,
         database_url: None,
         mix: plan.work.mix(),

@@ -36,7 +36,7 @@ pub struct LoadReport {
     pub seconds: f64,
     /// Answers of the expected status: to what was asked (open loop) or heard (closed) in that time.
     pub requests: u64,
-    /// Answers heard in that time, a second.
+    /// Those that were heard in that time, too, a second.
     pub per_second: f64,
     /// Latency of every answer that counts.
     pub latency_us: Latency,

@@ -87,7 +87,8 @@ impl Shared {
                 let expected = answer.head.status == sent.kind.expected_status();
                 if in_time {
                     tally.heard_at(now, self.from);
-                    tally.in_time += u64::from(expected);
+                    // What was due earlier and is only answered now would make up for a stall.
+                    tally.in_time += u64::from(expected && measured);
                 }
                 if expected {
                     self.maker.borrow_mut().heard(sent.kind, answer.body);

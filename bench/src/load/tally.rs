@@ -19,7 +19,7 @@ pub(super) struct Tally {
     pub(super) kinds: BTreeMap<Kind, KindTally>,
     /// Every answer by status, warm-up and drain included.
     pub(super) answers: BTreeMap<u16, u64>,
-    /// Answers of the expected status within the measured time.
+    /// Answers of the expected status that count and came within the measured time.
     pub(super) in_time: u64,
     pub(super) units_sold: u64,
     pub(super) errors: u64,

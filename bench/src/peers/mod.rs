@@ -33,9 +33,6 @@ use self::sqlite::{Batching, Sqlite};
 
 pub use self::store::Store;
 
-/// Connections of all workers together to PostgreSQL, where nothing else is asked for.
-pub const POOL: usize = 32;
-
 /// What a peer decides with.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
@@ -83,6 +80,16 @@ impl Peer {
             Self::PostgresSkipLocked => "postgres-skip-locked",
             Self::Sqlite => "sqlite",
             Self::SqliteBatch => "sqlite-batch",
+        }
+    }
+
+    /// Connections to PostgreSQL, of all workers together, where nothing else is asked for: with those
+    /// it sold most on 2 cores. More wait for the same row, or for the same cores.
+    #[must_use]
+    pub fn pool(self) -> usize {
+        match self {
+            Self::PostgresSkipLocked => 32,
+            _ => 4,
         }
     }
 }

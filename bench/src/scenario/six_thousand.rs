@@ -83,7 +83,7 @@ fn compare(
         products: PRODUCTS,
         spread: Spread::Uniform,
         peer_workers: plan.peer_workers,
-        pool: 1,
+        pool: None,
     };
     let name = match pace {
         Pace::Closed => "closed loop",
