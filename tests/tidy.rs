@@ -53,7 +53,13 @@ const STRANGERS: &[Strangers] = &[
     Strangers {
         folder: "bench",
         packages: &["doorbuster", "doorbuster-wal"],
-        but_for: &["bench/src/damage", "bench/src/recover", "bench/src/simulate"],
+        but_for: &[
+            "bench/benches",
+            "bench/src/damage",
+            "bench/src/micro",
+            "bench/src/recover",
+            "bench/src/simulate",
+        ],
     },
 ];
 

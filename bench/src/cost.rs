@@ -11,10 +11,39 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The same of this process.
+/// The same of these processes and of all that they started and that still run.
 #[must_use]
+pub fn tree_cpu_seconds(pids: &[u32]) -> f64 {
+    let processes: Vec<(u32, u32, f64)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, parent(&stat)?, parse(&stat)?))
+        })
+        .collect();
+    let mut tree = pids.to_vec();
+    let mut looked_at = 0;
+    while let Some(parent) = tree.get(looked_at).copied() {
+        looked_at += 1;
+        tree.extend(processes.iter().filter(|(_, of, _)| *of == parent).map(|(pid, ..)| *pid));
+    }
+    processes.iter().filter(|(pid, ..)| tree.contains(pid)).map(|(.., seconds)| seconds).sum()
+}
+
+/// Seconds of processor time of this process, to the nanosecond.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
 pub fn own_cpu_seconds() -> f64 {
-    cpu_seconds(std::process::id()).unwrap_or(0.0)
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The process that started it.
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn parse(stat: &str) -> Option<f64> {
@@ -36,6 +65,8 @@ mod tests {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 10 0 0 0 250 50 0 0 20 0 1 0 5 6 7";
         assert_eq!(parse(stat), Some(3.0));
         assert_eq!(parse("7 (a"), None);
+        assert_eq!(parent(stat), Some(1));
         assert!(cpu_seconds(std::process::id()).is_some());
+        assert!(own_cpu_seconds() > 0.0);
     }
 }

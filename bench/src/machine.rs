@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Appends that are synced to measure one sync.
 const SYNCS: usize = 200;
@@ -13,7 +13,7 @@ const BLOCK_BYTES: usize = 4096;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// What figures depend on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     /// Processors this process may use.
     pub cores: usize,

@@ -32,6 +32,8 @@ pub struct Postgres {
     port: u16,
     /// User and group that it runs as, when this process is root.
     user: Option<(u32, u32)>,
+    /// `NAME=VALUE`, beyond where it listens.
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
@@ -61,14 +63,24 @@ impl Postgres {
     /// # Errors
     /// The binaries are missing or fail.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_in(&std::env::temp_dir(), &[]).await
+    }
+
+    /// As [`Self::start`], with its data under `data_root` and these settings, as `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_in(data_root: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let bin = bin_directory()?;
-        let directory = tempfile::Builder::new().prefix("doorbuster-postgres-").tempdir()?;
+        let prefix = "doorbuster-postgres-";
+        let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(data_root)?;
         let user = unprivileged()?;
         if let Some((uid, gid)) = user {
             chown(directory.path(), Some(uid), Some(gid)).context("cannot give it away")?;
         }
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut postgres = Self { bin, directory, port, user, child: None };
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut postgres = Self { bin, directory, port, user, settings, child: None };
         let mut initdb = postgres.command("initdb");
         initdb.args(["--username=doorbuster", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
         let made = initdb.arg("--no-sync").arg("--pgdata").arg(postgres.data()).output()?;
@@ -90,6 +102,12 @@ impl Postgres {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgresql://doorbuster@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Its first process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     fn data(&self) -> PathBuf {
@@ -117,6 +135,9 @@ impl Postgres {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        for setting in &self.settings {
+            command.arg("-c").arg(setting);
+        }
         command.stdout(log.try_clone()?).stderr(log);
         let url = self.url();
         let child = command.spawn().context("cannot start postgres")?;

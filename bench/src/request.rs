@@ -1,10 +1,12 @@
 //! Requests as bytes: written whole for single calls, as a template for load.
 //!
-//! A [`Template`] is built once per connection; each further request only overwrites the digits of
-//! its key and its buyer, so that making a request costs the client tens of nanoseconds.
+//! A [`Template`] is built once; each further request only overwrites the digits of its key, its buyer
+//! and its products, so that making a request costs the client tens of nanoseconds.
 
 use std::fmt::Write as _;
 use std::ops::Range;
+
+use crate::load::work::PRODUCT_DIGITS;
 
 /// Digits of a number in a template: a run of up to 10^16 requests keeps its keys apart.
 const DIGITS: usize = 16;
@@ -12,12 +14,29 @@ const DIGITS: usize = 16;
 /// What stands before a key.
 const KEY_FIELD: &str = "idempotency-key: ";
 
-/// A request whose key and buyer can be changed in place.
-#[derive(Debug, Clone)]
+/// Bytes of an order's or a hold's id.
+pub const ID_BYTES: usize = 25;
+
+/// Part of a request that is built once and then changed in place.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// The same each time.
+    Text(&'a str),
+    /// The request's number.
+    Number,
+    /// A product's number.
+    Product,
+    /// An id of [`ID_BYTES`].
+    Id,
+}
+
+/// A request whose numbers can be changed in place.
+#[derive(Debug, Clone, Default)]
 pub struct Template {
     bytes: Vec<u8>,
-    key: Option<Range<usize>>,
-    buyer: Option<Range<usize>>,
+    numbers: Vec<Range<usize>>,
+    products: Vec<Range<usize>>,
+    ids: Vec<Range<usize>>,
 }
 
 /// The bytes of a GET.
@@ -61,38 +80,93 @@ pub fn post_into(out: &mut String, path: &str, key: &str, body: &str) {
 }
 
 impl Template {
-    /// One unit of a product for one buyer; keys begin with `prefix`.
+    /// A GET of a path.
     #[must_use]
-    pub fn purchase(product_id: &str, prefix: &str) -> Self {
-        let zeros = "0".repeat(DIGITS);
-        let before_buyer = format!(r#"{{"product_id":"{product_id}","buyer_id":"b"#);
-        let body = format!(r#"{before_buyer}{zeros}","quantity":1}}"#);
-        let mut text = String::new();
-        post_into(&mut text, "/v1/purchases", &format!("{prefix}{zeros}"), &body);
-        let key = text.find(KEY_FIELD).map(|field| field + KEY_FIELD.len() + prefix.len());
-        let buyer = text.len() - body.len() + before_buyer.len();
-        let digits = |start: usize| start..start + DIGITS;
-        Self { key: key.map(digits), buyer: Some(digits(buyer)), bytes: text.into_bytes() }
+    pub fn get(path: &[Piece<'_>]) -> Self {
+        let mut template = Self::default();
+        template.push(&[Piece::Text("GET ")]);
+        template.push(path);
+        template.push(&[Piece::Text(" HTTP/1.1\r\nhost: localhost\r\n\r\n")]);
+        template
     }
 
-    /// A product's stock: the same bytes each time.
+    /// A POST of JSON; its key is `key_prefix` and the request's number.
     #[must_use]
-    pub fn stock(product_id: &str) -> Self {
-        let bytes = get(&format!("/v1/products/{product_id}/stock"));
-        Self { bytes, key: None, buyer: None }
+    pub fn post(path: &[Piece<'_>], key_prefix: &str, body: &[Piece<'_>]) -> Self {
+        let mut measured = Self::default();
+        measured.push(body);
+        let length = format!("\r\ncontent-length: {}\r\n\r\n", measured.bytes.len());
+        let mut template = Self::default();
+        template.push(&[Piece::Text("POST ")]);
+        template.push(path);
+        template.push(&[
+            Piece::Text(" HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"),
+            Piece::Text(KEY_FIELD),
+            Piece::Text(key_prefix),
+            Piece::Number,
+            Piece::Text(&length),
+        ]);
+        template.push(body);
+        template
     }
 
-    /// The request with this number in its key and in its buyer.
-    pub fn numbered(&mut self, number: u64) -> &[u8] {
-        for place in [self.key.clone(), self.buyer.clone()].into_iter().flatten() {
-            let digits = self.bytes.get_mut(place).unwrap_or_default();
-            let mut rest = number;
-            for digit in digits.iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
+    fn push(&mut self, pieces: &[Piece<'_>]) {
+        for piece in pieces {
+            let start = self.bytes.len();
+            let (places, bytes) = match piece {
+                Piece::Text(text) => {
+                    self.bytes.extend_from_slice(text.as_bytes());
+                    continue;
+                }
+                Piece::Number => (&mut self.numbers, DIGITS),
+                Piece::Product => (&mut self.products, PRODUCT_DIGITS),
+                Piece::Id => (&mut self.ids, ID_BYTES),
+            };
+            places.push(start..start + bytes);
+            self.bytes.resize(start + bytes, b'0');
+        }
+    }
+
+    /// How many products it names by number.
+    #[must_use]
+    pub fn products(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Writes the request's number into its key and its buyer.
+    pub fn set_number(&mut self, number: u64) {
+        for place in &self.numbers {
+            write_digits(self.bytes.get_mut(place.clone()).unwrap_or_default(), number);
+        }
+    }
+
+    /// Writes the number of its n-th product, from 0.
+    pub fn set_product(&mut self, nth: usize, number: u64) {
+        let place = self.products.get(nth).cloned().unwrap_or_default();
+        write_digits(self.bytes.get_mut(place).unwrap_or_default(), number);
+    }
+
+    /// Writes the id of an order or a hold.
+    pub fn set_id(&mut self, id: &[u8; ID_BYTES]) {
+        for place in &self.ids {
+            if let Some(bytes) = self.bytes.get_mut(place.clone()) {
+                bytes.copy_from_slice(id);
             }
         }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+fn write_digits(digits: &mut [u8], number: u64) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
 }
 
@@ -100,35 +174,47 @@ impl Template {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_template_changes_key_and_buyer_and_nothing_else() {
-        let mut template = Template::purchase("sku-1", "k-7-");
-        let first = template.numbered(0).to_vec();
-        let text = String::from_utf8(template.numbered(1_234_567).to_vec()).expect("text");
-        assert_eq!(text.len(), first.len());
-        assert!(text.contains("idempotency-key: k-7-0000000001234567\r\n"), "{text}");
-        let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
-        assert_eq!(body, r#"{"product_id":"sku-1","buyer_id":"b0000000001234567","quantity":1}"#);
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
-        assert_eq!(template.numbered(0), first, "no digit stays behind");
+    const BODY: [Piece<'_>; 5] = [
+        Piece::Text(r#"{"product_id":"p"#),
+        Piece::Product,
+        Piece::Text(r#"","buyer_id":"b"#),
+        Piece::Number,
+        Piece::Text(r#"","quantity":1}"#),
+    ];
+
+    fn text(template: &Template) -> String {
+        String::from_utf8(template.bytes().to_vec()).expect("text")
     }
 
     #[test]
-    fn zeros_around_the_digits_stay() {
+    fn a_template_changes_its_numbers_and_nothing_else() {
         for prefix in ["r0", "0", "0000000000000000", ""] {
-            let mut template = Template::purchase("p0000000000000000", prefix);
-            let text = String::from_utf8(template.numbered(42).to_vec()).expect("text");
-            let key = format!("idempotency-key: {prefix}0000000000000042\r\n");
-            assert!(text.contains(&key), "{text}");
-            let body = r#"{"product_id":"p0000000000000000","buyer_id":"b0000000000000042","#;
-            assert!(text.contains(body), "{text}");
+            let mut template = Template::post(&[Piece::Text("/v1/purchases")], prefix, &BODY);
+            let first = text(&template);
+            template.set_number(1_234_567);
+            template.set_product(0, 89);
+            let changed = text(&template);
+            assert_eq!(changed.len(), first.len());
+            let key = format!("idempotency-key: {prefix}0000000001234567\r\n");
+            assert!(changed.contains(&key), "{changed}");
+            let (head, body) = changed.split_once("\r\n\r\n").expect("head and body");
+            let expected =
+                r#"{"product_id":"p00000089","buyer_id":"b0000000001234567","quantity":1}"#;
+            assert_eq!(body, expected);
+            assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+            template.set_number(0);
+            template.set_product(0, 0);
+            assert_eq!(text(&template), first, "no digit stays behind");
         }
     }
 
     #[test]
-    fn reading_stock_has_nothing_to_change() {
-        let mut template = Template::stock("sku-1");
-        let text = String::from_utf8(template.numbered(9).to_vec()).expect("text");
-        assert_eq!(text, "GET /v1/products/sku-1/stock HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    fn a_get_has_no_key() {
+        let path = [Piece::Text("/v1/products/p"), Piece::Product, Piece::Text("/stock")];
+        let mut template = Template::get(&path);
+        template.set_number(9);
+        template.set_product(0, 12);
+        let expected = "GET /v1/products/p00000012/stock HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        assert_eq!(text(&template), expected);
     }
 }

@@ -1,15 +1,23 @@
 //! The command line: what can be asked, and how results are shown.
 
 mod campaigns;
+mod compare;
+mod costs;
 mod crash;
 mod damage;
+mod flame;
 mod full_disk;
 mod hunts;
+mod load;
+mod micro;
 mod orders;
+mod peers;
 mod recover;
+mod report;
+mod sales;
+mod scenario;
 mod simulate;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,19 +28,26 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
+use self::compare::CompareArgs;
+use self::costs::{IdleArgs, MemoryArgs, ProjectArgs};
 use self::crash::CrashArgs;
 use self::damage::DamageArgs;
+use self::flame::FlameArgs;
 use self::full_disk::FullDiskArgs;
+use self::load::{CalibrateArgs, LoadArgs, NullArgs};
+use self::micro::DecideArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
+use self::peers::{PeerArgs, SetUpArgs};
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
+use self::report::ReportArgs;
+use self::sales::{ProductsArgs, SoakArgs};
+use self::scenario::ScenarioArgs;
 use self::simulate::SimulateArgs;
-use crate::compare::{self, ComparePlan, CompareReport, Event, Round};
 use crate::faults::Faults;
-use crate::load::{self, LoadPlan, LoadReport, Work};
 use crate::log::Log;
 use crate::model::Model;
 use crate::payload::KINDS;
-use crate::{bare, client, process};
+use crate::process;
 
 /// Load, peers, crash campaigns and the independent checker of doorbuster.
 #[derive(Debug, Parser)]
@@ -44,12 +59,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures the engine beside a bare server, alternating in one run.
+    /// Measures the engine beside other servers, taking turns in one run.
     Compare(CompareArgs),
+    /// Loads the engine as a kind of shop would, against that shop's bounds.
+    Scenario(ScenarioArgs),
     /// Puts load on a running server.
     Load(LoadArgs),
-    /// Serves the same front without an engine.
-    Bare(BareArgs),
+    /// Measures what a load costs its client alone.
+    Calibrate(CalibrateArgs),
+    /// Serves the same front before another store, or before none.
+    Peer(PeerArgs),
+    /// Serves fixed bytes, to measure a client with.
+    Null(NullArgs),
+    /// Installs what the peers need, as Debian packages.
+    SetUp(SetUpArgs),
     /// Checks a log by itself: sequences, versions, figures, keys, digests.
     Check(CheckArgs),
     /// Kills the engine under load, again and again, and checks everything that was answered.
@@ -74,75 +97,22 @@ enum Command {
     Drill(DrillArgs),
     /// Writes a log of many purchases, to try tools with.
     MakeLog(MakeLogArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct CompareArgs {
-    /// The engine [default: doorbuster beside this program].
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
-    /// How often each side has its turn.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Seconds measured in each turn.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 256)]
-    connections: usize,
-    /// What is asked for.
-    #[arg(long, value_enum, default_value = "purchase")]
-    work: Work,
-    /// Worker threads of the bare server [default: one per core].
-    #[arg(long)]
-    bare_workers: Option<usize>,
-    /// Where data directories are made [default: the system's place for temporary files].
-    #[arg(long, value_name = "DIR")]
-    data_root: Option<PathBuf>,
-    /// Writes the whole result into a file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-struct LoadArgs {
-    /// The server, such as http://127.0.0.1:7373.
-    #[arg(long)]
-    url: String,
-    /// The product that is bought or read; it must exist.
-    #[arg(long)]
-    product: String,
-    /// What is asked for.
-    #[arg(long, value_enum, default_value = "purchase")]
-    work: Work,
-    /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// Seconds measured.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Most requests.
-    #[arg(long, default_value_t = 10_000_000)]
-    requests: u64,
-    /// Begins the keys of this run; another run needs another.
-    #[arg(long, default_value = "load")]
-    key_prefix: String,
-    /// A host that is not this machine and may be loaded.
-    #[arg(long, value_name = "HOST")]
-    allow_host: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-struct BareArgs {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:7374")]
-    listen: SocketAddr,
-    /// Worker threads [default: one per core].
-    #[arg(long)]
-    workers: Option<usize>,
-    /// Writes the bound URL into a file once it listens.
-    #[arg(long, value_name = "FILE")]
-    announce: Option<PathBuf>,
+    /// Measures decide, apply and encode on one core.
+    Decide(DecideArgs),
+    /// Measures memory of idle products, and the time from a start to the first sale.
+    Memory(MemoryArgs),
+    /// Measures how fast a log is copied into SQLite and PostgreSQL.
+    Project(ProjectArgs),
+    /// Measures the processor time of a server that nobody asks.
+    Idle(IdleArgs),
+    /// Measures throughput by the number of products.
+    Products(ProductsArgs),
+    /// Sells, refuses and reads for many minutes: is it as fast at the end, and what does it keep?
+    Soak(SoakArgs),
+    /// Draws a flame graph of a loaded server.
+    Flame(FlameArgs),
+    /// Runs the whole suite and writes REPORT.md with its tables and pictures.
+    Report(ReportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,12 +129,13 @@ impl Cli {
     /// It could not be done.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Compare(args) => run_compare(&args),
-            Command::Load(args) => run_load(&args),
-            Command::Bare(args) => {
-                bare::serve(args.listen, workers(args.workers), args.announce.as_deref())?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Compare(args) => args.run(),
+            Command::Scenario(args) => args.run(),
+            Command::Load(args) => args.run(),
+            Command::Calibrate(args) => args.run(),
+            Command::Peer(args) => args.run(),
+            Command::Null(args) => args.run(),
+            Command::SetUp(args) => args.run(),
             Command::Check(args) => run_check(&args.log),
             Command::Crash(args) => args.run(),
             Command::FullDisk(args) => args.run(),
@@ -177,6 +148,14 @@ impl Cli {
             Command::Recover(args) => args.run(),
             Command::Drill(args) => args.run(),
             Command::MakeLog(args) => args.run(),
+            Command::Decide(args) => args.run(),
+            Command::Memory(args) => args.run(),
+            Command::Project(args) => args.run(),
+            Command::Idle(args) => args.run(),
+            Command::Products(args) => args.run(),
+            Command::Soak(args) => args.run(),
+            Command::Flame(args) => args.run(),
+            Command::Report(args) => args.run(),
         }
     }
 }
@@ -201,97 +180,6 @@ fn progress(steps: u64) -> ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
-}
-
-fn run_compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    let plan = ComparePlan {
-        engine: binary(args.binary.as_deref())?,
-        bench: std::env::current_exe()?,
-        data_root: args.data_root.clone().unwrap_or_else(std::env::temp_dir),
-        rounds: args.rounds,
-        measured: Duration::from_secs(args.seconds),
-        warm_up: Duration::from_millis(500),
-        connections: args.connections,
-        work: args.work,
-        bare_workers: workers(args.bare_workers),
-    };
-    let bar = progress(2 * args.rounds as u64);
-    println!("round side            /s      p50 ms   p99 ms p99.9 ms   max ms  cpu s  client s");
-    let report = compare::run(&plan, |event| match event {
-        Event::Turn { round, side } => {
-            bar.set_position(bar.position().max(2 * round as u64 - 2));
-            bar.set_message(format!("round {round}, {side:?}"));
-        }
-        Event::Round { round, report } => {
-            bar.set_position(2 * round as u64);
-            bar.suspend(|| show_round(round, report));
-        }
-    })?;
-    bar.finish_and_clear();
-    show_compared(&report);
-    write_json(args.json.as_deref(), &report)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn show_round(round: usize, report: &Round) {
-    for (name, side) in [("doorbuster", &report.doorbuster), ("bare", &report.bare)] {
-        println!("{round:>5} {name:<10} {}", figures(side));
-    }
-    println!("      ratio      {:>8.3}", report.ratio);
-}
-
-fn figures(report: &LoadReport) -> String {
-    let latency = report.latency_us;
-    format!(
-        "{:>9.0} {:>9.3} {:>8.3} {:>8.3} {:>8.3} {:>6.2} {:>9.2}",
-        report.per_second,
-        latency.p50 / 1e3,
-        latency.p99 / 1e3,
-        latency.p99_9 / 1e3,
-        latency.max / 1e3,
-        report.server_cpu_seconds.unwrap_or(0.0),
-        report.client_cpu_seconds,
-    )
-}
-
-fn show_compared(report: &CompareReport) {
-    let machine = &report.machine;
-    println!(
-        "\nratio to bare: median {:.3}, {:.3} to {:.3} over {} rounds of {} s, {} connections",
-        report.ratio_median,
-        report.ratio_min,
-        report.ratio_max,
-        report.rounds.len(),
-        report.seconds,
-        report.connections
-    );
-    println!("machine: {} cores, {}, Linux {}", machine.cores, machine.cpu, machine.kernel);
-    println!(
-        "fdatasync of 4 KiB: median {:.0} µs, p99 {:.0} µs",
-        machine.fdatasync_p50_us, machine.fdatasync_p99_us
-    );
-    if machine.data_in_memory {
-        println!("the data lay in memory: durability cost nothing here; use --data-root on a disk");
-    }
-}
-
-fn run_load(args: &LoadArgs) -> anyhow::Result<ExitCode> {
-    let plan = LoadPlan {
-        address: client::address_of(&args.url, args.allow_host.as_deref())?,
-        server_pid: None,
-        work: args.work,
-        product_id: args.product.clone(),
-        key_prefix: args.key_prefix.clone(),
-        connections: args.connections,
-        warm_up: Duration::ZERO,
-        measured: Duration::from_secs(args.seconds),
-        requests_max: args.requests,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(load::run(&plan))?;
-    println!("{}", serde_json::to_string_pretty(&report)?);
-    let expected = report.answers.keys().all(|status| *status == plan.work.expected_status());
-    Ok(exit_code(expected && report.errors == 0))
 }
 
 fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {

@@ -72,7 +72,7 @@ impl MakingArgs {
         let Self { purchases, products, buyers, limited } = *self;
         let bar = progress(purchases);
         bar.set_message("purchases written");
-        let making = Making { purchases, products, buyers, limited };
+        let making = Making { purchases, products, buyers, limited, ..Making::default() };
         made_log::make(directory, making, &mut |done| bar.set_position(done))?;
         bar.finish_and_clear();
         Ok(())

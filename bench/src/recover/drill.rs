@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::made_log::{self, Making};
-use super::peak_bytes;
 use crate::client::Client;
 use crate::machine::Machine;
 use crate::process::{Launch, Process};
+use crate::resident::peak_bytes;
 
 /// How often a process's memory is looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -83,12 +83,7 @@ pub async fn run(
         steps.push(step);
     };
     let begun = Instant::now();
-    let making = Making {
-        purchases: plan.orders,
-        products: plan.products,
-        buyers: 1_000_000,
-        limited: false,
-    };
+    let making = Making { purchases: plan.orders, products: plan.products, ..Making::default() };
     made_log::make(&data.join("journal"), making, progress)?;
     step("make the log", begun, 0);
 

@@ -31,6 +31,18 @@ pub struct Making {
     pub buyers: u64,
     /// Whether each product has a limit per buyer.
     pub limited: bool,
+    /// The id of a numbered product.
+    pub id: fn(u32) -> String,
+    /// The keys under which products were put in are forgotten, as after 24 hours.
+    pub forgotten: bool,
+}
+
+impl Default for Making {
+    fn default() -> Self {
+        let id = |number| format!("product-{number}");
+        let (limited, forgotten) = (false, false);
+        Self { purchases: 0, products: 1, buyers: 1_000_000, limited, id, forgotten }
+    }
 }
 
 /// Writes a log into `directory`, which is made; `progress` hears how many purchases it has.
@@ -44,15 +56,17 @@ pub fn make(directory: &Path, making: Making, progress: &mut dyn FnMut(u64)) -> 
     let payload_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX)?;
     let options = Options { payload_bytes_max, spare_segments: 1, ..Options::default() };
     let mut maker = Maker::begin(storage, options, BEGUN_AT_MS)?;
+    maker.has_keys = !making.forgotten;
     for number in 0..making.products {
         let mut terms = Terms::open(Name::new(&format!("Product {number}"))?);
         terms.per_buyer_limit = if making.limited { u32::MAX } else { 0 };
-        let product_id = ProductId::new(&format!("product-{number}"))?;
+        let product_id = ProductId::new(&(making.id)(number))?;
         let create = CreateProduct { product_id, terms, stock: 1 << 40 };
         let decided = decide_create(&maker.inventory, create, false);
         maker.push(decided.map_err(|refusal| anyhow!("{refusal:?}"))?, None)?;
         commit_in_time(&mut maker)?;
     }
+    maker.has_keys = true;
     let mut draws = Seeded::new(1);
     for number in 0..making.purchases {
         let product = u32::try_from(draws.below(u64::from(making.products)))?;
@@ -77,4 +91,32 @@ fn commit_in_time(maker: &mut Maker) -> anyhow::Result<()> {
         true => maker.commit(),
         false => Ok(()),
     }
+}
+
+/// Copies a directory that nobody writes, a log or what stands around it, with all that is in it.
+///
+/// # Errors
+/// The file system's.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, to) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that a log's frames take, about: zeroed segments count for nothing.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn bytes(directory: &Path) -> anyhow::Result<u64> {
+    let scan = Scan::open(Arc::new(DirStorage::open_existing(directory)?))?;
+    let replayed = scan.replay(&mut |_| Ok(()), &mut |_| {})?;
+    Ok(replayed.segments.iter().map(|segment| segment.used_bytes).sum())
 }

@@ -27,6 +27,8 @@ pub(crate) struct Maker {
     /// Time of the next record.
     pub(crate) now_ms: u64,
     keys: Seeded,
+    /// Whether records have keys; without, as if they were of another day.
+    pub(crate) has_keys: bool,
     principal: Principal,
 }
 
@@ -53,7 +55,19 @@ impl Maker {
         let keys = Seeded::new(replayed.last_sequence);
         let (shared, principal) = (log.shared(), Principal::new("shop")?);
         let (batch, bytes) = (Batch::new(), 0);
-        Ok(Self { log, shared, batch, bytes, inventory, payload, now_ms, keys, principal })
+        let has_keys = true;
+        Ok(Self {
+            log,
+            shared,
+            batch,
+            bytes,
+            inventory,
+            payload,
+            now_ms,
+            keys,
+            has_keys,
+            principal,
+        })
     }
 
     /// Place of the next record.
@@ -61,7 +75,7 @@ impl Maker {
         self.batch.last_sequence().unwrap_or(self.log.next_sequence() - 1) + 1
     }
 
-    /// Queues what was decided, with a key of its own; gives its place.
+    /// Queues what was decided, with a key of its own where records have keys; gives its place.
     pub(crate) fn push(
         &mut self,
         decided: Decided,
@@ -81,7 +95,7 @@ impl Maker {
             decided_at_ms: self.now_ms,
             principal: self.principal.clone(),
             reference: reference.map(Reference::new).transpose()?,
-            key: Some(KeyStamp { hash, fingerprint }),
+            key: self.has_keys.then_some(KeyStamp { hash, fingerprint }),
             changes,
         };
         let mut payload = std::mem::take(&mut self.payload);

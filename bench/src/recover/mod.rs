@@ -28,6 +28,7 @@ use doorbuster_wal::{DirStorage, Scan};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
+use crate::resident::peak_bytes;
 
 /// A side of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -177,12 +178,4 @@ pub fn take_turn(directory: &Path, side: Side) -> anyhow::Result<Turn> {
     let seconds = begun.elapsed().as_secs_f64();
     let cpu_seconds = crate::cost::own_cpu_seconds();
     Ok(Turn { seconds, cpu_seconds, records, peak_bytes: peak_bytes("self")?, keys })
-}
-
-/// Most memory a process has had; `self` is this one.
-pub(crate) fn peak_bytes(process: &str) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
-    Ok(kib.trim().parse::<u64>()? * 1024)
 }

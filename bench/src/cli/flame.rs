@@ -1,0 +1,59 @@
+//! `flame`: a flame graph of a loaded server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::campaigns::Common;
+use crate::flame::{self, FlamePlan, picture};
+use crate::load::work::Work;
+
+/// Innermost calls that are printed.
+const SHOWN: usize = 15;
+
+/// `flame`
+#[derive(Debug, clap::Args)]
+pub(super) struct FlameArgs {
+    /// What is asked for.
+    #[arg(long, value_enum, default_value = "purchase")]
+    work: Work,
+    /// Connections, each with one request in flight.
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// Seconds sampled.
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    /// Where the picture goes.
+    #[arg(long, value_name = "FILE", default_value = "flame.svg")]
+    svg: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl FlameArgs {
+    #[expect(clippy::cast_precision_loss, reason = "percent")]
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let plan = FlamePlan {
+            engine: self.common.engine()?,
+            data_root: self.common.data_root(),
+            work: self.work,
+            connections: self.connections,
+            seconds: self.seconds,
+        };
+        let sampled = flame::run(&plan)?;
+        let name = format!("{:?}", self.work).to_lowercase();
+        let samples = sampled.calls.samples;
+        let title = format!(
+            "doorbuster, {name}: {samples} samples in {} s, {} connections, {:.0} answers a second",
+            self.seconds, self.connections, sampled.load.per_second
+        );
+        std::fs::write(&self.svg, picture::draw(&title, &sampled.calls)?)
+            .with_context(|| format!("cannot write {}", self.svg.display()))?;
+        println!("{title}");
+        for (name, count) in sampled.calls.innermost().into_iter().take(SHOWN) {
+            println!("{:>6.2} % {name}", 100.0 * count as f64 / samples as f64);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

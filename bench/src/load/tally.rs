@@ -1,0 +1,133 @@
+//! What a thread counted: every answer by status, latency by kind, and the generator's own lag.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::work::Kind;
+use crate::connection::{ConnectionError, Head};
+
+/// Slowest latency that is told exactly.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+/// A request that leaves later than this was behind its schedule.
+const BEHIND: Duration = Duration::from_millis(1);
+
+/// Counts of one thread, or of all.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) kinds: BTreeMap<Kind, KindTally>,
+    /// Every answer by status, warm-up and drain included.
+    pub(super) answers: BTreeMap<u16, u64>,
+    /// Answers of the expected status that count and came within the measured time.
+    pub(super) in_time: u64,
+    pub(super) units_sold: u64,
+    pub(super) errors: u64,
+    pub(super) first_error: Option<String>,
+    pub(super) lag: LagTally,
+    /// When the last answer of the measured time came, since its beginning.
+    pub(super) last: Duration,
+    /// Longest time without an answer.
+    pub(super) silence: Duration,
+}
+
+/// Counts of one kind of request.
+#[derive(Debug)]
+pub(super) struct KindTally {
+    pub(super) expected: u64,
+    pub(super) unexpected: u64,
+    pub(super) answer_bytes: usize,
+    pub(super) latency: Histogram<u64>,
+}
+
+/// How far the generator was behind its schedule.
+#[derive(Debug, Default)]
+pub(super) struct LagTally {
+    pub(super) behind: u64,
+    pub(super) max: Duration,
+    pub(super) unsent: u64,
+}
+
+impl Default for KindTally {
+    fn default() -> Self {
+        Self { expected: 0, unexpected: 0, answer_bytes: 0, latency: histogram() }
+    }
+}
+
+/// An empty histogram of nanoseconds.
+pub(super) fn histogram() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "these bounds are constants that hdrhistogram accepts")]
+    let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("good bounds");
+    histogram
+}
+
+impl Tally {
+    /// An answer came; with its latency if it counts.
+    pub(super) fn answered(&mut self, kind: Kind, head: &Head, latency: Option<Duration>) {
+        *self.answers.entry(head.status).or_insert(0) += 1;
+        let expected = head.status == kind.expected_status();
+        if expected {
+            self.units_sold += kind.units_sold();
+        }
+        let Some(latency) = latency else { return };
+        let of_kind = self.kinds.entry(kind).or_default();
+        let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
+        of_kind.latency.saturating_record(latency_ns.max(1));
+        if expected {
+            of_kind.expected += 1;
+            of_kind.answer_bytes = head.head_bytes + head.body_bytes;
+        } else {
+            of_kind.unexpected += 1;
+        }
+    }
+
+    /// An answer came at this moment of the measured time.
+    pub(super) fn heard_at(&mut self, now: Instant, from: Instant) {
+        let at = now.saturating_duration_since(from);
+        self.silence = self.silence.max(at.saturating_sub(self.last));
+        self.last = at;
+    }
+
+    /// A request has no answer.
+    pub(super) fn failed(&mut self, kind: Kind, error: &ConnectionError) {
+        self.kinds.entry(kind).or_default().unexpected += 1;
+        self.lost(error);
+    }
+
+    /// Something failed that is no request's.
+    pub(super) fn lost(&mut self, error: &ConnectionError) {
+        self.errors += 1;
+        self.first_error.get_or_insert_with(|| error.to_string());
+    }
+
+    /// A request left so long after it was due.
+    pub(super) fn left(&mut self, late: Duration) {
+        self.lag.behind += u64::from(late > BEHIND);
+        self.lag.max = self.lag.max.max(late);
+    }
+
+    /// Adds another thread's.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (kind, theirs) in &other.kinds {
+            let ours = self.kinds.entry(*kind).or_default();
+            ours.expected += theirs.expected;
+            ours.unexpected += theirs.unexpected;
+            ours.answer_bytes = ours.answer_bytes.max(theirs.answer_bytes);
+            ours.latency += &theirs.latency;
+        }
+        for (status, count) in &other.answers {
+            *self.answers.entry(*status).or_insert(0) += count;
+        }
+        self.in_time += other.in_time;
+        self.units_sold += other.units_sold;
+        self.errors += other.errors;
+        if self.first_error.is_none() {
+            self.first_error.clone_from(&other.first_error);
+        }
+        self.lag.behind += other.lag.behind;
+        self.lag.max = self.lag.max.max(other.lag.max);
+        self.lag.unsent += other.lag.unsent;
+        self.last = self.last.max(other.last);
+        self.silence = self.silence.max(other.silence);
+    }
+}
