@@ -17,8 +17,7 @@ const ASKED: u64 = 500;
 /// Sells to 32 clients, then hears the same keys again.
 fn check(peer: Peer) {
     if let Err(missing) = Store::check(peer) {
-        println!("skipped: {missing:#}");
-        return;
+        return support::skipped(&format!("{missing:#}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");

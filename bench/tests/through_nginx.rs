@@ -13,8 +13,7 @@ use doorbuster_bench::turn::{self, Server, Through, TurnPlan};
 #[test]
 fn every_kind_of_request_passes_through_nginx() {
     if let Err(missing) = nginx::binary() {
-        println!("skipped: {missing:#}");
-        return;
+        return support::skipped(&format!("{missing:#}"));
     }
     let kinds = [
         Kind::Purchase,
