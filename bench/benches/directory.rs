@@ -16,7 +16,7 @@ fn with_products(products: u32) -> Recovered {
         let mut record = till.record(decided);
         record.envelope.key = None;
         let sequence = Sequence::new(u64::from(number) + 1);
-        recovered.follow(sequence, Payload::Record(Box::new(record))).expect("the next record");
+        recovered.follow(sequence, &Payload::Record(record)).expect("the next record");
     }
     recovered.publish();
     recovered

@@ -63,7 +63,7 @@ fn publishing(c: &mut Criterion) {
 fn follow(recovered: &mut Recovered, mut record: Record) {
     record.envelope.key = None;
     let next = Sequence::new(recovered.last_sequence.get() + 1);
-    recovered.follow(next, Payload::Record(Box::new(record))).expect("the next record");
+    recovered.follow(next, &Payload::Record(record)).expect("the next record");
 }
 
 fn purchases(c: &mut Criterion) {

@@ -137,7 +137,7 @@ mod tests {
         let record = till.record(decided);
         till.apply(&record);
         assert!(till.encode(&record) > 0);
-        assert_eq!(decode(till.payload()), Ok(Payload::Record(Box::new(record))));
+        assert_eq!(decode(till.payload()), Ok(Payload::Record(record)));
         let refused = till.decide(wish).expect_err("it is sold");
         assert_eq!(refused, Refusal::SoldOut { available: 0, requested: 1 });
     }
