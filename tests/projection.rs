@@ -79,6 +79,11 @@ on_both_databases!(
 );
 
 #[test]
+fn sqlite_takes_nothing_of_the_logs_reserve() {
+    cases::no_batch_takes_the_logs_reserve(&databases::Database::sqlite());
+}
+
+#[test]
 fn sqlite_waits_while_the_disk_is_at_its_reserve() {
     cases::it_waits_while_the_disk_is_at_its_reserve(&databases::Database::sqlite());
 }

@@ -161,7 +161,7 @@ impl Projector {
 
     /// Reads `progress` and finds the place in the log it names.
     fn open(&mut self) -> Result<Step, Halt> {
-        self.check_room()?;
+        self.check_room(&[])?;
         let opened = self.store.open(&self.source.identity()).map_err(|e| self.halt(e))?;
         let progress = opened.progress;
         self.verify(&progress)?;
@@ -192,7 +192,7 @@ impl Projector {
         };
         self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
         assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
-        self.check_room()?;
+        self.check_room(&records)?;
         progress = self.apply(&progress, &records)?;
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
@@ -284,18 +284,29 @@ impl Projector {
         })
     }
 
-    fn check_room(&self) -> Result<(), Halt> {
+    /// Whether what these records may take leaves the log its reserve.
+    fn check_room(&self, records: &[Tailed]) -> Result<(), Halt> {
         if !self.store.is_on_data_disk() {
             return Ok(());
         }
         let room = (self.options.room)();
-        if room.free_bytes < room.reserve_bytes {
-            return Err(Halt::Retry(format!(
-                "{} bytes are free, {} are kept for the log: free some, reporting goes on by itself",
-                room.free_bytes, room.reserve_bytes
-            )));
+        let rows: usize = records.iter().map(|record| rows_of(&record.payload)).sum();
+        let needed = (rows as u64).saturating_mul(ROW_BYTES);
+        if room.free_bytes >= room.reserve_bytes.saturating_add(needed) {
+            return Ok(());
         }
-        Ok(())
+        let some = match records.len() {
+            0 => String::new(),
+            _ => format!(" and {needed} may go into {rows} rows"),
+        };
+        let problem = format!(
+            "{} bytes are free, {} are kept for the log{some}: free some, reporting goes on by itself",
+            room.free_bytes, room.reserve_bytes
+        );
+        Err(match records.len() {
+            0 | 1 => Halt::Retry(problem),
+            _ => Halt::Smaller(problem),
+        })
     }
 
     fn halt(&self, error: StoreError) -> Halt {
@@ -324,6 +335,10 @@ impl Projector {
 fn unreadable(error: ReadError) -> Halt {
     Halt::Retry(format!("the log cannot be read: {error}"))
 }
+
+/// What a row may take of the disk: it and its indexes' entries each lie in a page of 4 KiB, written to the
+/// write-ahead file and then to the database.
+const ROW_BYTES: u64 = 16 << 10;
 
 /// About how many rows a record leaves.
 fn rows_of(payload: &Payload) -> usize {

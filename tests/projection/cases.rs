@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorbuster::domain::{AdjustReason, Patch, RefusalReason, SaleId, Sequence, TermsPatch, Text};
-use doorbuster::engine::ports::ProjectionProblem;
+use doorbuster::engine::ports::{ProjectionProblem, ProjectionReport};
 use doorbuster::journal::JournalIdentity;
-use doorbuster::projection::{DiskRoom, Drained, start};
+use doorbuster::projection::{DiskRoom, Drained, StoreConfig, start};
 use doorbuster_wal::MemStorage;
 
 use crate::databases::Database;
@@ -455,7 +455,41 @@ pub(crate) fn it_waits_while_the_disk_is_at_its_reserve(database: &Database) {
     let reason = until_retrying(&projection);
     assert!(reason.starts_with("9 bytes are free, 10 are kept for the log"), "{reason}");
     assert!(matches!(projection.status().report().problem, Some(ProjectionProblem::Retrying(_))));
-    free.store(10, Ordering::SeqCst);
+    free.store(1 << 30, Ordering::SeqCst);
+    finish(projection, log.reader().durable());
+    assert_equal(database, &log);
+}
+
+/// The disk is as full as the files are long: a batch may not take what is the log's.
+pub(crate) fn no_batch_takes_the_logs_reserve(database: &Database) {
+    const RESERVE: u64 = 256 << 10;
+    let log = small_log(2_000);
+    let StoreConfig::Sqlite { path } = database.config() else { panic!("it has no files") };
+    let taken = move || -> u64 {
+        let files = ["", "-wal"].map(|end| format!("{}{end}", path.display()));
+        files.iter().filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).sum()
+    };
+    let (disk, lowest) = (Arc::new(AtomicU64::new(2 << 20)), Arc::new(AtomicU64::new(u64::MAX)));
+    let room = {
+        let (disk, lowest) = (Arc::clone(&disk), Arc::clone(&lowest));
+        move || {
+            let free_bytes = disk.load(Ordering::SeqCst).saturating_sub(taken());
+            lowest.fetch_min(free_bytes, Ordering::SeqCst);
+            DiskRoom { free_bytes, reserve_bytes: RESERVE }
+        }
+    };
+    let mut options = options();
+    options.room = Arc::new(room);
+    options.batch_records_max = 512;
+    let projection = start(&database.config(), log.reader(), options).unwrap();
+    let single = |report: &ProjectionReport| match &report.problem {
+        Some(ProjectionProblem::Retrying(reason)) => reason.contains("may go into 3 rows"),
+        _ => false,
+    };
+    let report = until_report(&projection, "too little room for one order", single);
+    assert!(report.applied > Some(Sequence::new(1)), "{report:?}");
+    assert!(lowest.load(Ordering::SeqCst) >= RESERVE, "{lowest:?}");
+    disk.store(1 << 40, Ordering::SeqCst);
     finish(projection, log.reader().durable());
     assert_equal(database, &log);
 }

@@ -172,7 +172,7 @@ impl Stage {
         }
         let reader = writer.reader();
         let now = engine.clone();
-        let room = Arc::new(|| DiskRoom { free_bytes: 1, reserve_bytes: 0 });
+        let room = Arc::new(|| DiskRoom { free_bytes: u64::MAX, reserve_bytes: 0 });
         let mut options = ProjectorOptions::new(Arc::new(move || now.now_ms()), room);
         options.batch_records_max = 1 + world.dice.below(16) as usize;
         let count = if world.dice.once_in(6) { 2 } else { 1 };
