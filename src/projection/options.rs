@@ -32,7 +32,7 @@ pub struct ProjectorOptions {
     pub room: AskRoom,
     /// Most records of one transaction.
     pub batch_records_max: usize,
-    /// A transaction takes no further record once it has this many rows.
+    /// Most rows of one transaction; a record with more goes alone.
     pub batch_rows_max: usize,
     /// Or this many bytes of payload.
     pub batch_bytes_max: usize,

@@ -65,6 +65,8 @@ pub enum Step {
 struct Following {
     progress: Progress,
     tail: Box<dyn LogTail>,
+    /// Read, and left for the next batch.
+    ahead: Option<Tailed>,
 }
 
 /// What the thread runs.
@@ -161,7 +163,7 @@ impl Projector {
 
     /// Reads `progress` and finds the place in the log it names.
     fn open(&mut self) -> Result<Step, Halt> {
-        self.check_room(&[])?;
+        self.rows_with_room()?;
         let opened = self.store.open(&self.source.identity()).map_err(|e| self.halt(e))?;
         let progress = opened.progress;
         self.verify(&progress)?;
@@ -173,26 +175,26 @@ impl Projector {
         self.status.opened(progress.sequence, opened.quarantined);
         let next = Sequence::new(progress.sequence.get() + 1);
         let tail = self.source.tail(next).map_err(unreadable)?;
-        self.following = Some(Following { progress, tail });
+        self.following = Some(Following { progress, tail, ahead: None });
         Ok(Step::Behind)
     }
 
     /// Writes the next records. A failure forgets where it was: `progress` says it.
     fn copy(&mut self, following: Following) -> Result<Step, Halt> {
-        let Following { mut progress, mut tail } = following;
+        let Following { mut progress, mut tail, ahead } = following;
         if self.control.ends_at(progress.sequence) {
             return Ok(Step::Ended);
         }
-        let records = self.read(&mut *tail)?;
+        let rows_max = self.rows_with_room()?.min(self.options.batch_rows_max);
+        let (records, ahead) = self.read(&mut *tail, ahead, rows_max)?;
         let Some(first) = records.first() else {
             self.status.is_well();
             self.backoff.reset();
-            self.following = Some(Following { progress, tail });
+            self.following = Some(Following { progress, tail, ahead });
             return Ok(Step::Idle);
         };
         self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
         assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
-        self.check_room(&records)?;
         progress = self.apply(&progress, &records)?;
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
@@ -200,29 +202,44 @@ impl Projector {
         self.raced = 0;
         self.status.is_well();
         self.backoff.reset();
-        self.following = Some(Following { progress, tail });
+        let more = ahead.is_some();
+        self.following = Some(Following { progress, tail, ahead });
         if records.len() >= self.batch_records {
             self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
+            return Ok(Step::Behind);
+        }
+        if more {
             return Ok(Step::Behind);
         }
         // It has caught up: let the next records gather, sales need the processor more.
         Ok(Step::Idle)
     }
 
-    /// The next records, as many as one transaction should take.
-    fn read(&self, tail: &mut dyn LogTail) -> Result<Vec<Tailed>, Halt> {
+    /// The next records, `ahead` first, as many as one transaction should take; and the one that
+    /// has too many rows to go with them.
+    fn read(
+        &self,
+        tail: &mut dyn LogTail,
+        mut ahead: Option<Tailed>,
+        rows_max: usize,
+    ) -> Result<(Vec<Tailed>, Option<Tailed>), Halt> {
         let mut records = Vec::new();
         let (mut bytes, mut rows) = (0, 0);
-        while records.len() < self.batch_records
-            && bytes < self.options.batch_bytes_max
-            && rows < self.options.batch_rows_max
-        {
-            let Some(record) = tail.next().map_err(unreadable)? else { break };
-            bytes += record.bytes;
+        while records.len() < self.batch_records && bytes < self.options.batch_bytes_max {
+            let next = match ahead.take() {
+                Some(record) => Some(record),
+                None => tail.next().map_err(unreadable)?,
+            };
+            let Some(record) = next else { break };
             rows += rows_of(&record.payload);
+            // A record goes alone where it has to.
+            if rows > rows_max && !records.is_empty() {
+                return Ok((records, Some(record)));
+            }
+            bytes += record.bytes;
             records.push(record);
         }
-        Ok(records)
+        Ok((records, None))
     }
 
     /// Writes records, those that the database refuses into quarantine.
@@ -284,29 +301,20 @@ impl Projector {
         })
     }
 
-    /// Whether what these records may take leaves the log its reserve.
-    fn check_room(&self, records: &[Tailed]) -> Result<(), Halt> {
+    /// Rows that can be written so that the log's reserve is left; waits where there is no room for one.
+    fn rows_with_room(&self) -> Result<usize, Halt> {
         if !self.store.is_on_data_disk() {
-            return Ok(());
+            return Ok(usize::MAX);
         }
         let room = (self.options.room)();
-        let rows: usize = records.iter().map(|record| rows_of(&record.payload)).sum();
-        let needed = (rows as u64).saturating_mul(ROW_BYTES);
-        if room.free_bytes >= room.reserve_bytes.saturating_add(needed) {
-            return Ok(());
+        let kept = room.reserve_bytes.saturating_add(TRANSACTION_BYTES);
+        match room.free_bytes.saturating_sub(kept) / ROW_BYTES {
+            rows @ 1.. => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
+            _ => Err(Halt::Retry(format!(
+                "{} bytes are free, {} are kept for the log: free some, reporting goes on by itself",
+                room.free_bytes, room.reserve_bytes
+            ))),
         }
-        let some = match records.len() {
-            0 => String::new(),
-            _ => format!(" and {needed} may go into {rows} rows"),
-        };
-        let problem = format!(
-            "{} bytes are free, {} are kept for the log{some}: free some, reporting goes on by itself",
-            room.free_bytes, room.reserve_bytes
-        );
-        Err(match records.len() {
-            0 | 1 => Halt::Retry(problem),
-            _ => Halt::Smaller(problem),
-        })
     }
 
     fn halt(&self, error: StoreError) -> Halt {
@@ -336,7 +344,10 @@ fn unreadable(error: ReadError) -> Halt {
     Halt::Retry(format!("the log cannot be read: {error}"))
 }
 
-/// What a row may take of the disk: it and its indexes' entries each lie in a page of 4 KiB, written to the
+/// What any transaction may take of the disk: the last page of each table and index, and what is moved from
+/// the write-ahead file into the database meanwhile.
+const TRANSACTION_BYTES: u64 = 256 << 10;
+/// What a row may take of it: it and its indexes' entries each lie in a page of 4 KiB, written to the
 /// write-ahead file and then to the database.
 const ROW_BYTES: u64 = 16 << 10;
 
