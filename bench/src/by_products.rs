@@ -29,10 +29,6 @@ use crate::rows;
 /// A start, a projection or a stop that takes longer is a failure.
 const LIMIT: Duration = Duration::from_secs(900);
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Most products, rounds and numbers of one run.
-const PRODUCTS_MAX: u32 = 10_000_000;
-const ROUNDS_MAX: usize = 100;
-const SIZES_MAX: usize = 20;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -84,10 +80,7 @@ pub struct ProductsReport {
 /// # Errors
 /// The bounds are passed, or a server does not start, or answers something else than a sale.
 pub fn run(plan: &ProductsPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<ProductsReport> {
-    ensure!((1..=ROUNDS_MAX).contains(&plan.rounds), "1 to {ROUNDS_MAX} rounds");
-    ensure!((1..=SIZES_MAX).contains(&plan.sizes.len()), "1 to {SIZES_MAX} numbers of products");
-    let fits = |products: &u32| (1..=PRODUCTS_MAX).contains(products);
-    ensure!(plan.sizes.iter().all(fits), "1 to {PRODUCTS_MAX} products");
+    made_log::check_sizes(&plan.sizes, plan.rounds)?;
     let machine = Machine::measure(&plan.data_root)?;
     let mut prepared = Vec::with_capacity(plan.sizes.len());
     for products in &plan.sizes {

@@ -48,6 +48,7 @@ pub mod mount;
 pub mod nginx;
 pub mod notes;
 pub mod outage;
+pub mod paper;
 pub mod parts;
 pub mod payload;
 pub mod peers;

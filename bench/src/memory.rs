@@ -35,10 +35,6 @@ const QUIET: Duration = Duration::from_secs(1);
 const QUIET_SHARE: f64 = 0.02;
 /// With fewer more products than this, what the allocator keeps is the larger part of a difference.
 const TOLD_MIN: u32 = 90_000;
-/// Most products, rounds and sizes of one run.
-const PRODUCTS_MAX: u32 = 10_000_000;
-const ROUNDS_MAX: usize = 100;
-const SIZES_MAX: usize = 20;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -101,11 +97,8 @@ pub struct MemoryReport {
 /// # Errors
 /// The bounds are passed, or a server does not start, sell or project.
 pub fn run(plan: &MemoryPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<MemoryReport> {
-    ensure!((1..=ROUNDS_MAX).contains(&plan.rounds), "1 to {ROUNDS_MAX} rounds");
-    ensure!((1..=SIZES_MAX).contains(&plan.sizes.len()), "1 to {SIZES_MAX} numbers of products");
+    made_log::check_sizes(&plan.sizes, plan.rounds)?;
     ensure!(plan.sizes.is_sorted(), "the smallest number of products first");
-    let fits = |products: &u32| (1..=PRODUCTS_MAX).contains(products);
-    ensure!(plan.sizes.iter().all(fits), "1 to {PRODUCTS_MAX} products");
     let machine = Machine::measure(&plan.data_root)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut sizes: Vec<Size> = Vec::with_capacity(plan.sizes.len());

@@ -150,6 +150,7 @@ fn check_versions(
     if changes.is_empty() || changes.len() > changes_max {
         return Err(NotApplicable::Changes("too few or too many changes"));
     }
+    let mut seen = HashSet::<u32, RandomState>::default();
     for change in changes {
         let handle = change.handle.get();
         let product =
@@ -158,12 +159,11 @@ fn check_versions(
             let (version, found) = (product.version.get(), change.version.get());
             return Err(NotApplicable::Version { handle, version, found });
         }
+        if changes.len() > 1 && !seen.insert(handle) {
+            return Err(NotApplicable::Changes("a product twice"));
+        }
     }
-    let mut seen = HashSet::<u32, RandomState>::default();
-    match changes.len() > 1 && !changes.iter().all(|change| seen.insert(change.handle.get())) {
-        true => Err(NotApplicable::Changes("a product twice")),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_changed(

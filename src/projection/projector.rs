@@ -202,17 +202,16 @@ impl Projector {
         self.raced = 0;
         self.status.is_well();
         self.backoff.reset();
-        let more = ahead.is_some();
+        let (is_full, more) = (records.len() >= self.batch_records, ahead.is_some());
         self.following = Some(Following { progress, tail, ahead });
-        if records.len() >= self.batch_records {
+        if is_full {
             self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
-            return Ok(Step::Behind);
         }
-        if more {
-            return Ok(Step::Behind);
+        match is_full || more {
+            true => Ok(Step::Behind),
+            // It has caught up: let the next records gather, sales need the processor more.
+            false => Ok(Step::Idle),
         }
-        // It has caught up: let the next records gather, sales need the processor more.
-        Ok(Step::Idle)
     }
 
     /// The next records, `ahead` first, as many as one transaction should take; and the one that

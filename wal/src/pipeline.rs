@@ -8,9 +8,10 @@
 //! ```
 //!
 //! For closed segments. The one that is written may end torn: `scan` reads it in one piece, a thread
-//! ahead of the caller. The result and every error are the same as without it. Memory: a few chunks of 128 KiB between threads,
-//! whatever the size of a segment. What was made goes back to the thread that made it, which lets its
-//! memory go: to free what another thread has allocated costs more than to allocate it.
+//! ahead of the caller. The result and every error are the same as without it. Memory: a few chunks of
+//! 128 KiB between threads, whatever the size of a segment. What was made goes back to the thread that
+//! made it, which lets its memory go: to free what another thread has allocated costs more than to
+//! allocate it.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 

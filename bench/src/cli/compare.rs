@@ -70,10 +70,7 @@ fn sides(word: &str) -> Result<Sides, String> {
     if word == "all" {
         return Ok(Sides::All);
     }
-    <Side as clap::ValueEnum>::from_str(word, false).map(Sides::One).map_err(|_| {
-        let names = Side::ALL.map(Side::name);
-        format!("one of all, {}", names.join(", "))
-    })
+    Side::try_from(word.to_owned()).map(Sides::One).map_err(|names| format!("all, or {names}"))
 }
 
 impl CompareArgs {
@@ -81,7 +78,7 @@ impl CompareArgs {
         let mut sides = Vec::new();
         for named in &self.sides {
             let named = match named {
-                Sides::All => Side::ALL.to_vec(),
+                Sides::All => Side::all().collect(),
                 Sides::One(side) => vec![*side],
             };
             sides

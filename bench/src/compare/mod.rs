@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{CompareReport, Round, SideReport};
@@ -72,62 +73,53 @@ pub struct ComparePlan {
     pub pool: Option<usize>,
 }
 
-/// A side of the comparison.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
+/// A side of the comparison; in reports it stands by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Side {
     /// `doorbuster serve`.
     Doorbuster,
-    /// The same front alone.
-    Bare,
-    /// Redis, a Lua script, its file synced before each answer.
-    RedisAlways,
-    /// Redis, a Lua script, its file synced once a second.
-    RedisEverysec,
-    /// PostgreSQL, a row for each product.
-    PostgresRowLock,
-    /// PostgreSQL, a row for each unit.
-    PostgresSkipLocked,
-    /// SQLite, a transaction for each purchase.
-    Sqlite,
-    /// SQLite, a transaction for all that queued up.
-    SqliteBatch,
+    /// A peer on its store.
+    Peer(Peer),
 }
 
 impl Side {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Doorbuster,
-        Self::Bare,
-        Self::RedisAlways,
-        Self::RedisEverysec,
-        Self::PostgresRowLock,
-        Self::PostgresSkipLocked,
-        Self::Sqlite,
-        Self::SqliteBatch,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Doorbuster)
+            .chain(Peer::value_variants().iter().copied().map(Self::Peer))
+    }
 
     /// The peer it is; `None`: the engine.
     #[must_use]
     pub fn peer(self) -> Option<Peer> {
-        Some(match self {
-            Self::Doorbuster => return None,
-            Self::Bare => Peer::Bare,
-            Self::RedisAlways => Peer::RedisAlways,
-            Self::RedisEverysec => Peer::RedisEverysec,
-            Self::PostgresRowLock => Peer::PostgresRowLock,
-            Self::PostgresSkipLocked => Peer::PostgresSkipLocked,
-            Self::Sqlite => Peer::Sqlite,
-            Self::SqliteBatch => Peer::SqliteBatch,
-        })
+        match self {
+            Self::Doorbuster => None,
+            Self::Peer(peer) => Some(peer),
+        }
     }
 
     /// Its name on the command line and in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.peer().map_or("doorbuster", Peer::name)
+    }
+}
+
+impl From<Side> for &'static str {
+    fn from(side: Side) -> Self {
+        side.name()
+    }
+}
+
+impl TryFrom<String> for Side {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::all().find(|side| side.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(Self::name).collect();
+            format!("one of {}", names.join(", "))
+        })
     }
 }
 
@@ -279,7 +271,7 @@ fn one_turn(plan: &ComparePlan, side: Side) -> anyhow::Result<LoadReport> {
 fn stock(plan: &ComparePlan, side: Side) -> u64 {
     match (plan.work, side) {
         (Work::SoldOut, _) => 0,
-        (_, Side::PostgresSkipLocked) => {
+        (_, Side::Peer(Peer::PostgresSkipLocked)) => {
             let units = UNITS_PER_SECOND * ((plan.warm_up + plan.measured).as_secs() + 1);
             match plan.spread {
                 // Twice its share, for those that are drawn more often than others.

@@ -1,10 +1,10 @@
 //! A flame graph: each call a box as wide as its share of the samples, over the one that called it.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::stacks::Call;
+use crate::paper::{self, Area};
 
 const WIDTH: i32 = 1_400;
 const MARGIN: i32 = 10;
@@ -27,8 +27,6 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(248, 180, 120),
 ];
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
 /// Draws it.
 ///
 /// # Errors
@@ -36,20 +34,14 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub fn draw(title: &str, root: &Call) -> anyhow::Result<String> {
     let depth = i32::try_from(root.depth().min(DEPTH_MAX)).unwrap_or(0);
     let height = TOP + depth * ROW + 2 * MARGIN;
-    let mut svg = String::new();
-    {
-        let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        area.fill(&WHITE)?;
-        text(&area, title, (MARGIN, 22), 18)?;
+    paper::drawn((WIDTH, height), |area| {
+        text(area, title, (MARGIN, 22), 18)?;
         let field = f64::from(WIDTH - 2 * MARGIN);
-        let boxes = Boxes { area: &area, floor: height - MARGIN };
+        let boxes = Boxes { area, floor: height - MARGIN };
         #[expect(clippy::cast_precision_loss, reason = "a share")]
         let scale = field / root.samples.max(1) as f64;
-        boxes.draw(root, f64::from(MARGIN), 0, scale)?;
-        area.present()?;
-    }
-    Ok(svg)
+        boxes.draw(root, f64::from(MARGIN), 0, scale)
+    })
 }
 
 struct Boxes<'a, 'b> {
@@ -111,9 +103,7 @@ fn shortened(name: &str, letters: usize) -> String {
 }
 
 fn text(area: &Area<'_>, words: &str, place: (i32, i32), size: i32) -> anyhow::Result<()> {
-    let style = ("monospace", size).into_font().color(&INK);
-    let style = style.pos(Pos::new(HPos::Left, VPos::Center));
-    Ok(area.draw(&Text::new(words.to_owned(), place, style))?)
+    paper::text(area, words, place, ("monospace", size), (INK, HPos::Left))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod bare;
 pub mod debian;
 pub mod front;
 mod pool;
+mod postgres;
 mod postgres_row;
 mod postgres_units;
 mod redis_lua;
@@ -26,8 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use self::bare::Bare;
 use self::front::Serving;
-use self::postgres_row::PostgresRow;
-use self::postgres_units::PostgresUnits;
+use self::postgres::PostgresPeer;
 use self::redis_lua::RedisLua;
 use self::sqlite::{Batching, Sqlite};
 
@@ -110,11 +110,12 @@ pub fn serve(plan: &PeerPlan) -> anyhow::Result<()> {
         Peer::RedisAlways | Peer::RedisEverysec => {
             front::serve(serving, move || RedisLua::connect(store.clone()))
         }
-        Peer::PostgresRowLock => {
-            front::serve(serving, move || PostgresRow::connect(store.clone(), each))
-        }
-        Peer::PostgresSkipLocked => {
-            front::serve(serving, move || PostgresUnits::connect(store.clone(), each))
+        Peer::PostgresRowLock | Peer::PostgresSkipLocked => {
+            let statements = match plan.peer {
+                Peer::PostgresRowLock => &postgres_row::STATEMENTS,
+                _ => &postgres_units::STATEMENTS,
+            };
+            front::serve(serving, move || PostgresPeer::connect(statements, store.clone(), each))
         }
         Peer::Sqlite | Peer::SqliteBatch => {
             let batching = match plan.peer {

@@ -5,12 +5,13 @@
 //! begins at a unit of its own, or all would pass over the same ones that were just sold.
 //! Promises: what is answered is committed and synced. Its price: a row for each unit, written before the sale.
 
-use super::front::{Ask, Decide, Decision, Units};
-use super::pool::Pool;
-use super::postgres_row::decide;
+use super::postgres::Statements;
 
-/// Tables and the function, made once.
-pub(super) const SCHEMA: &str = "
+/// Its tables and how they are asked.
+pub(super) const STATEMENTS: Statements =
+    Statements { schema: SCHEMA, put_in: PUT_IN, units: UNITS };
+
+const SCHEMA: &str = "
 CREATE TABLE units (product_id text NOT NULL, unit bigint NOT NULL, order_id bigint)
     WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX units_left ON units (product_id, unit) WHERE order_id IS NULL;
@@ -45,43 +46,8 @@ BEGIN
     outcome := 1;
 END $$;
 ";
-const BUY: &str = "SELECT outcome, number FROM buy($1, $2, $3, $4)";
 const PUT_IN: &str = "WITH product AS (INSERT INTO products VALUES ($1, $2) RETURNING stock) \
      INSERT INTO units (product_id, unit) \
      SELECT $1, unit FROM product, generate_series(1, stock) AS unit";
 const UNITS: &str = "SELECT count(*) FILTER (WHERE order_id IS NULL), count(order_id) FROM units \
      WHERE product_id = $1";
-
-/// A worker's connections.
-#[derive(Debug)]
-pub(super) struct PostgresUnits {
-    pool: Pool,
-}
-
-impl PostgresUnits {
-    /// Connects `connections` times.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub(super) async fn connect(url: String, connections: usize) -> anyhow::Result<Self> {
-        Ok(Self { pool: Pool::connect(&url, connections, &[BUY, PUT_IN, UNITS]).await? })
-    }
-}
-
-impl Decide for PostgresUnits {
-    async fn decide(&self, ask: Ask<'_>) -> anyhow::Result<Decision> {
-        decide(&self.pool, 0, ask).await
-    }
-
-    async fn put_in(&self, product_id: &str, stock: u64) -> anyhow::Result<()> {
-        self.pool.row(1, &[&product_id, &i64::try_from(stock)?]).await?;
-        Ok(())
-    }
-
-    async fn units(&self, product_id: &str) -> anyhow::Result<Option<Units>> {
-        let Some(row) = self.pool.row(2, &[&product_id]).await? else { return Ok(None) };
-        let available = u64::try_from(row.try_get::<_, i64>(0)?)?;
-        let sold = u64::try_from(row.try_get::<_, i64>(1)?)?;
-        Ok(Some(Units { available, sold }))
-    }
-}

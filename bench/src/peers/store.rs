@@ -60,8 +60,10 @@ impl Store {
             Peer::RedisEverysec => {
                 Ok(Self::Redis(RedisServer::start(data_root, Sync::EverySecond)?))
             }
-            Peer::PostgresRowLock => postgres(data_root, postgres_row::SCHEMA).await,
-            Peer::PostgresSkipLocked => postgres(data_root, postgres_units::SCHEMA).await,
+            Peer::PostgresRowLock => postgres(data_root, postgres_row::STATEMENTS.schema).await,
+            Peer::PostgresSkipLocked => {
+                postgres(data_root, postgres_units::STATEMENTS.schema).await
+            }
             Peer::Sqlite | Peer::SqliteBatch => {
                 let mut directory = tempfile::Builder::new();
                 Ok(Self::Directory(directory.prefix("doorbuster-sqlite-").tempdir_in(data_root)?))

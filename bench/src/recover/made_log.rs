@@ -18,6 +18,10 @@ use crate::seeded::Seeded;
 const BATCH_RECORDS: u64 = 256;
 /// Records decided in the same millisecond.
 const RECORDS_PER_MS: u64 = 40;
+/// Most products, rounds and numbers of products of one run.
+const PRODUCTS_MAX: u32 = 10_000_000;
+const ROUNDS_MAX: usize = 100;
+const SIZES_MAX: usize = 20;
 const BEGUN_AT_MS: u64 = 1_790_000_000_000;
 
 /// What log to make.
@@ -43,6 +47,18 @@ impl Default for Making {
         let (limited, forgotten) = (false, false);
         Self { purchases: 0, products: 1, buyers: 1_000_000, limited, id, forgotten }
     }
+}
+
+/// Whether logs of so many products can be made, and each measured so often.
+///
+/// # Errors
+/// The bound that is passed.
+pub fn check_sizes(sizes: &[u32], rounds: usize) -> anyhow::Result<()> {
+    ensure!((1..=ROUNDS_MAX).contains(&rounds), "1 to {ROUNDS_MAX} rounds");
+    ensure!((1..=SIZES_MAX).contains(&sizes.len()), "1 to {SIZES_MAX} numbers of products");
+    let fits = |products: &u32| (1..=PRODUCTS_MAX).contains(products);
+    ensure!(sizes.iter().all(fits), "1 to {PRODUCTS_MAX} products");
+    Ok(())
 }
 
 /// Writes a log into `directory`, which is made; `progress` hears how many purchases it has.

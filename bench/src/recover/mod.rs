@@ -27,6 +27,7 @@ use doorbuster::journal::{JournalScan, Payload};
 use doorbuster_wal::{DirStorage, Scan};
 use serde::{Deserialize, Serialize};
 
+use crate::figures::Middle;
 use crate::machine::Machine;
 use crate::resident::peak_bytes;
 
@@ -118,15 +119,13 @@ pub fn run(
         watch(round, &last);
         done.push(last);
     }
-    let mut ratios: Vec<f64> = done.iter().map(|round| round.ratio).collect();
-    ratios.sort_by(f64::total_cmp);
-    let at = |place: usize| ratios.get(place).copied().unwrap_or(0.0);
+    let ratio = Middle::of(done.iter().map(|round| round.ratio));
     Ok(Report {
         machine,
         log_bytes,
-        ratio_median: at(ratios.len() / 2),
-        ratio_min: at(0),
-        ratio_max: at(ratios.len() - 1),
+        ratio_median: ratio.median,
+        ratio_min: ratio.min,
+        ratio_max: ratio.max,
         rounds: done,
     })
 }

@@ -1,11 +1,11 @@
-//! Charts as SVG: lines over an axis, and bars. Drawn by places in pixels; plotters writes the elements.
+//! Charts: lines over an axis, and bars.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
 use crate::figures::Middle;
+use crate::paper::{self, Area};
 
 const WIDTH: i32 = 900;
 const HEIGHT: i32 = 440;
@@ -32,8 +32,6 @@ const COLOURS: [RGBColor; 6] = [
 /// Bars: the first is what the others are compared with.
 const FIRST: RGBColor = RGBColor(22, 104, 172);
 const OTHERS: RGBColor = RGBColor(150, 156, 168);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A point of a curve, with how far its rounds lie apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +81,7 @@ impl Lines {
         let x = Axis::over(points().map(|point| point.x), self.x.is_log, (LEFT, RIGHT));
         let ends = points().flat_map(|point| [point.y.min, point.y.max]);
         let y = Axis::over(ends, self.y.is_log, (BOTTOM, TOP));
-        on_paper(HEIGHT, |area| {
+        paper::drawn((WIDTH, HEIGHT), |area| {
             text(area, &self.title, (LEFT, 24), 20, HPos::Left)?;
             self.draw_axes(area, &x, &y)?;
             let mut left = LEFT;
@@ -140,7 +138,7 @@ impl Bars {
         let from_nothing = std::iter::once(0.0);
         let ends = self.bars.iter().map(|(_, figure)| figure.max);
         let axis = Axis::over(from_nothing.chain(ends), false, BARS);
-        on_paper(TOP + rows * ROW + 20, |area| {
+        paper::drawn((WIDTH, TOP + rows * ROW + 20), |area| {
             text(area, &self.title, (20, 24), 20, HPos::Left)?;
             text(area, self.unit, (BARS.0, 58), 13, HPos::Left)?;
             for (row, (name, figure)) in (0..).zip(&self.bars) {
@@ -160,21 +158,6 @@ impl Bars {
     }
 }
 
-fn on_paper(
-    height: i32,
-    draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<String> {
-    let mut svg = String::new();
-    {
-        let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        area.fill(&WHITE)?;
-        draw(&area)?;
-        area.present()?;
-    }
-    Ok(svg)
-}
-
 fn line(area: &Area<'_>, path: &[(i32, i32)], colour: RGBColor, width: u32) -> anyhow::Result<()> {
     Ok(area.draw(&PathElement::new(path.to_vec(), colour.stroke_width(width)))?)
 }
@@ -186,9 +169,7 @@ fn text(
     size: i32,
     side: HPos,
 ) -> anyhow::Result<()> {
-    let style = ("sans-serif", size).into_font().color(&INK);
-    let style = style.pos(Pos::new(side, VPos::Center));
-    Ok(area.draw(&Text::new(words.to_owned(), place, style))?)
+    paper::text(area, words, place, ("sans-serif", size), (INK, side))
 }
 
 /// A figure in few signs: 1,200,000 is 1.2M.

@@ -17,6 +17,7 @@ use crate::figures::Middle;
 use crate::load::Pace;
 use crate::load::work::{Kind, Products, Spread, Work};
 use crate::machine::Machine;
+use crate::peers::Peer;
 use crate::postgres::{self, Postgres};
 use crate::turn::{self, Server, TurnPlan};
 
@@ -71,7 +72,7 @@ fn compare(
         engine: plan.engine.clone(),
         bench: plan.bench.clone(),
         data_root: plan.data_root.clone(),
-        sides: vec![Side::Doorbuster, Side::Bare],
+        sides: vec![Side::Doorbuster, Side::Peer(Peer::Bare)],
         through: plan.through,
         rounds: plan.rounds,
         measured: plan.measured,
@@ -99,7 +100,7 @@ fn compare(
 fn ratio(report: &CompareReport, figure: fn(&crate::load::LoadReport) -> f64) -> Middle {
     Middle::of(report.rounds.iter().filter_map(|round| {
         let of = |side| round.turns.get(&side).map(figure);
-        Some(of(Side::Doorbuster)? / of(Side::Bare)?)
+        Some(of(Side::Doorbuster)? / of(Side::Peer(Peer::Bare))?)
     }))
 }
 
