@@ -150,7 +150,8 @@ fn check_versions(
     if changes.is_empty() || changes.len() > changes_max {
         return Err(NotApplicable::Changes("too few or too many changes"));
     }
-    let mut seen = HashSet::<u32, RandomState>::default();
+    // A purchase's single change needs none.
+    let mut seen = (changes.len() > 1).then(HashSet::<u32, RandomState>::default);
     for change in changes {
         let handle = change.handle.get();
         let product =
@@ -159,7 +160,7 @@ fn check_versions(
             let (version, found) = (product.version.get(), change.version.get());
             return Err(NotApplicable::Version { handle, version, found });
         }
-        if changes.len() > 1 && !seen.insert(handle) {
+        if seen.as_mut().is_some_and(|seen| !seen.insert(handle)) {
             return Err(NotApplicable::Changes("a product twice"));
         }
     }

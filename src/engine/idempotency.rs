@@ -22,7 +22,9 @@ use crate::journal::{KeyStamp, Planted, planted};
 /// How long a key is kept, by record time.
 pub const KEY_AGE_MS: u64 = 24 * 3_600_000;
 
-const SHARDS: usize = 32;
+const SHARDS: usize = 128;
+/// Replay looks after this many keys of a shard for ones that have aged out.
+const REPLAYED_BEFORE_FORGETTING: usize = 64;
 
 /// The keys of a partition.
 pub struct Idempotency {
@@ -155,9 +157,12 @@ impl Idempotency {
         *newest_ms = decided_at_ms.max(*newest_ms);
         let shard = self.shards.get_mut(shard_of(stamp)).expect("a remainder is in range");
         let shard = shard.get_mut();
-        let forgotten = shard.forget(*newest_ms);
         let len = self.len.get_mut();
-        *len = *len + 1 - forgotten;
+        *len += 1;
+        // The oldest of a queue lies far from its newest: not for every record.
+        if shard.entries.len().is_multiple_of(REPLAYED_BEFORE_FORGETTING) {
+            *len -= shard.forget(*newest_ms);
+        }
         shard.entries.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
         shard.behind += 1;
     }
@@ -190,12 +195,15 @@ impl Idempotency {
         Ok(())
     }
 
-    /// Makes the indexes of what was replayed, on all cores: nobody who asks waits for them then.
+    /// Forgets what of the replayed has aged out, and makes the indexes of the rest, on all cores:
+    /// nobody who asks waits for them then.
     pub fn catch_up(&self) {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(shard) = self.shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-                shard.lock().catch_up();
+                let mut shard = shard.lock();
+                self.forget(&mut shard);
+                shard.catch_up();
             }
         };
         // A table that is small is not worth a thread.

@@ -135,17 +135,33 @@ pub(super) fn take_row<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), 
 /// # Errors
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<Payload, DecodeError> {
+    let mut payload = Payload::default();
+    decode_into(bytes, &mut payload)?;
+    Ok(payload)
+}
+
+/// As [`decode`], in the place of another payload: a record is large, and moving one costs as much as
+/// decoding it.
+///
+/// # Errors
+/// As [`decode`]; what is in the place then is not said.
+pub(super) fn decode_into(bytes: &[u8], payload: &mut Payload) -> Result<(), DecodeError> {
     let (kind, body) = kind(bytes)?;
+    if kind == Kind::OrderPlaced && order::take(body, payload) {
+        return Ok(());
+    }
+    *payload = decode_any(kind, body)?;
+    Ok(())
+}
+
+fn decode_any(kind: Kind, body: &[u8]) -> Result<Payload, DecodeError> {
     Ok(match kind {
         Kind::Watermark => take::<()>(kind, body).map(|()| Payload::Watermark)?,
         Kind::Started => Payload::Started(take(kind, body)?),
         Kind::ProductCreated => record(kind, body, Decision::ProductCreated)?,
         Kind::TermsChanged => record(kind, body, Decision::TermsChanged)?,
         Kind::StockAdjusted => record(kind, body, Decision::StockAdjusted)?,
-        Kind::OrderPlaced => match order::take(body) {
-            Some(record) => Payload::Record(record),
-            None => record(kind, body, Decision::OrderPlaced)?,
-        },
+        Kind::OrderPlaced => record(kind, body, Decision::OrderPlaced)?,
         Kind::RefusalsCounted => record(kind, body, Decision::RefusalsCounted)?,
         Kind::HoldPlaced => record(kind, body, Decision::HoldPlaced)?,
         Kind::HoldExtended => record(kind, body, Decision::HoldExtended)?,

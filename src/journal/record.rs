@@ -82,11 +82,12 @@ pub struct Started {
 }
 
 /// The payload of one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Payload {
     /// A process took the journal over.
     Started(Started),
     /// Nothing; takes a sequence, changes no product, leaves no row.
+    #[default]
     Watermark,
     /// A decision.
     Record(Record),

@@ -246,12 +246,14 @@ pub(super) fn decoding(
     replay: impl FnOnce(&Decode<'_>) -> Result<Replayed, JournalError>,
 ) -> Result<Replayed, JournalError> {
     let future = Future::default();
-    let decode = |entry: &Entry<'_>| future.refuse(entry, codec::decode(entry.payload));
+    let decode = |entry: &Entry<'_>, payload: &mut Payload| {
+        future.refuse(entry, codec::decode_into(entry.payload, payload))
+    };
     replay(&decode).map_err(|error| future.told(error))
 }
 
 /// What makes a payload of an entry; it may run ahead of whoever visits.
-pub(super) type Decode<'a> = dyn Fn(&Entry<'_>) -> Result<Payload, String> + Sync + 'a;
+pub(super) type Decode<'a> = dyn Fn(&Entry<'_>, &mut Payload) -> Result<(), String> + Sync + 'a;
 
 /// The first record that only a newer binary knows; 0: none.
 #[derive(Default)]

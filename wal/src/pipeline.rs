@@ -10,8 +10,8 @@
 //! For closed segments. The one that is written may end torn: `scan` reads it in one piece, a thread
 //! ahead of the caller. The result and every error are the same as without it. Memory: a few chunks of
 //! 128 KiB between threads, whatever the size of a segment. What was made goes back to the thread that
-//! made it, which lets its memory go: to free what another thread has allocated costs more than to
-//! allocate it.
+//! made it, which makes the next in its place: to free what another thread has allocated costs more
+//! than to allocate it, and to move what is made costs as much as to make it.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
@@ -34,11 +34,46 @@ const RECORDS_AHEAD: usize = 512;
 /// Less log than this is read sooner without threads.
 const BYTES_MIN: u64 = 8 << 20;
 
+/// Makes of a record what the caller wants to have of it, in the place of what was made there before.
+pub(crate) type Map<'a, T> = dyn Fn(&Entry<'_>, &mut T) -> Result<(), String> + Sync + 'a;
+
 /// What is made of one frame, and where it stands.
+#[derive(Default)]
 struct Mapped<T> {
     sequence: u64,
     offset: u64,
-    made: Result<T, String>,
+    made: T,
+}
+
+/// What is made of some frames, in order.
+#[derive(Default)]
+struct Batch<T> {
+    /// More than are `used` where it had more frames before.
+    places: Vec<Mapped<T>>,
+    used: usize,
+    /// Why nothing is made of the last one; none follows it.
+    refused: Option<String>,
+}
+
+impl<T: Default> Batch<T> {
+    /// Everything in it is seen; its places stay.
+    fn begin(&mut self) {
+        (self.used, self.refused) = (0, None);
+    }
+
+    fn map(&mut self, map: &Map<'_, T>, entry: &Entry<'_>) {
+        if self.refused.is_some() {
+            return;
+        }
+        if self.used == self.places.len() {
+            self.places.push(Mapped::default());
+        }
+        if let Some(place) = self.places.get_mut(self.used) {
+            (place.sequence, place.offset) = (entry.sequence, entry.offset);
+            self.refused = map(entry, &mut place.made).err();
+            self.used += 1;
+        }
+    }
 }
 
 /// What goes from one thread to the next.
@@ -72,10 +107,10 @@ pub(crate) fn pays(closed: &[Header], closed_bytes: u64) -> bool {
 
 impl Scan {
     /// Reads the closed segments at `places`; each has a successor.
-    pub(crate) fn replay_closed<T: Send>(
+    pub(crate) fn replay_closed<T: Send + Default>(
         &self,
         places: std::ops::Range<usize>,
-        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        map: &Map<'_, T>,
         visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
         replayed: &mut Replayed,
@@ -93,10 +128,10 @@ impl Scan {
     }
 
     /// Reads the segment at `place`, the last, with what is made of its frames one thread ahead.
-    pub(crate) fn replay_last<T: Send>(
+    pub(crate) fn replay_last<T: Send + Default>(
         &self,
         place: usize,
-        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        map: &Map<'_, T>,
         visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         replayed: &mut Replayed,
     ) -> Result<(), WalError> {
@@ -104,14 +139,13 @@ impl Scan {
         let (mapped, to_visit) = sync_channel(CHUNKS_WAITING);
         std::thread::scope(|scope| {
             let reading = scope.spawn(move || {
-                let mut ahead = Vec::with_capacity(RECORDS_AHEAD);
+                let mut ahead = Batch::default();
                 let mut take = |entry: &Entry<'_>| {
-                    let (sequence, offset, made) = (entry.sequence, entry.offset, map(entry));
-                    ahead.push(Mapped { sequence, offset, made });
-                    match ahead.len() < RECORDS_AHEAD {
+                    ahead.map(map, entry);
+                    match ahead.used < RECORDS_AHEAD {
                         true => Ok(()),
                         false => mapped
-                            .send(std::mem::replace(&mut ahead, Vec::with_capacity(RECORDS_AHEAD)))
+                            .send(std::mem::take(&mut ahead))
                             .map_err(|_| "nobody takes what is read".to_owned()),
                     }
                 };
@@ -232,18 +266,18 @@ impl From<Hurried> for Stop {
 }
 
 /// Makes of each frame what the caller wants; gives the bytes back to be filled again.
-fn map_all<T>(
-    map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+fn map_all<T: Default>(
+    map: &Map<'_, T>,
     chunks: &Receiver<Step<Frames>>,
-    out: &SyncSender<Step<Vec<Mapped<T>>>>,
+    out: &SyncSender<Step<Batch<T>>>,
     used: &Sender<Vec<u8>>,
-    seen: &Receiver<Vec<Mapped<T>>>,
+    seen: &Receiver<Batch<T>>,
 ) {
     for step in chunks {
         let step = match step {
             Step::Chunk { segment, name, bytes, frames } => {
                 let mut mapped = seen.try_recv().unwrap_or_default();
-                mapped.clear();
+                mapped.begin();
                 map_chunk(map, segment, &frames, &mut mapped);
                 // The reader may have ended.
                 let _ = used.send(frames.bytes);
@@ -258,26 +292,20 @@ fn map_all<T>(
     }
 }
 
-fn map_chunk<T>(
-    map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
-    segment: u64,
-    frames: &Frames,
-    mapped: &mut Vec<Mapped<T>>,
-) {
+fn map_chunk<T: Default>(map: &Map<'_, T>, segment: u64, frames: &Frames, mapped: &mut Batch<T>) {
     let mut at = 0;
     while let Some(frame) = frame::checked(frames.bytes.get(at..).unwrap_or_default()) {
         let (sequence, offset) = (frame.sequence, frames.offset + at as u64);
         let (durable_upto, payload) = (frame.durable_upto, frame.payload);
-        let made = map(&Entry { sequence, durable_upto, payload, segment, offset });
-        mapped.push(Mapped { sequence, offset, made });
+        mapped.map(map, &Entry { sequence, durable_upto, payload, segment, offset });
         at += frame.bytes;
     }
 }
 
 /// Shows the caller what was made, in order.
 fn take_all<T>(
-    steps: Receiver<Step<Vec<Mapped<T>>>>,
-    seen: &Sender<Vec<Mapped<T>>>,
+    steps: Receiver<Step<Batch<T>>>,
+    seen: &Sender<Batch<T>>,
     visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
     progress: &mut dyn FnMut(u64),
     replayed: &mut Replayed,
@@ -286,10 +314,11 @@ fn take_all<T>(
     for step in steps {
         match step {
             Step::Chunk { segment, name, bytes, frames } => {
-                for frame in &frames {
-                    show(frame, segment, &name, visit)?;
+                show(&frames, segment, &name, &mut |frame| {
+                    visit(frame.sequence, &frame.made)?;
                     replayed.mark(frame.sequence, segment, frame.offset);
-                }
+                    Ok(())
+                })?;
                 // The maker may have ended.
                 let _ = seen.send(frames);
                 bytes_read += bytes;
@@ -303,24 +332,29 @@ fn take_all<T>(
 }
 
 fn take_last<T>(
-    batches: Receiver<Vec<Mapped<T>>>,
+    batches: Receiver<Batch<T>>,
     segment: u64,
     visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
 ) -> Result<(), WalError> {
     let name = file_name(segment);
-    batches.into_iter().flatten().try_for_each(|frame| show(&frame, segment, &name, visit))
+    let mut visit = |frame: &Mapped<T>| visit(frame.sequence, &frame.made);
+    batches.into_iter().try_for_each(|batch| show(&batch, segment, &name, &mut visit))
 }
 
 fn show<T>(
-    frame: &Mapped<T>,
+    batch: &Batch<T>,
     segment: u64,
     name: &str,
-    visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+    visit: &mut impl FnMut(&Mapped<T>) -> Result<(), String>,
 ) -> Result<(), WalError> {
-    let (sequence, offset) = (frame.sequence, frame.offset);
-    let made = frame.made.as_ref().map_err(String::clone);
-    made.and_then(|made| visit(sequence, made)).map_err(|reason| {
-        let (file, sequence) = (name.to_owned(), Some(sequence));
-        WalError::Corrupt { segment, file, offset, sequence, reason }
-    })
+    let mut frames = batch.places.get(..batch.used).unwrap_or_default().iter();
+    let refused = batch.refused.as_ref().and_then(|reason| Some((frames.next_back()?, reason)));
+    let corrupt = |frame: &Mapped<T>, reason| {
+        let (file, sequence) = (name.to_owned(), Some(frame.sequence));
+        WalError::Corrupt { segment, file, offset: frame.offset, sequence, reason }
+    };
+    for frame in frames {
+        visit(frame).map_err(|reason| corrupt(frame, reason))?;
+    }
+    refused.map_or(Ok(()), |(frame, reason)| Err(corrupt(frame, reason.clone())))
 }

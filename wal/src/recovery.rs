@@ -14,6 +14,7 @@ use crate::files;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::log::Log;
+use crate::pipeline::Map;
 use crate::planted::{Planted, planted};
 use crate::scan::{Checkpoint, Replayed, Scan, TornTail, Unproven};
 use crate::segment::Segment;
@@ -92,10 +93,10 @@ impl Recovery {
     ///
     /// # Errors
     /// `Corrupt`, `Io`.
-    pub fn replay_mapped<T: Send>(
+    pub fn replay_mapped<T: Send + Default>(
         &mut self,
         from: Option<&Checkpoint>,
-        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        map: &Map<'_, T>,
         visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {

@@ -12,7 +12,7 @@ use sha2::Digest;
 use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
 use crate::header::{HEADER_BYTES, Header, file_name};
-use crate::pipeline;
+use crate::pipeline::{self, Map};
 use crate::pruned::{self, Deleted, Pruned};
 use crate::segment::{Segment, Walked};
 use crate::shared::IndexEntry;
@@ -362,17 +362,18 @@ impl Scan {
     }
 
     /// As [`Self::replay`], with the work divided where there is much of it: `map` makes of each
-    /// record what `visit` then gets in order. `map` runs on a thread of its own, ahead of `visit`.
+    /// record what `visit` then gets in order. `map` runs on a thread of its own, ahead of `visit`,
+    /// and gets what it has made of another record, or nothing yet, to make the next in its place.
     ///
     /// `from`: only what comes after this checkpoint; `until`: only what comes before this one.
     ///
     /// # Errors
     /// As [`Self::replay_after`]; what `map` refuses is corruption, too.
-    pub fn replay_mapped<T: Send>(
+    pub fn replay_mapped<T: Send + Default>(
         &self,
         from: Option<&Checkpoint>,
         until: Option<&Checkpoint>,
-        map: &(dyn Fn(&Entry<'_>) -> Result<T, String> + Sync),
+        map: &Map<'_, T>,
         visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
@@ -383,7 +384,11 @@ impl Scan {
         let closed = self.headers.get(first..last).unwrap_or_default();
         let mut replayed = self.nothing_replayed(first);
         if !pipeline::pays(closed, closed_bytes) {
-            let mut both = |entry: &Entry<'_>| visit(entry.sequence, &map(entry)?);
+            let mut made = T::default();
+            let mut both = |entry: &Entry<'_>| {
+                map(entry, &mut made)?;
+                visit(entry.sequence, &made)
+            };
             self.replay_rest(first..end, &mut both, progress, &mut replayed)?;
             return Ok(replayed);
         }

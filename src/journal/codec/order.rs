@@ -1,7 +1,7 @@
 //! The body of an order, read and written by hand: the same bytes as bincode makes, a few times
 //! faster. Nearly every record of a sale is one, and recovery decodes all of them.
 //!
-//! Only what is whole and sound is read here; for anything else [`take`] says `None`, and bincode
+//! Only what is whole and sound is read here; for anything else [`take`] says `false`, and bincode
 //! says what is wrong with it. `tests` hold both to each other, byte by byte.
 //! docs/adr/0011-orders-by-hand.md has the figures.
 
@@ -12,37 +12,68 @@ use crate::domain::{
     BuyerId, Change, Currency, Decision, Handle, Money, OrderLine, OrderPlaced, Principal,
     Quantity, Reference, Version,
 };
-use crate::journal::{Envelope, KeyStamp, Record};
+use crate::journal::{Envelope, KeyStamp, Payload, Record};
 
-/// The order that `body` is, whole.
+/// Makes `payload` the order that `body` is, in the place of the order it was. `false`: `body` is no
+/// order that is whole and sound, and what `payload` is then is not said.
 #[inline]
-pub(super) fn take(body: &[u8]) -> Option<Record> {
-    if body.len() > PAYLOAD_BYTES_MAX {
-        return None;
+pub(super) fn take(body: &[u8], payload: &mut Payload) -> bool {
+    if !matches!(payload, Payload::Record(Record { decision: Decision::OrderPlaced(_), .. })) {
+        *payload = Payload::Record(any_order());
     }
-    let mut from = Bytes(body);
+    match payload {
+        Payload::Record(Record { envelope, decision: Decision::OrderPlaced(order) }) => {
+            body.len() <= PAYLOAD_BYTES_MAX && take_fields(Bytes(body), envelope, order).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// A place for an order: all of it is replaced.
+fn any_order() -> Record {
+    let nobody = "nobody";
     let envelope = Envelope {
-        decided_at_ms: from.u64()?,
-        principal: Principal::new(from.text()?).ok()?,
-        reference: from.option(|from| Reference::new(from.text()?).ok())?,
-        key: from
-            .option(|from| Some(KeyStamp { hash: from.array()?, fingerprint: from.array()? }))?,
-        changes: from.list(|from| {
-            let handle = Handle::new(from.u32()?);
-            Some(Change { handle, version: Version::new(from.u64()?) })
-        })?,
+        decided_at_ms: 0,
+        principal: Principal::new(nobody).expect("an id"),
+        reference: None,
+        key: None,
+        changes: SmallVec::new(),
     };
-    let decision = Decision::OrderPlaced(OrderPlaced {
-        buyer_id: BuyerId::new(from.text()?).ok()?,
-        lines: from.list(|from| {
-            Some(OrderLine {
-                product: Handle::new(from.u32()?),
-                quantity: Quantity::new(u64::from(from.u32()?)).ok()?,
-                unit_price: from.option(Bytes::money)?,
-            })
-        })?,
-    });
-    if from.0.is_empty() { Some(Record { envelope, decision }) } else { None }
+    let buyer_id = BuyerId::new(nobody).expect("an id");
+    Record {
+        envelope,
+        decision: Decision::OrderPlaced(OrderPlaced { buyer_id, lines: SmallVec::new() }),
+    }
+}
+
+#[inline]
+fn take_fields(
+    mut from: Bytes<'_>,
+    envelope: &mut Envelope,
+    order: &mut OrderPlaced,
+) -> Option<()> {
+    envelope.decided_at_ms = from.u64()?;
+    let principal = from.bytes()?;
+    // Nearly always the one of the record before.
+    if envelope.principal.as_str().as_bytes() != principal {
+        envelope.principal = Principal::new(std::str::from_utf8(principal).ok()?).ok()?;
+    }
+    envelope.reference = from.option(|from| Reference::new(from.text()?).ok())?;
+    envelope.key =
+        from.option(|from| Some(KeyStamp { hash: from.array()?, fingerprint: from.array()? }))?;
+    from.list(&mut envelope.changes, |from| {
+        let handle = Handle::new(from.u32()?);
+        Some(Change { handle, version: Version::new(from.u64()?) })
+    })?;
+    order.buyer_id = BuyerId::new(from.text()?).ok()?;
+    from.list(&mut order.lines, |from| {
+        Some(OrderLine {
+            product: Handle::new(from.u32()?),
+            quantity: Quantity::new(u64::from(from.u32()?)).ok()?,
+            unit_price: from.option(Bytes::money)?,
+        })
+    })?;
+    from.0.is_empty().then_some(())
 }
 
 /// Appends the body of an order to `out`.
@@ -107,11 +138,15 @@ impl<'a> Bytes<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.u64()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(len)?;
+        let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
     /// The outer `None`: no option, or what it has is not sound.
@@ -127,13 +162,14 @@ impl<'a> Bytes<'a> {
     /// Item after item: a length that is claimed takes no memory.
     fn list<T>(
         &mut self,
+        list: &mut SmallVec<[T; 1]>,
         mut take: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Option<SmallVec<[T; 1]>> {
-        let mut list = SmallVec::new();
+    ) -> Option<()> {
+        list.clear();
         for _ in 0..self.u64()? {
             list.push(take(self)?);
         }
-        Some(list)
+        Some(())
     }
 
     fn money(&mut self) -> Option<Money> {
@@ -214,6 +250,33 @@ mod tests {
         Record { envelope, decision: Decision::OrderPlaced(order) }
     }
 
+    /// What is read of the bytes, the same in a place that had nothing and in one of another order.
+    fn taken(bytes: &[u8]) -> Option<Record> {
+        let line = OrderLine {
+            product: Handle::new(1),
+            quantity: Quantity::new(1).unwrap(),
+            unit_price: None,
+        };
+        let mut other = any_order();
+        other.envelope.reference = Some(Reference::new("another").unwrap());
+        other.envelope.changes =
+            SmallVec::from_elem(Change { handle: Handle::new(1), version: Version::new(1) }, 3);
+        other.decision = Decision::OrderPlaced(OrderPlaced {
+            buyer_id: BuyerId::new("another").unwrap(),
+            lines: SmallVec::from_elem(line, 3),
+        });
+        let [fresh, again] =
+            [Payload::default(), Payload::Record(other)].map(|mut payload| {
+                match (take(bytes, &mut payload), payload) {
+                    (true, Payload::Record(record)) => Some(record),
+                    (false, _) => None,
+                    (true, payload) => panic!("{payload:?} is no record"),
+                }
+            });
+        assert_eq!(fresh, again);
+        fresh
+    }
+
     /// Bincode's reading of the same bytes, `None` where it refuses them.
     fn by_bincode(bytes: &[u8]) -> Option<Record> {
         bincode_take::<Body>(Kind::OrderPlaced, bytes).ok().map(record)
@@ -225,7 +288,7 @@ mod tests {
             let (mut expected, bytes) = (Vec::new(), bytes_of(&body));
             bincode_put(&(&body.0, &body.1), &mut expected);
             prop_assert_eq!(&bytes, &expected);
-            prop_assert_eq!(take(&bytes), Some(record(body)));
+            prop_assert_eq!(taken(&bytes), Some(record(body)));
         }
 
         #[test]
@@ -240,11 +303,11 @@ mod tests {
                 let at = at.index(bytes.len());
                 bytes[at] = value;
             }
-            prop_assert_eq!(take(&bytes), by_bincode(&bytes));
+            prop_assert_eq!(taken(&bytes), by_bincode(&bytes));
             bytes.extend(more);
-            prop_assert_eq!(take(&bytes), by_bincode(&bytes));
+            prop_assert_eq!(taken(&bytes), by_bincode(&bytes));
             bytes.truncate(cut.index(bytes.len()));
-            prop_assert_eq!(take(&bytes), by_bincode(&bytes));
+            prop_assert_eq!(taken(&bytes), by_bincode(&bytes));
         }
     }
 
@@ -272,7 +335,7 @@ mod tests {
             for value in 0..=u8::MAX {
                 let mut changed = bytes.clone();
                 changed[at] = value;
-                assert_eq!(take(&changed), by_bincode(&changed), "byte {at} is {value}");
+                assert_eq!(taken(&changed), by_bincode(&changed), "byte {at} is {value}");
             }
         }
     }

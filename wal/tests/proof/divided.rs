@@ -51,9 +51,12 @@ fn read(
         assert!(bytes >= last_progress, "progress goes on");
         last_progress = bytes;
     };
-    let make = |entry: &Entry<'_>| match entry.sequence == refused {
-        true => Err("not this one".to_owned()),
-        false => Ok(entry.payload.to_vec()),
+    let make = |entry: &Entry<'_>, made: &mut Vec<u8>| {
+        if entry.sequence == refused {
+            return Err("not this one".to_owned());
+        }
+        entry.payload.clone_into(made);
+        Ok(())
     };
     let mut take = |sequence: u64, record: &Vec<u8>| {
         records.push(record.clone());
@@ -62,7 +65,14 @@ fn read(
     };
     let replayed = match divided {
         true => scan.replay_mapped(None, None, &make, &mut take, &mut progress),
-        false => scan.replay(&mut |entry| take(entry.sequence, &make(entry)?), &mut progress),
+        false => {
+            let mut one_by_one = |entry: &Entry<'_>| {
+                let mut made = Vec::new();
+                make(entry, &mut made)?;
+                take(entry.sequence, &made)
+            };
+            scan.replay(&mut one_by_one, &mut progress)
+        }
     };
     (records, replayed, last_progress)
 }
