@@ -31,8 +31,10 @@ use crate::database::{Database, Reader, Row};
 use crate::faults::{FaultKind, Faults};
 use crate::model::Model;
 
-/// Sequences in a page.
-const PAGE: u64 = 20_000;
+/// Sequences in a page of a small log.
+const PAGE_MIN: u64 = 20_000;
+/// Most pages of a table. Its rows have no index by sequence: every page reads the whole table.
+const PAGES_MAX: u64 = 16;
 /// Records that are told when their rows differ.
 const TOLD_MAX: usize = 5;
 /// How often progress is looked at.
@@ -140,9 +142,9 @@ async fn compare_table(
 ) -> anyhow::Result<BTreeSet<u64>> {
     let (last, digests) = (expected.model.last_sequence(), expected.digests(table));
     let mut differing = BTreeSet::new();
-    let mut from = 0;
+    let (mut from, sequences) = (0, PAGE_MIN.max(last / PAGES_MAX + 1));
     while from <= last {
-        let page = table.texts(reader, from, from + PAGE).await?;
+        let page = table.texts(reader, from, from + sequences).await?;
         let mut seen = BTreeSet::new();
         for (sequence, text) in &page {
             if !seen.insert(*sequence) {
@@ -154,14 +156,14 @@ async fn compare_table(
                 Some(_) => drop(differing.insert(*sequence)),
             }
         }
-        for (sequence, _) in digests.range(from..from + PAGE) {
+        for (sequence, _) in digests.range(from..from + sequences) {
             if !seen.contains(sequence) {
                 faults.add(FaultKind::Projection, || {
                     format!("{} of sequence {sequence} is not in the database", table.what())
                 });
             }
         }
-        from += PAGE;
+        from += sequences;
     }
     let beyond = format!("{} WHERE sequence > {last}", table.name());
     let what = format!("{} are beyond the log's end", table.name());
