@@ -22,6 +22,7 @@ use crate::journal::{KeyStamp, Planted, planted};
 /// How long a key is kept, by record time.
 pub const KEY_AGE_MS: u64 = 24 * 3_600_000;
 
+/// So many that the index of one stays in a core's cache while it is made of millions of keys.
 const SHARDS: usize = 128;
 /// Replay looks after this many keys of a shard for ones that have aged out.
 const REPLAYED_BEFORE_FORGETTING: usize = 64;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
+use doorbuster_wal::{Checkpoint, Entry, Map, Records, Replayed, Scan};
 
 use super::reader::{ReadError, Tailed};
 use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, Snapshots, codec};
@@ -253,7 +253,7 @@ pub(super) fn decoding(
 }
 
 /// What makes a payload of an entry; it may run ahead of whoever visits.
-pub(super) type Decode<'a> = dyn Fn(&Entry<'_>, &mut Payload) -> Result<(), String> + Sync + 'a;
+pub(super) type Decode<'a> = Map<'a, Payload>;
 
 /// The first record that only a newer binary knows; 0: none.
 #[derive(Default)]

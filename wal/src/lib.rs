@@ -54,6 +54,7 @@ pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
 pub use outline::RoomAhead;
+pub use pipeline::Map;
 #[cfg(feature = "planted")]
 pub use planted::Plant;
 pub use planted::{Planted, planted};

@@ -35,7 +35,7 @@ const RECORDS_AHEAD: usize = 512;
 const BYTES_MIN: u64 = 8 << 20;
 
 /// Makes of a record what the caller wants to have of it, in the place of what was made there before.
-pub(crate) type Map<'a, T> = dyn Fn(&Entry<'_>, &mut T) -> Result<(), String> + Sync + 'a;
+pub type Map<'a, T> = dyn Fn(&Entry<'_>, &mut T) -> Result<(), String> + Sync + 'a;
 
 /// What is made of one frame, and where it stands.
 #[derive(Default)]
@@ -47,7 +47,7 @@ struct Mapped<T> {
 
 /// What is made of some frames, in order.
 #[derive(Default)]
-struct Batch<T> {
+struct Made<T> {
     /// More than are `used` where it had more frames before.
     places: Vec<Mapped<T>>,
     used: usize,
@@ -55,10 +55,11 @@ struct Batch<T> {
     refused: Option<String>,
 }
 
-impl<T: Default> Batch<T> {
-    /// Everything in it is seen; its places stay.
-    fn begin(&mut self) {
-        (self.used, self.refused) = (0, None);
+impl<T: Default> Made<T> {
+    /// One to fill: its places are those of one that is seen, if there is one.
+    fn to_fill(seen: &Receiver<Self>) -> Self {
+        let places = seen.try_recv().map_or_else(|_| Vec::new(), |batch| batch.places);
+        Self { places, used: 0, refused: None }
     }
 
     fn map(&mut self, map: &Map<'_, T>, entry: &Entry<'_>) {
@@ -137,15 +138,16 @@ impl Scan {
     ) -> Result<(), WalError> {
         let segment = self.headers.get(place).map_or(0, |header| header.segment);
         let (mapped, to_visit) = sync_channel(CHUNKS_WAITING);
+        let (seen, to_fill) = channel();
         std::thread::scope(|scope| {
             let reading = scope.spawn(move || {
-                let mut ahead = Batch::default();
+                let mut ahead = Made::default();
                 let mut take = |entry: &Entry<'_>| {
                     ahead.map(map, entry);
                     match ahead.used < RECORDS_AHEAD {
                         true => Ok(()),
                         false => mapped
-                            .send(std::mem::take(&mut ahead))
+                            .send(std::mem::replace(&mut ahead, Made::to_fill(&to_fill)))
                             .map_err(|_| "nobody takes what is read".to_owned()),
                     }
                 };
@@ -155,7 +157,7 @@ impl Scan {
                 read
             });
             // Taken along: an error ends the other thread by closing it.
-            take_last(to_visit, segment, visit)?;
+            take_last(to_visit, &seen, segment, visit)?;
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
@@ -269,15 +271,14 @@ impl From<Hurried> for Stop {
 fn map_all<T: Default>(
     map: &Map<'_, T>,
     chunks: &Receiver<Step<Frames>>,
-    out: &SyncSender<Step<Batch<T>>>,
+    out: &SyncSender<Step<Made<T>>>,
     used: &Sender<Vec<u8>>,
-    seen: &Receiver<Batch<T>>,
+    seen: &Receiver<Made<T>>,
 ) {
     for step in chunks {
         let step = match step {
             Step::Chunk { segment, name, bytes, frames } => {
-                let mut mapped = seen.try_recv().unwrap_or_default();
-                mapped.begin();
+                let mut mapped = Made::to_fill(seen);
                 map_chunk(map, segment, &frames, &mut mapped);
                 // The reader may have ended.
                 let _ = used.send(frames.bytes);
@@ -292,7 +293,7 @@ fn map_all<T: Default>(
     }
 }
 
-fn map_chunk<T: Default>(map: &Map<'_, T>, segment: u64, frames: &Frames, mapped: &mut Batch<T>) {
+fn map_chunk<T: Default>(map: &Map<'_, T>, segment: u64, frames: &Frames, mapped: &mut Made<T>) {
     let mut at = 0;
     while let Some(frame) = frame::checked(frames.bytes.get(at..).unwrap_or_default()) {
         let (sequence, offset) = (frame.sequence, frames.offset + at as u64);
@@ -304,8 +305,8 @@ fn map_chunk<T: Default>(map: &Map<'_, T>, segment: u64, frames: &Frames, mapped
 
 /// Shows the caller what was made, in order.
 fn take_all<T>(
-    steps: Receiver<Step<Batch<T>>>,
-    seen: &Sender<Batch<T>>,
+    steps: Receiver<Step<Made<T>>>,
+    seen: &Sender<Made<T>>,
     visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
     progress: &mut dyn FnMut(u64),
     replayed: &mut Replayed,
@@ -332,17 +333,23 @@ fn take_all<T>(
 }
 
 fn take_last<T>(
-    batches: Receiver<Batch<T>>,
+    made: Receiver<Made<T>>,
+    seen: &Sender<Made<T>>,
     segment: u64,
     visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
 ) -> Result<(), WalError> {
     let name = file_name(segment);
     let mut visit = |frame: &Mapped<T>| visit(frame.sequence, &frame.made);
-    batches.into_iter().try_for_each(|batch| show(&batch, segment, &name, &mut visit))
+    made.into_iter().try_for_each(|batch| {
+        show(&batch, segment, &name, &mut visit)?;
+        // The maker may have ended.
+        let _ = seen.send(batch);
+        Ok(())
+    })
 }
 
 fn show<T>(
-    batch: &Batch<T>,
+    batch: &Made<T>,
     segment: u64,
     name: &str,
     visit: &mut impl FnMut(&Mapped<T>) -> Result<(), String>,

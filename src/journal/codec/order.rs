@@ -21,12 +21,11 @@ pub(super) fn take(body: &[u8], payload: &mut Payload) -> bool {
     if !matches!(payload, Payload::Record(Record { decision: Decision::OrderPlaced(_), .. })) {
         *payload = Payload::Record(any_order());
     }
-    match payload {
-        Payload::Record(Record { envelope, decision: Decision::OrderPlaced(order) }) => {
-            body.len() <= PAYLOAD_BYTES_MAX && take_fields(Bytes(body), envelope, order).is_some()
-        }
-        _ => false,
-    }
+    let Payload::Record(Record { envelope, decision: Decision::OrderPlaced(order) }) = payload
+    else {
+        unreachable!("it was just made sure of");
+    };
+    body.len() <= PAYLOAD_BYTES_MAX && take_fields(Bytes(body), envelope, order).is_some()
 }
 
 /// A place for an order: all of it is replaced.
