@@ -12,6 +12,7 @@ mod load;
 mod micro;
 mod orders;
 mod peers;
+mod progress;
 mod recover;
 mod report;
 mod sales;
@@ -20,11 +21,9 @@ mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
@@ -38,6 +37,7 @@ use self::load::{CalibrateArgs, LoadArgs, NullArgs};
 use self::micro::DecideArgs;
 use self::orders::{CartsArgs, ExpiryArgs};
 use self::peers::{PeerArgs, SetUpArgs};
+use self::progress::progress;
 use self::recover::{DrillArgs, MakeLogArgs, RecoverArgs};
 use self::report::ReportArgs;
 use self::sales::{ProductsArgs, SoakArgs};
@@ -172,14 +172,6 @@ fn write_json<T: Serialize>(path: Option<&Path>, report: &T) -> anyhow::Result<(
     let Some(path) = path else { return Ok(()) };
     let text = serde_json::to_string_pretty(report)?;
     std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn progress(steps: u64) -> ProgressBar {
-    let bar = ProgressBar::new(steps);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::progress::styled;
 use super::{exit_code, workers, write_json};
 use crate::simulate::{Campaign, Counts, End, Failure, Report, run};
 
@@ -62,7 +61,8 @@ impl SimulateArgs {
         };
         let campaign = Campaign { from, end, threads: workers(self.threads) };
         println!("from seed {from}");
-        let bar = bar(end);
+        let (End::Seeds(steps) | End::Recoveries(steps)) = end;
+        let bar = styled(steps, "{bar:30} {pos}/{len} {msg} {elapsed} (eta {eta})");
         let report = run(&campaign, &|counts| {
             bar.set_position(match end {
                 End::Seeds(_) => counts.seeds,
@@ -106,15 +106,6 @@ impl SimulateArgs {
 /// A seed that is short enough to be typed.
 fn random_seed() -> anyhow::Result<u64> {
     Ok(getrandom::u64()? >> 16)
-}
-
-fn bar(end: End) -> ProgressBar {
-    let (End::Seeds(length) | End::Recoveries(length)) = end;
-    let bar = ProgressBar::new(length);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed} (eta {eta})");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 fn show(counts: &Counts, seconds: f64) {
