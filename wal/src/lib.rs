@@ -17,6 +17,7 @@
 mod archive;
 mod batch;
 mod bisect;
+mod copied;
 mod copier;
 mod cursor;
 mod digest;

@@ -5,6 +5,7 @@
 //! Memory: about 64 KiB, and one segment while it is opened.
 
 use crate::bisect::{self, Known};
+use crate::copied;
 use crate::cursor::Cursor;
 use crate::files;
 use crate::frame;
@@ -159,11 +160,14 @@ impl Records {
             self.end.offset += at as u64;
             match at {
                 // Longer than what was read, or not whole yet.
-                0 if read < bytes || bytes > LOOK_BYTES => return Ok(()),
+                0 if read < bytes || bytes > LOOK_BYTES => break,
                 0 => bytes *= 2,
                 _ => bytes = LOOK_BYTES,
             }
         }
+        let copied = copied::read(&*self.scan.storage, header)?.map_or(0, |copied| copied.sequence);
+        self.proven = self.proven.max(copied.min(self.end.sequence - 1));
+        Ok(())
     }
 
     fn stands_at(&self, sequence: u64) -> bool {

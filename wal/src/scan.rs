@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::Digest;
 
+use crate::copied;
 use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
 use crate::header::{HEADER_BYTES, Header, file_name};
@@ -466,7 +467,7 @@ impl Scan {
         let mut looks = 0;
         let walked = loop {
             let segment = Segment { header, file: &open.name, bytes: buffer };
-            let walked = segment.walk(until, &mut |entry| {
+            let mut walked = segment.walk(until, &mut |entry| {
                 // A second look visits only what the first did not.
                 if entry.sequence > visited {
                     visited = entry.sequence;
@@ -479,6 +480,11 @@ impl Scan {
                 }
                 Ok(())
             })?;
+            if next.is_none() {
+                let copied = copied::read(&*self.storage, header)?;
+                let copied = copied.map_or(0, |copied| copied.sequence);
+                walked.durable_upto = walked.durable_upto.max(copied);
+            }
             let judged = judge(&segment, next, &walked);
             match judged {
                 Ok(torn) => {

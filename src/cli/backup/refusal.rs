@@ -24,6 +24,9 @@ pub(super) fn refused(error: CopyError, data_dir: &Path, to: &Path) -> anyhow::E
             "one of them was restored, or sold from, since they were the same; keep {to} and back up \
              into a new directory"
         ),
+        CopyError::OtherEpoch { .. } => format!(
+            "one of them was restored; keep {to}, it is of the log before, and back up into a new directory"
+        ),
         CopyError::OtherJournal | CopyError::Gap { .. } => {
             format!("{to} stays as it is; back up into a new directory")
         }
@@ -42,9 +45,10 @@ pub(super) fn refused(error: CopyError, data_dir: &Path, to: &Path) -> anyhow::E
         CopyError::Log(WalError::Corrupt { .. }) | CopyError::Copy(WalError::Corrupt { .. }) => {
             Exit::Damaged
         }
-        CopyError::Ahead { .. } | CopyError::Diverged { .. } | CopyError::Gap { .. } => {
-            Exit::CheckFailed
-        }
+        CopyError::Ahead { .. }
+        | CopyError::Diverged { .. }
+        | CopyError::Gap { .. }
+        | CopyError::OtherEpoch { .. } => Exit::CheckFailed,
         CopyError::OtherJournal | CopyError::Empty => Exit::Usage,
         CopyError::Log(_) | CopyError::Copy(_) => Exit::Environment,
     };

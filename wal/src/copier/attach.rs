@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Copier, CopyError, End, journal_of};
+use crate::copied;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::pruned;
 use crate::scan::{Replayed, Scan};
@@ -23,6 +24,7 @@ impl Copier {
         let replayed = copy.replay_segments(place, &mut |_| Ok(()), &mut |_| {});
         let replayed = replayed.map_err(CopyError::Copy)?;
         self.check_not_ahead(&last, &replayed)?;
+        self.check_same_owner(&last)?;
         self.zero_torn(&replayed).map_err(CopyError::Copy)?;
         // What no later record proves may not be on the disk: a sync may have failed. It is written
         // again, the same bytes at the same place.
@@ -71,10 +73,26 @@ impl Copier {
             return Ok(());
         }
         let first = headers.first().map_or(1, |header| header.first_sequence);
-        let copied = last.first_sequence - 1;
         match headers.last().is_some_and(|ours| ours.segment < last.segment) {
-            true => Err(CopyError::Ahead { copied, last: self.source.last_sequence() }),
-            false => Err(CopyError::Gap { copied, first }),
+            // A segment begins with a record that says who owns it.
+            true => Err(CopyError::Ahead {
+                copied: last.first_sequence,
+                last: self.source.last_sequence(),
+            }),
+            false => Err(CopyError::Gap { copied: last.first_sequence - 1, first }),
+        }
+    }
+
+    /// A log that was restored begins a copy of its own: the one before is all there is of what it
+    /// leaves behind.
+    fn check_same_owner(&self, last: &Header) -> Result<(), CopyError> {
+        let copied = copied::read(&*self.target, last).map_err(CopyError::Copy)?;
+        let ours = self.source.scan().identity().map_or(0, |identity| identity.epoch);
+        match copied {
+            Some(copied) if copied.epoch != ours => {
+                Err(CopyError::OtherEpoch { copied: copied.epoch, log: ours })
+            }
+            _ => Ok(()),
         }
     }
 

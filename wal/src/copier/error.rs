@@ -17,10 +17,18 @@ pub enum CopyError {
     /// The copy belongs to another journal.
     #[error("the copy belongs to another journal")]
     OtherJournal,
+    /// One of them was restored since: each goes its own way from there.
+    #[error("the copy is of the log in its epoch {copied}, which is in epoch {log} now")]
+    OtherEpoch {
+        /// The epoch that was copied.
+        copied: u32,
+        /// The log's.
+        log: u32,
+    },
     /// The copy has records that the log does not have.
-    #[error("the copy ends with record {copied}, the log with {last}")]
+    #[error("the copy has record {copied}, the log ends with {last}")]
     Ahead {
-        /// The copy's last record.
+        /// A record that only the copy has.
         copied: u64,
         /// The log's last record.
         last: u64,

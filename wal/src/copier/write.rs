@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Copier, CopyError, CopyStep, CopyUpto, End};
+use crate::copied::{self, Copied};
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::scan::corrupt;
@@ -48,6 +49,7 @@ impl Copier {
                 return Err(CopyError::Log(error));
             }
         }
+        self.say_copied(header, end)?;
         Ok(CopyStep::Copied(end.offset - before))
     }
 
@@ -126,12 +128,20 @@ impl Copier {
         let used = bytes.get(..usize::try_from(end.offset).unwrap_or(usize::MAX));
         let frames = used.and_then(|used| used.get(HEADER_BYTES as usize..)).unwrap_or_default();
         self.write_segment(header, frames).map_err(CopyError::Copy)?;
+        self.say_copied(header, end)?;
         self.end = Some(end);
         if let Some((before, used)) = before {
             self.cut(before, used).map_err(CopyError::Copy)?;
             self.archive_as_log(before, header)?;
         }
         Ok(CopyStep::Copied(end.offset))
+    }
+
+    /// The copy is synced up to `end`, in the segment of this header.
+    fn say_copied(&self, header: &Header, end: End) -> Result<(), CopyError> {
+        let epoch = self.source.scan().identity().map_or(0, |identity| identity.epoch);
+        let copied = Copied { sequence: end.sequence - 1, epoch };
+        copied::write(&*self.target, header, copied).map_err(CopyError::Copy)
     }
 
     fn write_segment(&self, header: &Header, frames: &[u8]) -> Result<(), WalError> {

@@ -11,6 +11,9 @@ use doorbuster_wal::{
 use crate::archive::{archive_all, long};
 use crate::harness::{IDENTITY, OPTIONS, Records, Writing, assert_same, payload, read};
 
+/// What says how far a copy is durable: no log has it.
+const COPIED: &str = "copied-upto.bin";
+
 fn open(log: &MemStorage, copy: &MemStorage) -> Result<Copier, CopyError> {
     open_upto(log, copy, CopyUpto::Proven)
 }
@@ -56,7 +59,7 @@ fn names(storage: &MemStorage) -> Vec<String> {
     let archive = storage.dir("archive").unwrap();
     let archived = archive.map_or_else(Vec::new, |archive| archive.list().unwrap());
     names.extend(archived.iter().map(|name| format!("archive/{name}")));
-    names.retain(|name| !name.starts_with("spare-"));
+    names.retain(|name| !name.starts_with("spare-") && name != COPIED);
     names
 }
 
@@ -399,6 +402,79 @@ fn log_cut_at_any_record_is_a_log_that_can_be_taken_over() {
         let (found, replayed) = read(&restored).unwrap();
         assert_eq!((found.len() as u64, replayed.proven_sequence), (cut + 1, cut + 1));
     }
+}
+
+#[test]
+fn copy_is_proven_to_its_last_record_also_where_the_log_goes_on_behind_it() {
+    let (log, backup) = (MemStorage::new(), MemStorage::new());
+    let mut writing = long_proved(&log);
+    for number in 0..3 {
+        let copied = copy(&log, &backup).unwrap();
+        let (_, replayed) = read(&backup).unwrap();
+        assert_eq!((replayed.last_sequence, replayed.proven_sequence), (copied, copied));
+        let scan = Scan::open(Arc::new(backup.clone())).unwrap();
+        let mut records = scan.records_from(copied).unwrap();
+        assert_eq!(records.next().unwrap().map(|entry| entry.sequence), Some(copied));
+        assert!(records.next().unwrap().is_none());
+        // A copy of the copy has all of it, too.
+        assert_eq!(copy(&backup, &MemStorage::new()).unwrap(), copied);
+        assert!(writing.commit(&[payload(number, 200)]).unwrap());
+        copy(&log, &backup).unwrap();
+        records.look_again().unwrap();
+        assert!(records.proven_sequence() > copied, "who follows the copy sees that it grew");
+    }
+}
+
+#[test]
+fn copy_that_lacks_what_it_had_is_damaged_and_not_torn() {
+    let (log, backup) = (MemStorage::new(), MemStorage::new());
+    drop(long_proved(&log));
+    copy(&log, &backup).unwrap();
+    let (_, replayed) = read(&backup).unwrap();
+    let last = replayed.segments.last().unwrap();
+    let (file, end) = (last.file.clone(), last.used_bytes as usize);
+    let whole = backup.bytes(&file).unwrap();
+    let damages: [fn(&mut [u8], usize); 2] =
+        [|bytes, end| bytes[end - 9] ^= 1, |bytes, end| bytes[end - 40..end].fill(0)];
+    for damage in damages {
+        let mut bytes = whole.clone();
+        damage(&mut bytes, end);
+        backup.set_bytes(&file, bytes);
+        let error = read(&backup).unwrap_err();
+        assert!(matches!(error, WalError::Corrupt { .. }), "{error}");
+        let error = copy(&log, &backup).unwrap_err();
+        assert!(matches!(error, CopyError::Copy(WalError::Corrupt { .. })), "{error}");
+    }
+    // What is said of it is no part of it: without a word, or with half of one, it ends as a log
+    // does whose last batch nothing proves.
+    backup.set_bytes(&file, whole);
+    let said = backup.bytes(COPIED).unwrap();
+    for cut in 0..said.len() {
+        backup.set_bytes(COPIED, said[..cut].to_vec());
+        let (_, found) = read(&backup).unwrap();
+        assert_eq!(found.last_sequence, replayed.last_sequence);
+        assert!(found.proven_sequence < found.last_sequence);
+    }
+}
+
+#[test]
+fn log_that_was_restored_is_not_copied_into_the_copy_it_came_from() {
+    let (log, backup, restored) = (MemStorage::new(), MemStorage::new(), MemStorage::new());
+    drop(long_proved(&log));
+    let copied = copy(&log, &backup).unwrap();
+    let upto = CopyUpto::Sequence(copied);
+    run(&mut open_upto(&backup, &restored, upto).unwrap()).unwrap();
+    let mut recovery = Recovery::open(Arc::new(restored.clone()), OPTIONS).unwrap();
+    recovery.replay(&mut |_| Ok(()), &mut |_| {}).unwrap();
+    recovery.take_over(7);
+    drop(recovery.start(IDENTITY, b"restored").unwrap());
+    let error = copy(&restored, &backup).unwrap_err();
+    assert!(matches!(error, CopyError::OtherEpoch { copied: 1, log: 7 }), "{error}");
+    assert_eq!(copy(&log, &backup).unwrap(), copied, "it stays the other's");
+    // Its own copy goes on with it.
+    let own = MemStorage::new();
+    let copied = copy(&restored, &own).unwrap();
+    assert_eq!(copy(&restored, &own).unwrap(), copied);
 }
 
 #[test]
