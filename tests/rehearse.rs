@@ -357,6 +357,19 @@ fn what_would_fail_in_the_end_is_refused_in_the_beginning() {
 }
 
 #[test]
+fn a_carriage_return_in_a_line_makes_it_a_bad_line_and_in_the_header_refuses_the_file() {
+    let (_place, path) =
+        sheet("9,P-1,x,1,01/12/2010 09:00,1,1,UK\r10,P-1,x,1,01/12/2010 09:00,1,1,UK\n");
+    let (exit, json, said) = play(&["rehearse", text(&path)]);
+    assert_eq!((exit, &json["lines"]["played"]), (0, &Value::from(120)), "{said}");
+    assert_eq!(json["lines"]["skipped"], serde_json::json!({"bad": 1}));
+    let rows = std::fs::read_to_string(&path).expect("the file").replace('\n', "\r");
+    let (_place, path) = file(&rows);
+    let (exit, _, said) = play(&["rehearse", text(&path)]);
+    assert!(exit == 2 && said.contains("line 1: a carriage return stands in the middle"), "{said}");
+}
+
+#[test]
 fn a_log_that_no_sale_ties_to_the_server_is_not_checked() {
     let (place, path) = sheet("");
     let (ours, theirs) = (place.path().join("ours"), place.path().join("theirs"));

@@ -368,3 +368,86 @@ fn file_of_many_keys_is_no_key() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && said.contains("holds no API key"), "{said}");
 }
+
+/// Copies a directory of files and directories.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let new = to.join(path.file_name().expect("a name"));
+        match path.is_dir() {
+            true => copy_dir(&path, &new),
+            false => drop(std::fs::copy(&path, &new).expect("a copy")),
+        }
+    }
+}
+
+#[test]
+fn journal_that_two_data_directories_lead_to_is_one_servers() {
+    let place = tempfile::tempdir().expect("a directory");
+    let journal = place.path().join("journal");
+    std::fs::create_dir(&journal).expect("a directory");
+    let [one, other] = ["one", "other"].map(|name| place.path().join(name));
+    for data_dir in [&one, &other] {
+        std::fs::create_dir(data_dir).expect("a directory");
+        std::os::unix::fs::symlink(&journal, data_dir.join("journal")).expect("a link");
+    }
+    let server = Server::start(&one, &[]);
+    server.create("hat", 1);
+    let (code, said) = refused(&other, &["--listen", "127.0.0.1:0"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("another process holds"), "{said}");
+    assert_eq!(server.buy("hat", "first").status, 201);
+}
+
+#[test]
+fn log_that_is_gone_is_no_new_shop() {
+    let (_place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    server.create("hat", 4);
+    assert_eq!(server.buy("hat", "first").status, 201);
+    assert_eq!(server.terminate().0.code(), Some(0));
+    let (journal, kept) = (data_dir.join("journal"), data_dir.join("kept"));
+    std::fs::rename(&journal, &kept).expect("a move");
+    // As a disk that was not mounted.
+    for empty in [false, true] {
+        if empty {
+            std::fs::create_dir_all(&journal).expect("a directory");
+        }
+        let (code, said) = refused(&data_dir, &["--listen", "127.0.0.1:0"]);
+        assert_eq!(code, 3, "{said}");
+        for words in ["doorbuster.sqlite has seen record", "there is no log", "mounted?"] {
+            assert!(said.contains(words), "{words} is missing: {said}");
+        }
+        std::fs::remove_dir(&journal).expect("nothing was put into it");
+    }
+    std::fs::rename(&kept, &journal).expect("a move");
+    let server = Server::start(&data_dir, &[]);
+    assert_eq!(server.buy("hat", "second").status, 201);
+}
+
+#[test]
+fn older_copy_put_back_is_refused_and_comes_back_through_restore() {
+    let (place, data_dir) = data_dir();
+    let server = Server::start(&data_dir, &[]);
+    server.create("hat", 40);
+    assert_eq!(server.terminate().0.code(), Some(0));
+    let older = place.path().join("older");
+    copy_dir(&data_dir.join("journal"), &older);
+    let server = Server::start(&data_dir, &[]);
+    let sold = server.buy("hat", "first").order_id();
+    assert_eq!(server.terminate().0.code(), Some(0));
+    std::fs::remove_dir_all(data_dir.join("journal")).expect("removed");
+    copy_dir(&older, &data_dir.join("journal"));
+    let (code, said) = refused(&data_dir, &["--listen", "127.0.0.1:0"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("has seen record") && said.contains("doorbuster restore"), "{said}");
+
+    let lost = place.path().join("data.lost");
+    std::fs::rename(&data_dir, &lost).expect("a move");
+    let restored = run(&["restore", "--from", text(&lost), "--data-dir", text(&data_dir)]);
+    assert!(restored.status.success(), "{restored:?}");
+    let server = Server::start(&data_dir, &[]);
+    let order_id = server.buy("hat", "another").order_id();
+    assert_ne!(order_id, sold, "an id that was given out is not given again");
+}

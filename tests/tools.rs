@@ -19,3 +19,7 @@ mod house;
 mod looks;
 #[path = "tools/prune.rs"]
 mod prune;
+#[path = "tools/refusals.rs"]
+mod refusals;
+#[path = "tools/stdout.rs"]
+mod stdout;

@@ -125,6 +125,122 @@ fn a_hundred_typed_for_ten_and_thirty_sold_is_put_right() {
     shop(place.path(), &data_dir, &first, &cut);
 }
 
+/// A list of one's own has no `keep`: what it did stands nowhere in the order.
+#[test]
+fn a_list_of_ones_own_run_again_tells_what_it_cancelled_before() {
+    let place = tempfile::tempdir().unwrap();
+    let data_dir = place.path().join("data");
+    let server = Server::start(&data_dir, &[]);
+    server.create("lamp", 100);
+    server.create("mug", 100);
+    let (ann, ben, cleo) =
+        (buy(&server, "ann", 5), buy(&server, "ben", 5), buy(&server, "cleo", 5));
+    let file = place.path().join("own.csv");
+    let run = |rows: &str, more: &[&str]| {
+        std::fs::write(&file, format!("order_id,product_id,quantity\n{rows}")).unwrap();
+        let from = ["orders", "cancel", "--from", file.to_str().unwrap()];
+        ask(&server, &[&from[..], more].concat())
+    };
+    let rows = format!("{ann},lamp,1\n{ben},lamp,3\n");
+    let (code, words) = run(&rows, &["--dry-run"]);
+    assert!(code == 0 && words.contains("2 orders would be cancelled: 4 units"), "{words}");
+    let (code, words) = run(&rows, &[]);
+    assert_eq!((code, &*words), (0, "2 orders cancelled: 4 units, 159.96 GBP\n"));
+    let before =
+        "0 orders cancelled: 0 units\n2 orders cancelled before by this list: 4 units, not again\n";
+    assert_eq!(run(&rows, &[]), (0, before.to_owned()));
+    let (code, words) = run(&rows, &["--json"]);
+    let told: Value = serde_json::from_str(&words).unwrap();
+    let figures = [
+        "orders_cancelled",
+        "units_cancelled",
+        "orders_cancelled_before",
+        "units_cancelled_before",
+    ];
+    assert_eq!(
+        (code, figures.map(|name| told[name].as_u64())),
+        (0, [0, 0, 2, 4].map(Some)),
+        "{words}"
+    );
+    let (code, words) = run(&rows, &["--dry-run"]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.starts_with("0 orders would be cancelled: 0 units\n"), "{words}");
+    assert!(
+        words.contains("of 2 orders units came back already, by this list or by somebody"),
+        "{words}"
+    );
+    let (code, words) = run(&rows, &["--reason", "another"]);
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("this list cancelled it before with another --reason"), "{words}");
+    assert_eq!(stock(&server), [100, 11, 0, 89], "nothing came back twice");
+
+    let (code, words) = run(&format!("{cleo},mug,1\n{cleo},lamp,1\n"), &[]);
+    assert_eq!(code, 1, "{words}");
+    assert!(
+        words.contains(&format!("not cancelled: {cleo}: line 2: it has no line of mug")),
+        "{words}"
+    );
+    let (code, words) = run(&format!("{ben},lamp,4\n"), &[]);
+    assert_eq!(code, 1, "{words}");
+    assert!(
+        words.contains("line 2: 2 of 4 lamp are left, for somebody took units back"),
+        "{words}"
+    );
+    assert_eq!(stock(&server), [100, 11, 0, 89]);
+    assert!(server.terminate().0.success());
+}
+
+#[test]
+fn a_file_that_cannot_be_taken_and_a_product_that_is_not_there_are_wrong_arguments() {
+    let place = tempfile::tempdir().unwrap();
+    let data_dir = place.path().join("data");
+    let server = Server::start(&data_dir, &[]);
+    server.create("lamp", 100);
+    let ann = buy(&server, "ann", 5);
+    let file = place.path().join("list.csv");
+    let file = file.to_str().unwrap();
+    let data = data_dir.to_str().unwrap();
+    let refused = |arguments: &[&str], words: &str| {
+        let (code, told) = told(doorbuster(arguments));
+        assert!(code == 2 && told.contains(words), "{arguments:?}: {code} {told}");
+    };
+    for command in
+        [&["reconcile", "--data-dir", data, "--orders"][..], &["orders", "cancel", "--from"]]
+    {
+        refused(
+            &[command, &["/nowhere/x.csv"]].concat(),
+            "cannot read /nowhere/x.csv: No such file",
+        );
+        refused(
+            &[command, &["/dev/zero"]].concat(),
+            "cannot read /dev/zero: line 1 is longer than",
+        );
+    }
+    let cut = ": a carriage return stands in the middle of the line: save the file with LF or CRLF";
+    let header = "order_id,product_id,quantity";
+    for (text, line) in [
+        (format!("{header}\n{ann},lamp,1\r{ann},mug,1\n"), "line 2"),
+        (format!("{header}\r{ann},lamp,1\r"), "line 1"),
+    ] {
+        std::fs::write(file, text).unwrap();
+        refused(&["orders", "cancel", "--from", file], &format!("{line}{cut}"));
+    }
+    for (text, line) in [
+        ("reference,product,quantity\rweb-2,hat,1\rweb-3,hat,5\r", "line 1"),
+        ("reference,product,quantity\nweb-2,hat,1\rweb-3,hat,5\n", "line 2"),
+    ] {
+        std::fs::write(file, text).unwrap();
+        refused(&["reconcile", "--data-dir", data, "--orders", file], &format!("{line}{cut}"));
+    }
+    settled(&data_dir, &["--true-stock", "100"], [100, 5, 0]);
+    std::fs::write(file, "reference,product,quantity\nweb-ann,lamp,5\n").unwrap();
+    let nope = "product nope is not in the log up to record ";
+    refused(&["reconcile", "--data-dir", data, "--orders", file, "--product", "nope"], nope);
+    refused(&["orders", "beyond", "nope", "--true-stock", "1", "--data-dir", data], nope);
+    assert_eq!(stock(&server), [100, 5, 0, 95]);
+    assert!(server.terminate().0.success());
+}
+
 /// The list, once the log proves what was answered: an idle log does within 100 ms.
 fn settled(data_dir: &Path, arguments: &[&str], [stock, sold, held]: [u64; 3]) -> Value {
     let until = std::time::Instant::now() + server::LIMIT;

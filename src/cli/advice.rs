@@ -8,7 +8,7 @@ use std::path::Path;
 
 use doorbuster_wal::LockError;
 
-use super::exit::{Failure, exit_of, failure};
+use super::exit::{Failure, exit_of, failure, told};
 use crate::engine::{ClockError, NoSnapshot, PastError, StartError};
 use crate::journal::{JournalError, ReadError, SnapshotError};
 use crate::proof::ProofError;
@@ -28,6 +28,8 @@ pub(super) enum Tried {
 enum Trouble<'a> {
     Log(&'a JournalError),
     NoSnapshot,
+    /// Something that was made of the log is there, and the log is not, or not whole.
+    Lost,
     Snapshot(&'a SnapshotError),
     Clock(&'a ClockError),
     Lock(&'a LockError),
@@ -42,7 +44,7 @@ pub(super) fn explained(error: anyhow::Error, tried: Tried, data_dir: &Path) -> 
     else {
         return error;
     };
-    let message = format!("{error:#}: {advice}");
+    let message = format!("{}: {advice}", told(&error));
     failure(exit_of(&error), message)
 }
 
@@ -60,6 +62,9 @@ pub(super) fn reading<T>(
 fn trouble<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<Trouble<'a>> {
     match cause.downcast_ref::<StartError>() {
         Some(StartError::Journal(error)) => return Some(Trouble::Log(error)),
+        Some(StartError::Snapshot(NoSnapshot::WithoutLog { .. }) | StartError::Lost { .. }) => {
+            return Some(Trouble::Lost);
+        }
         Some(StartError::Snapshot(_)) => return Some(Trouble::NoSnapshot),
         Some(StartError::Clock(error)) => return Some(Trouble::Clock(error)),
         _ => {}
@@ -89,11 +94,18 @@ fn advice(trouble: &Trouble<'_>, tried: Tried, data_dir: &Path) -> Option<String
         Trouble::NoSnapshot | Trouble::Snapshot(SnapshotError::Damaged { .. }) => {
             look_closer(tried, data_dir)
         }
+        Trouble::Lost => format!(
+            "nothing was changed and nothing is sold; is the log's disk mounted? `ls -la {dir}/journal` \
+             shows what is there. Put the newest log back; without it, move this directory away with \
+             `mv {dir} {dir}.lost` and `doorbuster restore --from BACKUP --data-dir {dir}`, where BACKUP may \
+             be {dir}.lost itself if it has an older copy: what is restored gives no order id twice"
+        ),
         Trouble::Snapshot(SnapshotError::FromFuture { .. }) => newer_binary(),
         Trouble::Snapshot(SnapshotError::Io { .. }) => format!("next: `ls -la {dir}/journal`"),
         Trouble::Clock(ClockError { wall_ms, last_ms }) => format!(
             "put the clock right (`date -u` shows it), or, if it is right, start with \
-             `doorbuster serve --data-dir {dir} --accept-clock {wall_ms},{last_ms}`"
+             `doorbuster serve --data-dir {dir} --accept-clock {wall_ms},{last_ms}` and the other \
+             settings it had"
         ),
         Trouble::Lock(LockError::Held { .. }) => {
             format!("`fuser -v {dir}/LOCK` names the process")
@@ -144,7 +156,8 @@ pub(super) fn restore(data_dir: &Path) -> String {
     let dir = quoted(data_dir);
     format!(
         "nothing mends a log: move it away with `mv {dir} {dir}.damaged`, then \
-         `doorbuster restore --from BACKUP --data-dir {dir}`"
+         `doorbuster restore --from BACKUP --data-dir {dir}`. If one archived file is all that is damaged, \
+         a backup's file of the same name in its place is the log as it was: verify again"
     )
 }
 
@@ -162,6 +175,7 @@ pub(super) fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::cli::exit::Exit;
+    use crate::domain::Sequence;
 
     fn corrupt() -> JournalError {
         let (file, reason) = ("segment-0000000002.wal".to_owned(), "x".to_owned());
@@ -202,6 +216,16 @@ mod tests {
             ),
             (pruned.into(), Exit::Damaged, verify),
             (other.into(), Exit::Damaged, verify),
+            (
+                NoSnapshot::WithoutLog { file: "snapshots/s".to_owned() }.into(),
+                Exit::Damaged,
+                "`ls -la '/a b'/journal`",
+            ),
+            (
+                StartError::Lost { place: "p".to_owned(), seen: Sequence::new(7), last: 5 },
+                Exit::Damaged,
+                "`mv '/a b' '/a b'.lost`",
+            ),
             (
                 ClockError { wall_ms: 5, last_ms: 6 }.into(),
                 Exit::Environment,

@@ -92,14 +92,15 @@ impl BackupArgs {
     fn once(&self, log: &Arc<DirStorage>, to: &Path) -> anyhow::Result<Exit> {
         self.output.prepare()?;
         let backup = BackupDir::take(to, &self.log.data_dir)?;
-        let storage = backup.journal()?;
+        let journal = backup.journal()?;
+        let storage = &journal.storage;
         let explain = |error| refused(error, &self.log.data_dir, to);
         let bar = bar::over_bytes(0, "copying");
-        let copied = copy(log, &storage, &bar);
+        let copied = copy(log, storage, &bar);
         bar.finish_and_clear();
         let copied = copied.map_err(explain)?;
-        let new_snapshots = copy_snapshots(log, &storage, copied.to)?;
-        let report = check(&storage, &copied, new_snapshots).map_err(|error| match error {
+        let new_snapshots = copy_snapshots(log, storage, copied.to)?;
+        let report = check(storage, &copied, new_snapshots).map_err(|error| match error {
             CheckError::Log(error) => refused(CopyError::Copy(error), &self.log.data_dir, to),
             CheckError::Short { last } => anyhow::anyhow!(
                 "{} reads to record {last} only, not to {}: its disk does not keep what it has \

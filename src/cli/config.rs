@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::exit::{Exit, failure};
+use super::exit::{Exit, failure, told};
 use super::output::OutputArgs;
+use super::print::print;
 use super::settings::SettingsArgs;
 use super::{logging, serve, target};
 use crate::config::SETTINGS;
@@ -47,13 +48,13 @@ impl ConfigCommand {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Example => {
-                print!("{}", example());
+                print(example())?;
                 Ok(Exit::Done)
             }
             Self::Show(args) => show(&args),
             Self::Check(args) => {
                 check(&args.settings)?;
-                println!("the settings are sound");
+                print("the settings are sound\n")?;
                 Ok(Exit::Done)
             }
         }
@@ -66,7 +67,7 @@ fn check(settings: &SettingsArgs) -> anyhow::Result<()> {
     let store = target::store(&config, config.data_dir.clone()).map(drop);
     let checks = [store, logging::filter(&config).map(drop), serve::keys(&config).map(drop)];
     let mistakes: Vec<String> =
-        checks.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+        checks.into_iter().filter_map(Result::err).map(|error| told(&error)).collect();
     if mistakes.is_empty() { Ok(()) } else { Err(failure(Exit::Usage, mistakes.join("\n"))) }
 }
 
@@ -88,7 +89,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     })?;
     // What is shown may still be wrong: say so where it is looked at.
     if let Err(error) = check(&args.settings) {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", told(&error));
         return Ok(Exit::Usage);
     }
     Ok(Exit::Done)

@@ -13,6 +13,26 @@ pub(super) struct DataDir {
     _lock: DirLock,
 }
 
+/// The journal's directory of a data directory, held too: a link or a second mount leads to it past the
+/// other's lock.
+pub(super) struct JournalDir {
+    pub(super) storage: Arc<DirStorage>,
+    _lock: DirLock,
+}
+
+impl JournalDir {
+    /// Makes the directory where it is missing, and takes it.
+    ///
+    /// # Errors
+    /// Another process holds it, or the file system refuses.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+        let storage = DirStorage::open(path);
+        let storage = storage.with_context(|| format!("cannot open {}", path.display()))?;
+        let lock = DirLock::acquire_bare(path)?;
+        Ok(Self { storage: Arc::new(storage), _lock: lock })
+    }
+}
+
 impl DataDir {
     /// Makes the directory where it is missing, and takes it.
     ///
@@ -28,11 +48,9 @@ impl DataDir {
     /// The journal's files.
     ///
     /// # Errors
-    /// The file system's.
-    pub(super) fn journal(&self) -> anyhow::Result<Arc<DirStorage>> {
-        let path = super::log::journal_dir(&self.path);
-        let storage = DirStorage::open(&path);
-        Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
+    /// As [`JournalDir::take`].
+    pub(super) fn journal(&self) -> anyhow::Result<JournalDir> {
+        JournalDir::take(&super::log::journal_dir(&self.path))
     }
 
     /// Tells the bytes free where the data lies; `None` where the file system does not say.

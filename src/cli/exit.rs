@@ -44,6 +44,18 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(exit_of_cause).unwrap_or(Exit::Environment)
 }
 
+/// An error with its causes, as a person reads it.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        match () {
+            () if told.is_empty() => cause,
+            // Errors of the log show their cause and have it.
+            () if told.ends_with(&cause) => told,
+            () => format!("{told}: {cause}"),
+        }
+    })
+}
+
 fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(failure) = cause.downcast_ref::<Failure>() {
         return Some(failure.exit);
@@ -57,7 +69,7 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     match cause.downcast_ref::<StartError>() {
         Some(StartError::Journal(error)) => return Some(exit_of_log(error)),
-        Some(StartError::Snapshot(_)) => return Some(Exit::Damaged),
+        Some(StartError::Snapshot(_) | StartError::Lost { .. }) => return Some(Exit::Damaged),
         _ => {}
     }
     match cause.downcast_ref::<PastError>() {
@@ -111,6 +123,14 @@ mod tests {
     fn corrupt() -> WalError {
         let (file, reason) = ("segment".to_owned(), "x".to_owned());
         WalError::Corrupt { segment: 1, file, offset: 0, sequence: None, reason }
+    }
+
+    #[test]
+    fn cause_that_its_error_shows_is_told_once() {
+        let source = std::io::Error::from_raw_os_error(13);
+        let error = WalError::Io { operation: "open", file: "f".to_owned(), source };
+        let error = anyhow::Error::from(error).context("starting");
+        assert_eq!(told(&error), "starting: cannot open f: Permission denied (os error 13)");
     }
 
     #[test]

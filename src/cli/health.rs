@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::exit::Exit;
+use super::print::print;
 use super::server_url::ServerArgs;
 
 /// `health`
@@ -31,7 +32,7 @@ impl HealthArgs {
                 anyhow::Ok((answer.status(), String::from_utf8_lossy(&body).into_owned()))
             })
             .with_context(|| format!("{url} does not answer"))?;
-        println!("{}", body.trim_end());
+        print(format_args!("{}\n", body.trim_end()))?;
         Ok(if status.is_success() { Exit::Done } else { Exit::CheckFailed })
     }
 }

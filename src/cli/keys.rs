@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, failure};
 use super::files;
+use super::print::hand_over;
 use crate::http::Keys;
 use crate::http::auth::{NewKey, Scopes};
 
@@ -54,7 +55,23 @@ impl KeysCommand {
             eprintln!("line for the keys file (--keys-file):\n{}", key.line);
         }
         eprintln!("the key, shown this once; send it as `Authorization: Bearer KEY`:");
-        println!("{}", key.token);
-        Ok(Exit::Done)
+        let shown = hand_over(format_args!("{}\n", key.token));
+        shown.map(|()| Exit::Done).map_err(|error| args.not_shown(&error))
+    }
+}
+
+impl NewArgs {
+    /// Only its digest is kept, so a key that was not shown is lost.
+    fn not_shown(&self, error: &std::io::Error) -> anyhow::Error {
+        let name = &self.name;
+        let next = match &self.keys_file {
+            Some(path) => format!(
+                "the line of {name} is in {}, but nobody knows its key: remove the line, and make \
+                 another one",
+                path.display()
+            ),
+            None => "make another one".to_owned(),
+        };
+        failure(Exit::Environment, format!("the key was not shown: {error}; {next}"))
     }
 }

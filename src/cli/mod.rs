@@ -3,6 +3,9 @@
 //! Called by: `main`. Results go to standard output, everything else to standard error; the exit
 //! code says how it ended (`exit`). The only place, with `main`, that knows all rooms of the house.
 
+// A pipe that nobody reads any more is no reason to panic: `print` says what to do.
+#![deny(clippy::print_stdout)]
+
 mod advice;
 mod api_key;
 mod backup;
@@ -23,6 +26,7 @@ mod output;
 mod pause;
 mod place;
 mod play;
+mod print;
 mod project;
 mod proof;
 mod reconcile;
@@ -106,7 +110,7 @@ pub fn run() -> ExitCode {
     match cli.command.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", exit::told(&error));
             exit::exit_of(&error).into()
         }
     }

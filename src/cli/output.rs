@@ -8,6 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
+use super::print::{print, printed};
+
 /// How a result is shown.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct OutputArgs {
@@ -31,7 +33,7 @@ impl OutputArgs {
     /// Shows a result: as JSON where that was asked for, else as `text` writes it.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file or standard output cannot be written.
     pub(super) fn write<T: Serialize>(
         &self,
         result: &T,
@@ -42,13 +44,12 @@ impl OutputArgs {
             write_file(path, &json)?;
         }
         if self.json {
-            println!("{}", serde_json::to_string_pretty(result)?);
+            print(serde_json::to_string_pretty(result)? + "\n")
         } else {
             let mut out = String::new();
             text(&mut out);
-            print!("{out}");
+            print(out)
         }
-        Ok(())
     }
 
     /// As [`Self::write`], for a result that is too large to be kept as text.
@@ -64,7 +65,7 @@ impl OutputArgs {
             let written = write_json(result, create_file(path)?);
             written.with_context(|| format!("cannot write {}", path.display()))?;
         }
-        let mut out = std::io::BufWriter::new(std::io::stdout());
+        let mut out = std::io::BufWriter::new(printed());
         match self.json {
             true => write_json(result, out),
             false => {
@@ -105,7 +106,9 @@ pub(super) fn can_write(path: &Path) -> anyhow::Result<()> {
         return Err(super::exit::failure(super::exit::Exit::Usage, message));
     }
     if found.is_err() {
-        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+        // Of a link that led nowhere, not the link.
+        let made = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        std::fs::remove_file(made).with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Reads the log from its files and changes nothing but the new copy. Whatever interrupts it, run
 //! again it goes on from the copy's own progress.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use clap::Args;
 use doorbuster_wal::{DirStorage, Storage};
 use indicatif::ProgressBar;
 
-use super::advice::reading;
+use super::advice::{quoted, reading};
 use super::bar;
 use super::exit::{Exit, failure};
 use super::output::OutputArgs;
@@ -114,8 +115,9 @@ impl ProjectArgs {
 fn check_not_in_use(config: &Config, new: &StoreConfig) -> anyhow::Result<()> {
     let same = match (copy::of(config)?, new) {
         (StoreConfig::Sqlite { path: used }, StoreConfig::Sqlite { path }) => {
-            let place = |path: &Path| path.canonicalize().ok();
-            used == *path || place(&used).is_some_and(|used| place(path) == Some(used))
+            // One file may have several names.
+            let file = |path: &Path| path.metadata().map(|it| (it.dev(), it.ino())).ok();
+            used == *path || file(&used).is_some_and(|used| file(path) == Some(used))
         }
         (
             StoreConfig::Postgres { url: used, schema: used_schema },
@@ -232,13 +234,14 @@ fn next_step(config: &Config, store: &StoreConfig, sequence: u64) -> String {
     match store {
         StoreConfig::Postgres { url, schema } => format!(
             "\nto use it: stop the server, and start it with this database\n  \
-             doorbuster serve --database-url {url} --database-schema {}\n\
+             doorbuster serve --database-url {} --database-schema {}\n\
              (with the password, if it has one); it goes on from record {sequence}\n",
+            quoted(Path::new(&url.to_string())),
             schema.as_str()
         ),
         StoreConfig::Sqlite { path } => {
             let used = config.data_dir.join(super::SQLITE_FILE);
-            let (used, path) = (used.display(), path.display());
+            let (used, path) = (quoted(&used), quoted(path));
             format!(
                 "\nto use it: stop the server, put the old file away with what lies beside it, and \
                  the new one in its place\n  \

@@ -1,21 +1,21 @@
 //! `proof`: writes what the log decided about a product or a sale as a file that others can check.
-#![expect(clippy::disallowed_methods, reason = "writes the file that was named")]
 
 mod check;
 
-use std::fs::File;
+use std::fmt::Display;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::advice::reading;
 use super::bar;
-use super::exit::Exit;
+use super::exit::{Exit, failure};
+use super::files;
 use super::log::{Log, open_log};
 use super::output::{OutputArgs, can_write};
+use super::play::number::counted;
 use crate::domain::{ProductId, SaleId};
 use crate::proof::{Ask, Closing, Head, ProofError, Subject, Written, write};
 
@@ -105,7 +105,7 @@ impl WriteArgs {
                 Err(ProofError::File(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                     return Ok(Exit::Done);
                 }
-                written => written.context("cannot write")?,
+                written => written.map_err(|error| unwritten(error, "to standard output"))?,
             };
             eprint!("{}", told(&written));
             return Ok(Exit::Done);
@@ -125,19 +125,20 @@ impl WriteArgs {
 
 /// Writes the file by way of another name, so that a reader finds all of it or none.
 fn to_file(path: &Path, log: &Log, ask: &Ask) -> anyhow::Result<Written> {
-    let context = || format!("cannot write {}", path.display());
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let mut file = File::create(&temporary).with_context(context)?;
-    let written = to(BufWriter::new(&mut file), log, ask);
-    if written.is_err() {
-        // What is there is no proof; that it cannot be removed changes nothing about it.
-        let _ = std::fs::remove_file(&temporary);
+    files::replace(path, files::MODE, |file| {
+        let written = to(BufWriter::new(file), log, ask);
+        written.map_err(|error| unwritten(error, path.display()))
+    })
+}
+
+/// Only what is about writing says that it cannot be written.
+fn unwritten(error: ProofError, place: impl Display) -> anyhow::Error {
+    match error {
+        ProofError::File(error) => {
+            failure(Exit::Environment, format!("cannot write {place}: {error}"))
+        }
+        other => other.into(),
     }
-    let written = written?;
-    file.sync_all().with_context(context)?;
-    std::fs::rename(&temporary, path).with_context(context)?;
-    Ok(written)
 }
 
 fn to(mut out: impl Write, log: &Log, ask: &Ask) -> Result<Written, ProofError> {
@@ -186,5 +187,5 @@ fn table(closings: &[Closing], entries: u64) -> String {
     }
     let more = closings.len().saturating_sub(ROWS_MAX);
     let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
-    format!("{table}\n{more}{entries} decisions\n")
+    format!("{table}\n{more}{}\n", counted(entries, "decision"))
 }

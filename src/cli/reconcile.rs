@@ -24,12 +24,20 @@ use super::copy::{self, CopyArgs};
 use super::exit::Exit;
 use super::output::OutputArgs;
 use crate::config::Config;
+use crate::projection::StoreConfig;
 
 /// `reconcile`
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
     #[command(flatten)]
     copy: CopyArgs,
+    /// SQLite file that holds the copy, whatever the settings say: that of a backup, or a new one
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["database_url", "database_schema", "orders"]
+    )]
+    sqlite: Option<PathBuf>,
     /// Compare the log with the orders in this CSV instead: columns reference, product, quantity
     #[arg(long, value_name = "FILE")]
     orders: Option<PathBuf>,
@@ -51,7 +59,11 @@ impl ReconcileArgs {
             return paid::run(&config.data_dir, file, &self.window, &self.output);
         }
         let mut report = Report::new(&self.output)?;
-        let compared = compare(&config.data_dir, &copy::of(config)?, &mut report)?;
+        let store = match &self.sqlite {
+            Some(path) => StoreConfig::Sqlite { path: path.clone() },
+            None => copy::of(config)?,
+        };
+        let compared = compare(&config.data_dir, &store, &mut report)?;
         let differences = report.end(&compared, |differences| compared.words(differences))?;
         Ok(if differences == 0 { Exit::Done } else { Exit::CheckFailed })
     }

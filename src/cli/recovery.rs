@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::HoldRules;
 use crate::engine::{
     ActorLimits, AdmissionLimits, ClockError, Engine, EngineConfig, Running, StartError,
-    StartOptions, SystemClock, start,
+    StartOptions, SystemClock, Witness, start,
 };
 use crate::journal::{Opening, PAYLOAD_BYTES_MAX};
 
@@ -35,6 +35,7 @@ impl Recovery {
         config: &Config,
         journal: Arc<DirStorage>,
         accept_clock: Option<ClockError>,
+        witness: Option<Witness>,
     ) -> anyhow::Result<Self> {
         let options = Options {
             segment_bytes: config.journal_segment_bytes,
@@ -46,6 +47,7 @@ impl Recovery {
             clock: Arc::new(SystemClock::new()),
             accept_clock,
             binary: env!("CARGO_PKG_VERSION").to_owned(),
+            witness,
         };
         let (tell, started) = oneshot::channel();
         let (system, theirs) = (actix_rt::System::current(), engine.clone());
@@ -81,7 +83,10 @@ impl Recovery {
             .map_err(|error| explained(error.into(), Tried::Start, &self.data_dir))?;
         let summary = &running.summary;
         if let Some(torn) = &summary.torn {
-            tracing::warn!("cut {torn}: it was never answered; a copy is kept beside the segments");
+            tracing::warn!(
+                "cut {torn}: nothing says that it was durable, so a crash tore it before it was answered, \
+                 unless the end of the file was damaged; a copy is kept beside the segments"
+            );
         }
         let (records, products) = (summary.records, summary.products);
         let snapshot = summary.snapshot.as_deref().unwrap_or("none");

@@ -15,18 +15,23 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::advice::{Tried, explained};
+use super::advice::{Tried, explained, quoted};
 use super::data_dir::DataDir;
-use super::exit::{Exit, failure};
+use super::exit::{Exit, failure, told};
+use super::print::print;
 use super::recovery::Recovery;
 use super::settings::SettingsArgs;
 use super::{files, logging, target};
 use crate::config::Config;
 use crate::engine::ports::LateProjection;
-use crate::engine::{ClockError, Engine, Running, Upkeep, UpkeepOptions, UpkeepThread};
+use crate::engine::{
+    ClockError, Engine, PARTITION, Running, Upkeep, UpkeepOptions, UpkeepThread, Witness,
+};
 use crate::http::auth::may_be_open;
 use crate::http::{HttpOptions, Keys, Server, ServerHandle};
-use crate::projection::{self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig};
+use crate::projection::{
+    self, DiskRoom, Drained, Projection, ProjectorOptions, StoreConfig, sqlite_progress,
+};
 use crate::telemetry;
 
 /// How often it is looked whether the journal's directory is still there.
@@ -92,18 +97,22 @@ pub(super) fn keys(config: &Config) -> anyhow::Result<Option<Keys>> {
     }
     let message = format!(
         "listening on {} without API keys would let everybody sell: make a key with \
-         `doorbuster keys new`, give its file with --keys-file, or listen on 127.0.0.1",
+         `doorbuster keys new NAME --keys-file FILE`, give the file with --keys-file, or listen on 127.0.0.1",
         config.listen
     );
     Err(failure(Exit::Usage, message))
 }
 
 fn read_keys(path: &Path) -> anyhow::Result<Keys> {
-    let text = files::read(path).context("the keys file")?;
     let wrong = |error: String| failure(Exit::Usage, format!("{}: {error}", path.display()));
+    let make = format!("make one with `doorbuster keys new NAME --keys-file {}`", quoted(path));
+    let text = files::read(path).map_err(|error| {
+        let next = if path.exists() { String::new() } else { format!("; {make}") };
+        failure(Exit::Usage, format!("the keys file: {}{next}", told(&error)))
+    })?;
     let keys = Keys::parse(&text).map_err(|error| wrong(error.to_string()))?;
     if keys.is_empty() {
-        return Err(wrong("there is no key in it, so nobody could do anything".to_owned()));
+        return Err(wrong(format!("there is no key in it, so nobody could do anything; {make}")));
     }
     Ok(keys)
 }
@@ -129,7 +138,6 @@ impl Serving {
             let _ = failed.send(reason);
         });
         let projection = Arc::new(LateProjection::default());
-        let listen = self.config.listen;
         let server = Server::bind(
             HttpOptions { connections_max, ..self.http_options(keys.clone()) },
             engine.clone(),
@@ -137,15 +145,17 @@ impl Serving {
             Arc::new(self.data_dir.free_bytes()),
             metrics,
         );
-        let server = server
-            .with_context(|| format!("cannot listen on {listen} (listen, or metrics_listen)"))?;
+        let server = server.map_err(|error| not_listening(&error, &self.config))?;
         self.announce(&server)?;
         let handle = server.handle();
         let mut serving = actix_rt::spawn(server.run());
 
-        let journal = self.data_dir.journal()?;
-        let recovery =
-            Recovery::start(&engine, &self.config, Arc::clone(&journal), self.accept_clock)?;
+        let journal = self.data_dir.journal();
+        let journal =
+            journal.map_err(|error| explained(error, Tried::Start, &self.config.data_dir))?;
+        let witness = self.witness();
+        let files = Arc::clone(&journal.storage);
+        let recovery = Recovery::start(&engine, &self.config, files, self.accept_clock, witness)?;
         let running = tokio::select! {
             recovered = recovery.finish() => recovered?,
             () = signals.stop() => return Ok(Exit::Done),
@@ -158,7 +168,7 @@ impl Serving {
         loop {
             tokio::select! {
                 () = signals.stop() => break,
-                _ = look.tick() => if !journal.is_in_place() {
+                _ = look.tick() => if !journal.storage.is_in_place() {
                     return Err(removed(&handle, &self.config.data_dir).await);
                 },
                 _ = hangup.recv() => self.reload(keys.as_ref()),
@@ -175,6 +185,15 @@ impl Serving {
             exit = self.drain(&engine, &handle, running, started) => exit,
             () = signals.stop() => anyhow::bail!("stopped a second time: left without draining"),
         }
+    }
+
+    /// The tables beside the log, which hold durable records only. A server of a database is not waited
+    /// for: its tables are looked at once it sells.
+    fn witness(&self) -> Option<Witness> {
+        let StoreConfig::Sqlite { path } = &self.store else { return None };
+        let progress = sqlite_progress(path, PARTITION)?;
+        let (identity, sequence) = (progress.identity, progress.sequence);
+        Some(Witness { place: path.display().to_string(), identity, sequence })
     }
 
     fn http_options(&self, keys: Option<Keys>) -> HttpOptions {
@@ -208,12 +227,11 @@ impl Serving {
             Some(path) => path.display().to_string(),
             None => "none: everything is open, on this machine alone".to_owned(),
         };
-        println!(
-            "doorbuster {} at {url}\n  data      {}\n  database  {database}\n  API keys  {keys}",
+        print(format_args!(
+            "doorbuster {} at {url}\n  data      {}\n  database  {database}\n  API keys  {keys}\n",
             env!("CARGO_PKG_VERSION"),
             config.data_dir.display(),
-        );
-        Ok(())
+        ))
     }
 
     fn start_projection(&self, engine: &Engine) -> anyhow::Result<Projection> {
@@ -288,6 +306,24 @@ impl Serving {
     }
 }
 
+/// Who holds a port that is in use can be asked.
+fn not_listening(error: &std::io::Error, config: &Config) -> anyhow::Error {
+    let addresses = [Some(config.listen), config.metrics_listen];
+    let ports: Vec<String> =
+        addresses.iter().flatten().map(|it| format!("sport = :{}", it.port())).collect();
+    let next = match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "; `ss -ltnp '{}'` names who listens there; choose another with --listen or \
+             --metrics-listen",
+            ports.join(" or ")
+        ),
+        _ => String::new(),
+    };
+    let listen = config.listen;
+    let message = format!("cannot listen on {listen} (listen, or metrics_listen): {error}{next}");
+    failure(Exit::Environment, message)
+}
+
 /// Stops selling into files that nobody will find again.
 async fn removed(handle: &ServerHandle, data_dir: &Path) -> anyhow::Error {
     let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
@@ -314,7 +350,10 @@ fn connections_within_files(connections_max: usize) -> anyhow::Result<usize> {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if files < 2 * FILES_ASIDE {
         let needed = 2 * FILES_ASIDE;
-        let message = format!("{files} files may be open, {needed} at least are needed: ulimit -n");
+        let message = format!(
+            "{files} files may be open, {needed} at least are needed: `ulimit -Hn` shows the limit; raise \
+             it with LimitNOFILE= in the service's unit, or as root with `ulimit -n {needed}`"
+        );
         return Err(failure(Exit::Environment, message));
     }
     let allowed = usize::try_from(files - FILES_ASIDE).unwrap_or(usize::MAX);

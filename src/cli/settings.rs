@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::config::{Config, ConfigError, Layers, SETTINGS};
 
+use super::advice::quoted;
 use super::exit::{Exit, failure};
 
 /// The variable that names the settings file.
@@ -97,14 +98,21 @@ impl SettingsArgs {
 fn read(path: &Path) -> anyhow::Result<(PathBuf, String)> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| {
-        let message = format!("cannot read settings file {}: {error}", path.display());
+        let next = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!("; `doorbuster config example > {}` makes one", quoted(path))
+            }
+            _ => String::new(),
+        };
+        let message = format!("cannot read settings file {}: {error}{next}", path.display());
         failure(Exit::Usage, message)
     })?;
     Ok((path.to_owned(), text))
 }
 
-/// Every error on a line of its own.
+/// Every error on a line of its own, then who tells what may be set.
 fn all(errors: &[ConfigError]) -> anyhow::Error {
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.push("`doorbuster config example` shows every setting with its default".to_owned());
     failure(Exit::Usage, lines.join("\n"))
 }

@@ -19,7 +19,7 @@ use super::place::{self, Place};
 use super::record_json::{TermsJson, terms};
 use super::wal::LogArgs;
 use crate::domain::{Handle, Product, Sequence};
-use crate::engine::{Past, Recovered, recover_past};
+use crate::engine::{NoSnapshot, Past, PastError, Recovered, recover_past};
 use crate::journal::JournalRecords;
 
 /// `state`
@@ -98,6 +98,12 @@ impl StateArgs {
         let bar = bar::over_records(upto.get(), "recovering");
         let past = recover_past(log.journal(), upto, usize::MAX, &mut |sequence| {
             bar.set_position(sequence.get());
+        });
+        let past = past.map_err(|error| match error {
+            PastError::NoSnapshot(NoSnapshot::Pruned { tried, .. }) if tried.is_empty() => {
+                reaches_back(&log, upto)
+            }
+            error => error.into(),
         })?;
         bar.finish_and_clear();
         // Gives every product its name, too.
@@ -135,6 +141,21 @@ impl StateArgs {
         }
         Ok(sequence)
     }
+}
+
+/// Nothing is damaged: what a state of that place is made of was pruned.
+fn reaches_back(log: &Log, upto: Sequence) -> anyhow::Error {
+    let snapshots = log.journal().snapshots().list().unwrap_or_default();
+    let since = match snapshots.iter().min() {
+        Some(oldest) => format!("states are known from record {oldest} on"),
+        None => "no state is known".to_owned(),
+    };
+    let message = format!(
+        "the log was pruned before record {}, and the state after record {upto} with it: {since}; use a \
+         backup that still has those records",
+        log.journal().segments().first_sequence()
+    );
+    failure(Exit::Usage, message)
 }
 
 /// The last record at or before a time. Says on standard error what lies outside the log.

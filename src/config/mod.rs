@@ -133,7 +133,9 @@ impl Config {
             projection_drain_timeout: taker
                 .take("projection_drain_timeout_ms", duration)
                 .unwrap_or_default(),
-            journal_segment_bytes: taker.take("journal_segment_bytes", bytes).unwrap_or_default(),
+            journal_segment_bytes: taker
+                .take("journal_segment_bytes", value::segment_bytes)
+                .unwrap_or_default(),
             journal_spare_segments: taker.take("journal_spare_segments", count).unwrap_or_default(),
             snapshot_segments: taker.take("snapshot_segments", count).unwrap_or_default(),
             disk_reserve_bytes: taker.take("disk_reserve_bytes", bytes).unwrap_or_default(),

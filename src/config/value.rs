@@ -87,6 +87,15 @@ pub(super) fn bytes(text: &str) -> Result<u64, ValueError> {
     number.ok_or_else(|| wrong(format!("must be bytes such as 67108864 or 64MiB, is {text:?}")))
 }
 
+/// Bytes of a journal segment: two of the largest records fit one, and a start can hold one in memory.
+pub(super) fn segment_bytes(text: &str) -> Result<u64, ValueError> {
+    let bytes = bytes(text)?;
+    match (1 << 20..=1 << 30).contains(&bytes) && bytes.is_multiple_of(4096) {
+        true => Ok(bytes),
+        false => Err(wrong(format!("must be 1MiB to 1GiB in steps of 4KiB, is {text:?}"))),
+    }
+}
+
 /// Bytes of something kept in memory, from 1 on.
 pub(super) fn bytes_in_memory(text: &str) -> Result<usize, ValueError> {
     let bytes = usize::try_from(bytes(text)?).ok().filter(|bytes| *bytes > 0);
@@ -109,6 +118,15 @@ mod tests {
         assert_eq!(bytes("2 GiB"), Ok(2 << 30));
         for wrong in ["", "MiB", "64MB", "-1", "1.5GiB", "99999999999GiB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn segments_have_bounds_and_steps() {
+        assert_eq!(segment_bytes("1MiB"), Ok(1 << 20));
+        assert_eq!(segment_bytes("1GiB"), Ok(1 << 30));
+        for wrong in ["65536", "1048575", "1000000", "1MiB1", "1073745920", "1050000"] {
+            assert!(segment_bytes(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::partition::PartitionParts;
 use super::recovery::Recovered;
 use super::router::Router;
 use super::snapshot::{self, FromSnapshot};
-use super::start::{EngineConfig, StartError, StartOptions, StartSummary};
+use super::start::{EngineConfig, StartError, StartOptions, StartSummary, Witness};
 use super::{Core, Engine};
 use crate::domain::Sequence;
 use crate::journal::{
@@ -50,11 +50,14 @@ pub(super) fn recover(
     options: StartOptions,
     new: JournalIdentity,
 ) -> Result<Recovery, StartError> {
-    let StartOptions { config, clock, accept_clock, binary } = options;
+    let StartOptions { config, clock, accept_clock, binary, witness } = options;
     let health = engine.health();
     let mut progress = |bytes, of_bytes| health.recovered(bytes, of_bytes);
     let state = recover_state(&mut opening, config.keys_max, &mut progress)?;
     let RecoveredState { recovered, snapshot, torn } = state;
+    if let Some(witness) = witness {
+        check_has_seen(&witness, opening.identity(), recovered.last_sequence)?;
+    }
     let clock = Arc::new(PartitionClock::start(clock, recovered.last_ms, accept_clock)?);
     let started_at_ms = clock.now_ms();
     warn_of_aged_keys(recovered.last_ms, started_at_ms);
@@ -122,6 +125,24 @@ pub fn recover_state(
     )?;
     let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
     Ok(RecoveredState { recovered, snapshot, torn })
+}
+
+/// Whether the log has all that a copy of it has seen. A copy of another log says nothing of this one,
+/// nor does one of before the log was restored.
+fn check_has_seen(
+    witness: &Witness,
+    ours: Option<JournalIdentity>,
+    last: Sequence,
+) -> Result<(), StartError> {
+    let Witness { place, identity, sequence: seen } = witness;
+    let of_this = ours.is_none_or(|ours| {
+        (ours.journal_id, ours.partition) == (identity.journal_id, identity.partition)
+            && ours.epoch <= identity.epoch
+    });
+    match of_this && last < *seen {
+        true => Err(StartError::Lost { place: place.clone(), seen: *seen, last: last.get() }),
+        false => Ok(()),
+    }
 }
 
 /// A wrong clock at start ages keys that are in use: a retry would sell again.

@@ -62,7 +62,9 @@ pub use recovery::Recovered;
 pub use refusal_counts::RefusalCounts;
 pub use reply::{Replies, Reply};
 pub use snapshot::{FromSnapshot, NoSnapshot};
-pub use start::{EngineConfig, Running, StartError, StartOptions, StartSummary, start};
+pub use start::{
+    EngineConfig, PARTITION, Running, StartError, StartOptions, StartSummary, Witness, start,
+};
 pub use upkeep::{AskFree, AskProjected, Upkeep, UpkeepError, UpkeepOptions, UpkeepThread, Upkept};
 
 use std::sync::{Arc, OnceLock};

@@ -35,6 +35,12 @@ pub enum NoSnapshot {
         /// What does not fit.
         reason: String,
     },
+    /// There are snapshots of a log, and no log.
+    #[error("there is no log, but {file} was made of one: its segments are gone")]
+    WithoutLog {
+        /// The newest one's file.
+        file: String,
+    },
     /// The log was pruned, and nothing but a snapshot says what came before its beginning.
     #[error(
         "the log begins with record {first_sequence}, and no snapshot says what came before it{}",
@@ -195,6 +201,9 @@ pub(super) fn newest(
         skip(error.to_string());
         Vec::new()
     });
+    if let (None, Some(newest)) = (log.identity, sequences.first()) {
+        return Err(NoSnapshot::WithoutLog { file: snapshots.path_of(*newest) });
+    }
     for sequence in sequences.into_iter().filter(|sequence| *sequence <= upto) {
         let reader = match snapshots.open(sequence) {
             Ok(reader) => reader,

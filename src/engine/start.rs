@@ -22,10 +22,13 @@ use super::partition_actor::{
 };
 use super::policy::decide_in_batches;
 use super::snapshot::NoSnapshot;
-use crate::domain::HoldRules;
+use crate::domain::{HoldRules, Sequence};
 use crate::journal::{
     JournalError, JournalIdentity, LocalJournal, Opening, Preallocator, WriterThread,
 };
+
+/// The partition of an engine: there is one.
+pub const PARTITION: u16 = 1;
 
 /// Limits of an engine.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,21 @@ pub struct StartOptions {
     pub accept_clock: Option<ClockError>,
     /// Version of the binary, for the start record.
     pub binary: String,
+    /// What else is known of how far the log was durable.
+    pub witness: Option<Witness>,
+}
+
+/// A copy of a log that has durable records only, such as the tables beside it: what it has seen the
+/// log must have. Where the log has less, something of it is gone, and going on would give keys, units
+/// and ids a second time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Where it is, for people.
+    pub place: String,
+    /// Whose log it is a copy of, with the epoch of the last record.
+    pub identity: JournalIdentity,
+    /// Last record that it has.
+    pub sequence: Sequence,
 }
 
 /// Why an engine does not start.
@@ -67,6 +85,22 @@ pub enum StartError {
     /// The system has no thread left.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// Something else has seen durable records that the log does not have.
+    #[error(
+        "{place} has seen record {seen}, {}: durable records are gone",
+        match .last {
+            0 => "and there is no log".to_owned(),
+            last => format!("the log ends with record {last}"),
+        }
+    )]
+    Lost {
+        /// What has seen them.
+        place: String,
+        /// The last one that it has seen.
+        seen: Sequence,
+        /// The log's last one, 0 without one.
+        last: u64,
+    },
     /// No randomness for a new journal's id.
     #[error("no randomness for the journal's id: {0}")]
     Random(String),
@@ -130,7 +164,7 @@ pub fn start(
 fn new_identity() -> Result<JournalIdentity, StartError> {
     let mut journal_id = [0; 16];
     getrandom::fill(&mut journal_id).map_err(|error| StartError::Random(error.to_string()))?;
-    Ok(JournalIdentity { journal_id, partition: 1, epoch: 1 })
+    Ok(JournalIdentity { journal_id, partition: PARTITION, epoch: 1 })
 }
 
 fn observe_batch(records: usize, sync_ns: u64) {

@@ -39,7 +39,7 @@ mod store;
 mod time;
 
 pub use handle::{Drained, Projection, StartError, start, start_copy, start_with};
-pub use ledger::{Ledger, LedgerError, ProductTotals};
+pub use ledger::{Ledger, LedgerError, ProductTotals, sqlite_progress};
 pub use moment::{Moment, Sorted, SortedBy, Standing, TextRow, quoted};
 pub use options::{
     AskRoom, DiskRoom, NowMs, ProjectorOptions, SchemaName, SecretUrl, StoreConfig, TargetError,

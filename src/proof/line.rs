@@ -245,13 +245,24 @@ pub(super) fn put(line: &Line, out: &mut Vec<u8>) {
 /// # Errors
 /// Why they are none.
 pub(super) fn read(bytes: &[u8]) -> Result<Line, String> {
-    let line: Line = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let line: Line = serde_json::from_slice(bytes).map_err(|error| unread(&error))?;
     let mut written = Vec::with_capacity(bytes.len());
     put(&line, &mut written);
     if written != bytes {
         return Err("it is not in the form in which a proof is written".to_owned());
     }
     Ok(line)
+}
+
+/// Why a line is none of a proof. The parser's own place is left out: it counts every line as its first.
+fn unread(error: &serde_json::Error) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+        _ => "it is no JSON, as every line of a proof is".to_owned(),
+    }
 }
 
 /// Fields in which two lines of one kind part, with what each says: the first, then the second.

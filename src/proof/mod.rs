@@ -46,7 +46,8 @@ pub enum ProofError {
     },
     /// Name a sequence that the log proves.
     #[error(
-        "sequence {asked} is not proven to be durable: the log is, up to {proven}; in a moment it may be"
+        "sequence {asked} is not proven to be durable: as far as it is proven the log ends at {proven}; what was \
+         decided last is proven in a moment"
     )]
     NotProven {
         /// Up to where the proof should go.

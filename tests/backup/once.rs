@@ -111,6 +111,48 @@ fn archived_and_pruned_logs_are_backed_up_with_their_snapshots() {
 }
 
 #[test]
+fn pruned_log_is_restored_up_to_the_very_record_of_its_newest_snapshot() {
+    let house = House::new();
+    let (data, to) = (house.data(), house.backup());
+    let server = Server::start(&data, &["--snapshot-segments", "1"]);
+    server.create("hat", 1_000_000);
+    let snapshots = || -> Vec<u64> {
+        let names = files(&data.join("journal/snapshots"));
+        let sequence =
+            |name: &String| name.strip_prefix("snapshot-")?.strip_suffix(".bin")?.parse().ok();
+        names.iter().filter_map(sequence).collect()
+    };
+    for round in 0..3 {
+        fill(&server, "hat", 70, &format!("fill-{round}"));
+        wait_until("there are snapshots", || snapshots().len() >= 2.min(round + 1));
+    }
+    let archive = data.join("journal/archive");
+    wait_until("segments are archived", || {
+        files(&archive).iter().filter(|name| name.ends_with(".zst")).count() >= 2
+    });
+    assert_eq!(server.terminate().0.code(), Some(0));
+    let [older, newest] = snapshots()[..] else { panic!("two are kept") };
+    let journal = Arc::new(DirStorage::open_existing(data.join("journal")).unwrap());
+    let scan = Scan::open(journal).unwrap();
+    let first = scan.prunable(older + 1).unwrap().expect("what the older one has seen is archived");
+    scan.prune(&first).unwrap();
+    backup(&data, &to);
+    let new = house.path("new");
+    let restored = restore(&to, &new, &["--until", &newest.to_string()]);
+    assert_eq!(number(&restored, "first_sequence"), first.first_sequence);
+    let server = Server::start(&new, &[]);
+    assert_eq!(server.buy("hat", "more").status, 201);
+    server.kill();
+    // Before the older one nothing says what there was.
+    let (from, nowhere) = (text(&to), house.path("nowhere"));
+    let before = (first.first_sequence - 1).to_string();
+    let words = ["restore", "--from", from, "--data-dir", text(&nowhere), "--until", &before];
+    let (code, said) = refused(&words);
+    assert_eq!(code, 2, "{said}");
+    assert!(!nowhere.exists());
+}
+
+#[test]
 fn directory_that_is_no_place_for_a_backup_is_refused_and_left_alone() {
     let house = House::new();
     let (data, to) = (house.data(), house.backup());

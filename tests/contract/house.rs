@@ -215,6 +215,7 @@ async fn serve(
         clock: plan.clock,
         accept_clock: None,
         binary: "contract".to_owned(),
+        witness: None,
     };
     let running = start(&engine, opening, options).expect("a start");
     let _ = stopped.await;

@@ -60,6 +60,7 @@ impl Life {
             clock: Arc::new(SystemClock::new()),
             accept_clock: None,
             binary: "test".to_owned(),
+            witness: None,
         };
         let running = start(&engine, Opening::new(storage, options)?, options_of_start)?;
         let client = Client::new(engine);

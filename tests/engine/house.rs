@@ -102,6 +102,7 @@ impl House {
             clock: Arc::clone(&clock) as _,
             accept_clock: None,
             binary: "test".to_owned(),
+            witness: None,
         };
         let running = Some(start(&engine, open(&storage), options).unwrap());
         // Both spares are there: what a test makes fail is then the log, not the zeroing ahead.

@@ -72,6 +72,7 @@ fn start_with_a_clock_that_cannot_be_believed_needs_a_word() {
                 clock: HandClock::at(wall_ms) as _,
                 accept_clock,
                 binary: "test".to_owned(),
+                witness: None,
             };
             start(&Engine::new(), open(&storage), options)
         };

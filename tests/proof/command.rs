@@ -127,6 +127,34 @@ fn tampered_proof_exits_1_and_says_which_check_found_it() {
     std::fs::write(&other, "hat,3\n").expect("a file");
     let (code, json) = check(&other, &against);
     assert_eq!((code, found(&json)), (1, vec!["alone", "against"]));
+    let (code, said) = exit(&run(&["proof", "check", text(&other)]));
+    let told = format!("{} is no proof: line 1: it is no JSON", other.display());
+    assert!(code == 1 && said.contains(&told) && !said.contains("not shown"), "{said}");
+}
+
+#[test]
+fn link_leads_to_the_proof_and_a_pipe_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+    let mut house = House::new();
+    assert!(house.server.take().expect("it runs").terminate().0.success());
+    let (real, link, pipe) = (house.path("real"), house.path("link"), house.path("pipe"));
+    std::fs::write(&real, "what was there\n").expect("a file");
+    std::os::unix::fs::symlink(&real, &link).expect("a link");
+    let beside = house.path("real.tmp");
+    std::fs::write(&beside, "somebody's").expect("a file");
+    assert_eq!(exit(&house.prove(&["--product", "hat"], &link)).0, 0);
+    assert!(link.symlink_metadata().expect("the link").is_symlink());
+    assert_eq!(check(&real, &[]).0, 0);
+    assert_eq!(std::fs::read_to_string(&beside).expect("the file"), "somebody's");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).expect("the pipe")
+    });
+    assert_eq!(exit(&house.prove(&["--product", "hat"], &pipe)).0, 0);
+    assert!(pipe.metadata().expect("the pipe").file_type().is_fifo());
+    assert!(reader.join().expect("it reads") == std::fs::read(&real).expect("the proof"));
 }
 
 #[test]
@@ -136,15 +164,21 @@ fn what_is_asked_wrongly_exits_2_and_a_damaged_log_3() {
     let (file, data) = (house.path("hat.proof"), house.data());
     for (arguments, told) in [
         (&["--product", "hut"][..], "product hut is not in the log up to sequence"),
-        (&["--product", "hat", "--upto", "999"][..], "sequence 999 is not proven"),
+        (
+            &["--product", "hat", "--upto", "999"][..],
+            "sequence 999 is not proven to be durable: as far as it is proven the log ends at",
+        ),
         (&["--product", "a b"][..], "--product"),
         (&["--product", "hat", "--sale", "xmas"][..], "cannot be used with"),
         (&[][..], "--product"),
     ] {
         let (code, said) = exit(&house.prove(arguments, &file));
         assert!(code == 2 && said.contains(told), "{arguments:?}: {code} {said}");
+        assert!(!said.contains("cannot write"), "{arguments:?}: {said}");
         assert!(!file.exists(), "nothing is left behind");
     }
+    let shown = run(&["proof", "--data-dir", text(&data), "--product", "hut"]);
+    assert!(exit(&shown).1.starts_with("error: product hut is not in the log"), "{shown:?}");
     assert_eq!(exit(&house.prove(&["--product", "hat"], &file)).0, 0);
     assert_eq!(check(&house.path("none"), &[]).0, 2);
     assert_eq!(check(house.place.path(), &[]).0, 2);

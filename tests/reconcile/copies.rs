@@ -2,12 +2,14 @@
 
 use doorbuster::domain::{Patch, RefusalReason, Sequence, TermsPatch};
 use doorbuster::journal::Places;
+use doorbuster::projection::StoreConfig;
 use serde_json::Value;
 
 use crate::databases::Database;
-use crate::house::House;
+use crate::house::{Ended, House, ended};
 use crate::log::{START_MS, identity};
 use crate::mix::Mix;
+use crate::server::doorbuster;
 
 pub(crate) fn a_copy_of_every_kind_of_record_has_no_difference(database: Database) {
     let mut house = House::new(1, database);
@@ -230,4 +232,59 @@ pub(crate) fn tables_of_another_journal_are_not_compared(database: Database) {
         ended.err.contains("holds the journal 01010101010101010101010101010101, this log is 0202"),
         "{ended:?}"
     );
+}
+
+/// As beside a backup: the log's directory has no database, and the settings name another.
+#[test]
+fn a_sqlite_file_that_is_named_is_compared_and_what_is_wrong_with_it_is_told() {
+    let mut house = House::new(1, Database::sqlite());
+    house.log.create("hat", 10, |_| ());
+    house.project();
+    let StoreConfig::Sqlite { path } = house.database.config() else { unreachable!() };
+    let data_dir = house.data_dir();
+    let data_dir = data_dir.to_str().unwrap();
+    let run = |more: &[&str]| -> Ended {
+        let mut command = doorbuster(&["reconcile", "--data-dir", data_dir]);
+        ended({
+            command.args(more);
+            command
+        })
+    };
+    let new = format!("`doorbuster project --rebuild --to new.sqlite --data-dir {data_dir}`");
+    let refused = |more: &[&str], words: &[&str]| {
+        let told = run(more);
+        assert_eq!(told.code, 5, "{more:?} {told:?}");
+        for word in words {
+            assert!(told.err.contains(word), "{word:?} is not in {told:?}");
+        }
+    };
+    refused(
+        &[],
+        &[&format!("there is no SQLite {data_dir}/doorbuster.sqlite: --sqlite FILE"), &new],
+    );
+    let file = path.to_str().unwrap();
+    let mut command = doorbuster(&["reconcile", "--data-dir", data_dir, "--sqlite", file]);
+    command.env("DATABASE_URL", "postgres://nobody@192.0.2.1/none");
+    let told = ended(command);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.out.contains(&format!("database  SQLite {file}, at record 2 ")), "{told:?}");
+
+    let broken = house.data_dir().join("broken.sqlite");
+    let broken = broken.to_str().unwrap();
+    refused(&["--sqlite", broken], &[&format!("there is no SQLite {broken}"), &new]);
+    std::fs::write(broken, "reference,product,quantity\n".repeat(100)).unwrap();
+    let shown = format!("SQLite {broken}: ");
+    refused(&["--sqlite", broken], &[&shown, "file is not a database", &new]);
+    let mut bytes = std::fs::read(file).unwrap();
+    for byte in bytes.iter_mut().skip(4_096) {
+        *byte = 0x55;
+    }
+    std::fs::write(broken, bytes).unwrap();
+    refused(&["--sqlite", broken], &[&shown, "malformed", &new]);
+    std::fs::write(broken, "").unwrap();
+    refused(&["--sqlite", broken], &[&shown, "has no tables of doorbuster", &new]);
+    let away = "postgres://me:secret@127.0.0.1:1/x";
+    refused(&["--database-url", away], &["postgresql://me@127.0.0.1:1/x", "refused"]);
+    assert!(!run(&["--database-url", away]).err.contains("secret"));
+    assert_eq!(run(&["--sqlite", file, "--database-url", away]).code, 2);
 }

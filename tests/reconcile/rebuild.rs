@@ -107,7 +107,8 @@ fn caught_up(server: &Server) {
 
 pub(crate) fn a_copy_made_beside_a_running_server_takes_the_place_of_the_old(old: Database) {
     let place = tempfile::TempDir::new().unwrap();
-    let data_dir = place.path().join("data");
+    // A name that a shell takes apart.
+    let data_dir = place.path().join("my data");
     let (first, second) = match &old {
         Database::Sqlite(_) => (Vec::new(), Vec::new()),
         Database::Postgres(..) => (serve_with(&old), serve_with(&another(&old))),
@@ -117,7 +118,7 @@ pub(crate) fn a_copy_made_beside_a_running_server_takes_the_place_of_the_old(old
     for number in 0..20 {
         assert_eq!(server.buy("hat", &format!("b{number}")).status, 201);
     }
-    let new = place.path().join("new.sqlite");
+    let new = place.path().join("my new.sqlite");
     let mut command = doorbuster(&["project", "--rebuild", "--data-dir"]);
     command.arg(&data_dir);
     match second.as_slice() {

@@ -112,3 +112,52 @@ fn pruned_log_says_so_everywhere_and_still_sells() {
         .run(&["wal", "verify"])
         .check(3, &["no snapshot is sound", "doorbuster restore --from BACKUP"]);
 }
+
+#[test]
+fn what_an_interrupted_pruning_left_goes_when_it_is_asked_again() {
+    let house = House::new();
+    let begin = segments(&house)[3].1.to_string();
+    let first = house.journal().join("archive/segment-0000000001.wal.zst");
+    let bytes = std::fs::read(&first).unwrap();
+    let prune =
+        |words: &[&str]| house.run(&[&["wal", "prune", "--before", &begin], words].concat());
+    prune(&["--yes"]).check(0, &["3 archived segments"]);
+    assert!(!first.exists());
+    // As if it had died before that.
+    std::fs::write(&first, &bytes).unwrap();
+    prune(&[]).check(0, &["nothing to delete"]);
+    assert!(first.exists(), "nobody said --yes");
+    let size = format!("{} byte", grouped(bytes.len()));
+    prune(&["--yes"]).check(0, &["deleted 1 segment of", &size, "interrupted pruning"]);
+    assert!(!first.exists());
+    prune(&["--yes"]).check(0, &["nothing to delete"]);
+}
+
+/// As the tool writes numbers.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[test]
+fn pruned_log_knows_no_state_before_its_oldest_snapshot_and_says_from_where_on_it_does() {
+    let house = House::new();
+    let begin = segments(&house)[3].1;
+    let yes = ["wal", "prune", "--before", &begin.to_string(), "--yes"];
+    house.run(&yes).check(0, &["deleted"]);
+    let snapshots = house.snapshots();
+    let newest: u64 =
+        snapshots[1].file_stem().unwrap().to_str().unwrap()["snapshot-".len()..].parse().unwrap();
+    std::fs::remove_file(&snapshots[0]).unwrap();
+    let before = (newest - 1).to_string();
+    let oldest = format!("states are known from record {newest} on");
+    house.run(&["state", "--as-of", &before]).check(2, &["was pruned", &oldest, "backup"]);
+    house.run(&["state", "--as-of", &newest.to_string()]).check(0, &[]);
+}

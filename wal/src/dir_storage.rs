@@ -89,6 +89,12 @@ fn make_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a link leads to something else than a file. One that leads nowhere is listed: what it stood
+/// for is missing, and that is to be told.
+fn leads_elsewhere(link: &Path) -> bool {
+    fs::metadata(link).is_ok_and(|found| !found.is_file())
+}
+
 impl Storage for DirStorage {
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
@@ -108,11 +114,11 @@ impl Storage for DirStorage {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
-            // A name that is no UTF-8 is none of the log's.
+            // A name that is no UTF-8 is none of the log's; whoever opens a pipe waits for ever.
             let entry = entry?;
-            if let (Ok(name), false) =
-                (entry.file_name().into_string(), entry.file_type()?.is_dir())
-            {
+            let kind = entry.file_type()?;
+            let is_file = kind.is_file() || (kind.is_symlink() && !leads_elsewhere(&entry.path()));
+            if let (Ok(name), true) = (entry.file_name().into_string(), is_file) {
                 names.push(name);
             }
         }

@@ -9,8 +9,8 @@ use std::path::Path;
 /// Holds the directory until dropped; the system lets go when the process dies, however it dies.
 #[derive(Debug)]
 pub struct DirLock {
-    /// `LOCK`, for whoever looks, and the directory itself, which nobody deletes by mistake.
-    _held: [File; 2],
+    /// The directory itself, which nobody deletes by mistake, and `LOCK` in it, for whoever looks.
+    _held: Vec<File>,
 }
 
 /// Why the directory cannot be had.
@@ -38,19 +38,30 @@ impl DirLock {
     /// # Errors
     /// Another process holds it, or the file system does not lock.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
-        let name = || dir.display().to_string();
-        let io = |source| LockError::Io { dir: name(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         // The directory first: a `LOCK` that somebody removed lets nobody else in.
-        let held = [File::open(dir).map_err(io)?, options.open(dir.join("LOCK")).map_err(io)?];
-        for file in &held {
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(LockError::Held { dir: name() }),
-                Err(TryLockError::Error(source)) => return Err(io(source)),
-            }
-        }
-        Ok(Self { _held: held })
+        let held = [lock(dir, File::open(dir))?, lock(dir, options.open(dir.join("LOCK")))?];
+        Ok(Self { _held: held.into() })
+    }
+
+    /// Takes the directory and puts nothing into it: for one that can be reached by other ways than
+    /// through the directory it lies in, by a link or a second mount.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub fn acquire_bare(dir: &Path) -> Result<Self, LockError> {
+        Ok(Self { _held: vec![lock(dir, File::open(dir))?] })
+    }
+}
+
+fn lock(dir: &Path, opened: io::Result<File>) -> Result<File, LockError> {
+    let name = || dir.display().to_string();
+    let io = |source| LockError::Io { dir: name(), source };
+    let file = opened.map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LockError::Held { dir: name() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }

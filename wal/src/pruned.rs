@@ -133,6 +133,14 @@ pub(crate) fn prune(storage: &dyn Storage, first: &Header) -> Result<Deleted, Wa
     delete_before(storage, first.segment)
 }
 
+/// Deletes what a pruning that was interrupted has left. Nobody may write the log meanwhile.
+pub(crate) fn finish(storage: &dyn Storage) -> Result<Deleted, WalError> {
+    match Pruned::read(storage)? {
+        Some(pruned) => delete_before(storage, pruned.segment),
+        None => Ok(Deleted::default()),
+    }
+}
+
 /// Says durably that the log begins with this segment.
 fn write(storage: &dyn Storage, first: &Header) -> Result<(), WalError> {
     let (name, bytes) = (file_name(first.segment), Pruned::before(first).encode());

@@ -304,6 +304,15 @@ impl Scan {
         pruned::prune(&*self.storage, first)
     }
 
+    /// Deletes what a pruning that was interrupted has left: segments before the one that the log
+    /// begins with. Nobody may write the log meanwhile.
+    ///
+    /// # Errors
+    /// `Io`: asking again goes on.
+    pub fn finish_pruning(&self) -> Result<Deleted, WalError> {
+        pruned::finish(&*self.storage)
+    }
+
     fn place_of(&self, segment: u64) -> Option<usize> {
         self.headers.binary_search_by_key(&segment, |header| header.segment).ok()
     }

@@ -32,6 +32,8 @@ pub struct Survey {
 /// A segment's file, with its header if that is sound.
 struct Found {
     number: u64,
+    /// From the log's directory on.
+    file: String,
     bytes: u64,
     header: Option<Header>,
 }
@@ -86,13 +88,14 @@ fn look_at(storage: &dyn Storage, number: u64, damage: &mut Vec<WalError>) -> Fo
         let read = read_full(&*open.file, &mut bytes, 0).map_err(unreadable)?;
         bytes.truncate(read);
         let len = open.file.len().map_err(unreadable)?;
-        Ok((len, Header::decode(&bytes, number, &open.name)?))
+        let header = Header::decode(&bytes, number, &open.name)?;
+        Ok((len, header, open.name))
     };
     match look() {
-        Ok((bytes, header)) => Found { number, bytes, header: Some(header) },
+        Ok((bytes, header, file)) => Found { number, file, bytes, header: Some(header) },
         Err(error) => {
             damage.push(error);
-            Found { number, bytes: 0, header: None }
+            Found { number, file: file_name(number), bytes: 0, header: None }
         }
     }
 }
@@ -108,14 +111,19 @@ fn check_order(found: &[Found], pruned: Option<&Pruned>, damage: &mut Vec<WalErr
                 damage.push(corrupt(missing, 0, None, reason));
             }
             _ => {
-                let earlier = before.map(|before| before.header.as_ref());
-                if let (Some(header), None | Some(Some(_))) = (&segment.header, earlier)
+                // One that stands in another's place is blamed itself, and not what follows it.
+                let in_place = |found: &&Header, number| found.segment == number;
+                let earlier = before.map(|before| {
+                    before.header.as_ref().filter(|header| in_place(header, before.number))
+                });
+                if let Some(header) = &segment.header
+                    && (!matches!(earlier, Some(None)) || !in_place(&header, number))
                     && let Err(error) = scan::check_follows(
                         earlier.flatten(),
                         pruned,
                         header,
                         number,
-                        &file_name(number),
+                        &segment.file,
                     )
                 {
                     damage.push(error);
@@ -140,7 +148,9 @@ fn check_frames(
     }
     let read = Segment { header, file: &open.name, bytes: buffer };
     let next = after.filter(|after| after.number == segment.number + 1);
+    // A header that belongs elsewhere says nothing of this one.
     if let Some(next) = next.and_then(|next| next.header.as_ref())
+        && next.segment == segment.number + 1
         && next.first_sequence >= header.first_sequence
     {
         return read.checked_end(next).map(drop);

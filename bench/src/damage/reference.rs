@@ -274,6 +274,7 @@ pub(super) fn start_options() -> StartOptions {
         clock: Arc::new(Still),
         accept_clock: None,
         binary: "bench".to_owned(),
+        witness: None,
     }
 }
 

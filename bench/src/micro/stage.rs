@@ -53,7 +53,7 @@ impl Stage {
         };
         let clock = Arc::new(SystemClock::new());
         let binary = "bench".to_owned();
-        let options = StartOptions { config, clock, accept_clock: None, binary };
+        let options = StartOptions { config, clock, accept_clock: None, binary, witness: None };
         let identity = JournalIdentity { journal_id: [7; 16], partition: 1, epoch: 1 };
         let stepped = Stepped::begin(opening, options, identity)?;
         let client = Client::new(stepped.engine.clone());

@@ -42,7 +42,8 @@ impl World {
         };
         let opening = Opening::new(Arc::new(Disk::new(&self.storage)), options)?;
         let (clock, binary) = (Arc::clone(&self.clock) as _, "simulated".to_owned());
-        let options = StartOptions { config: self.config(), clock, accept_clock, binary };
+        let options =
+            StartOptions { config: self.config(), clock, accept_clock, binary, witness: None };
         let identity = JournalIdentity { journal_id: [7; 16], partition: 1, epoch: 1 };
         Stepped::begin(opening, options, identity)
     }

@@ -3,12 +3,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
 use doorbuster_wal::{DirLock, DirStorage};
 
 use crate::cli::JOURNAL_DIR;
+use crate::cli::data_dir::JournalDir;
 use crate::cli::exit::{Exit, failure};
 
 /// The lock's file: a directory with nothing else in it is as good as empty.
@@ -41,11 +41,9 @@ impl BackupDir {
     /// The journal's files in it.
     ///
     /// # Errors
-    /// The file system's.
-    pub(super) fn journal(&self) -> anyhow::Result<Arc<DirStorage>> {
-        let path = self.path.join(JOURNAL_DIR);
-        let storage = DirStorage::open(&path);
-        Ok(Arc::new(storage.with_context(|| format!("cannot open {}", path.display()))?))
+    /// Another process holds them, or the file system refuses.
+    pub(super) fn journal(&self) -> anyhow::Result<JournalDir> {
+        JournalDir::take(&self.path.join(JOURNAL_DIR))
     }
 }
 

@@ -27,6 +27,7 @@ use super::{copy_snapshots, is_gone, open};
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
 use crate::cli::play::number::grouped;
+use crate::cli::print::print;
 use crate::http::serve_metrics;
 use crate::telemetry;
 
@@ -75,6 +76,8 @@ enum Halt {
     Stopped,
     Copy(CopyError),
     Gone,
+    /// What it says cannot be written.
+    Unsaid(anyhow::Error),
 }
 
 /// Follows the log until a signal.
@@ -86,7 +89,8 @@ pub(super) fn run(
     metrics_listen: Option<SocketAddr>,
 ) -> anyhow::Result<Exit> {
     let backup = BackupDir::take(to, data_dir)?;
-    let (copy, lag) = (backup.journal()?, Arc::<Lag>::default());
+    let (journal, lag) = (backup.journal()?, Arc::<Lag>::default());
+    let copy = Arc::clone(&journal.storage);
     let (data_dir, to) = (data_dir.to_owned(), to.to_owned());
     let (theirs, json) = (Arc::clone(&lag), output.json);
     let follower =
@@ -154,12 +158,13 @@ impl Follower {
                 Err(error) => Halt::Copy(error),
             };
             match halt {
-                Halt::Stopped => return Ok(self.ended()),
+                Halt::Stopped => return self.ended(),
+                Halt::Unsaid(error) => return Err(error),
                 Halt::Gone => return Err(self.gone()),
                 Halt::Copy(error) if begun && is_gone(&error) && self.log.is_in_place() => {
                     // Archived or pruned between two looks: the log is read anew.
                     if is_stopped(stop, LOOK_AGAIN) {
-                        return Ok(self.ended());
+                        return self.ended();
                     }
                 }
                 Halt::Copy(_) if begun && !self.log.is_in_place() => return Err(self.gone()),
@@ -173,7 +178,7 @@ impl Follower {
                         self.to.display()
                     );
                     if is_stopped(stop, TRY_AGAIN) {
-                        return Ok(self.ended());
+                        return self.ended();
                     }
                 }
                 Halt::Copy(error) => return Err(refused(error, &self.data_dir, &self.to)),
@@ -189,7 +194,9 @@ impl Follower {
             if let Err(error) = self.copy_seen(copier) {
                 return Halt::Copy(error);
             }
-            self.tell();
+            if let Err(error) = self.tell() {
+                return Halt::Unsaid(error);
+            }
             if let Err(error) = self.tidy(copier) {
                 return Halt::Copy(error);
             }
@@ -233,7 +240,7 @@ impl Follower {
     }
 
     /// A line now and then, when there is something new to tell.
-    fn tell(&mut self) {
+    fn tell(&mut self) -> anyhow::Result<()> {
         let figures = self.lag.get();
         let due = match self.told {
             None => true,
@@ -241,28 +248,30 @@ impl Follower {
         };
         if due {
             self.told = Some((Instant::now(), figures.copied));
-            self.line(&figures);
+            self.line(&figures)?;
         }
+        Ok(())
     }
 
-    fn line(&self, figures: &Figures) {
+    fn line(&self, figures: &Figures) -> anyhow::Result<()> {
         let (records, seconds) = figures.lag();
         let sequence = figures.copied;
         if self.json {
             let line = LagJson { sequence, lag_records: records, lag_seconds: seconds };
-            println!("{}", serde_json::to_string(&line).unwrap_or_default());
+            print(serde_json::to_string(&line)? + "\n")
         } else {
             eprintln!(
                 "shipped up to record {}, {} records behind ({seconds:.1} s)",
                 grouped(sequence),
                 grouped(records)
             );
+            Ok(())
         }
     }
 
-    fn ended(&self) -> Exit {
-        self.line(&self.lag.get());
-        Exit::Done
+    fn ended(&self) -> anyhow::Result<Exit> {
+        self.line(&self.lag.get())?;
+        Ok(Exit::Done)
     }
 
     fn gone(&self) -> anyhow::Error {

@@ -79,11 +79,12 @@ impl BeyondArgs {
         if let Some(path) = &self.output {
             can_write(path)?;
         }
-        let log = whole_log(&self.data_dir, "allotted")?;
+        let log = whole_log(&self.data_dir, "allotted; use a backup that still has it")?;
         let standing = self.standing(&log)?;
         let Some(handle) = standing.state.handle(&self.product) else {
-            let message = format!("the log knows no product {:?}", self.product);
-            return Err(failure(Exit::CheckFailed, message));
+            let (product, upto) = (&self.product, log.proven());
+            let message = format!("product {product} is not in the log up to record {upto}");
+            return Err(failure(Exit::Usage, message));
         };
         let beyond = self.allot(&log, &standing, handle)?;
         let listed = self.listed(&log, &standing, handle, beyond);
@@ -91,8 +92,8 @@ impl BeyondArgs {
             write_file(path, &list::write(&listed.beyond))?;
         }
         match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&listed)?),
-            false => print!("{}", self.words(&listed)),
+            true => crate::cli::print::print(serde_json::to_string_pretty(&listed)? + "\n")?,
+            false => crate::cli::print::print(self.words(&listed))?,
         }
         Ok(Exit::Done)
     }
@@ -235,7 +236,7 @@ impl BeyondArgs {
         }
         match &self.output {
             Some(path) => {
-                let path = path.display();
+                let path = crate::cli::advice::quoted(path);
                 let _ = writeln!(
                     out,
                     "all of them are in {path}; next: doorbuster orders cancel --from {path} --dry-run"

@@ -62,6 +62,12 @@ struct Summary {
     /// Holds released, whole, or that would be.
     holds_released: u64,
     units_released: u64,
+    /// Orders that an earlier run of the same list cancelled; their units, not added up again.
+    orders_cancelled_before: u64,
+    units_cancelled_before: u64,
+    /// Of a rehearsal: orders of which units came back already, by this list or by somebody.
+    orders_unsure: u64,
+    units_unsure: u64,
     /// Nothing was left to do.
     already: u64,
     failed: Vec<Failed>,
@@ -140,6 +146,14 @@ impl CancelArgs {
                     summary.holds_released += 1;
                     summary.units_released += units;
                 }
+                Outcome::Before { units } => {
+                    summary.orders_cancelled_before += 1;
+                    summary.units_cancelled_before += units;
+                }
+                Outcome::Unsure { units } => {
+                    summary.orders_unsure += 1;
+                    summary.units_unsure += units;
+                }
                 Outcome::Already => summary.already += 1,
                 Outcome::Failed(why) | Outcome::Stopped(why) => {
                     let id = one.id.as_str().to_owned();
@@ -168,6 +182,20 @@ impl Summary {
             let (holds, units) = (counted(holds, "hold"), counted(units, "unit"));
             let _ = writeln!(out, "{holds} {word}released, each whole: {units}");
         }
+        if self.orders_cancelled_before > 0 {
+            let orders = counted(self.orders_cancelled_before, "order");
+            let units = counted(self.units_cancelled_before, "unit");
+            let _ = writeln!(out, "{orders} cancelled before by this list: {units}, not again");
+        }
+        if self.orders_unsure > 0 {
+            let orders = counted(self.orders_unsure, "order");
+            let units = counted(self.units_unsure, "unit");
+            let _ = writeln!(
+                out,
+                "of {orders} units came back already, by this list or by somebody: {units} more would \
+                 come back if it was not this list; only a run can tell"
+            );
+        }
         if self.already > 0 {
             let already = grouped(self.already);
             let _ = writeln!(out, "nothing was left to take back of {already}");
@@ -175,15 +203,16 @@ impl Summary {
         for failed in &self.failed {
             let _ = writeln!(out, "not cancelled: {}: {}", failed.id, failed.why);
         }
-        if self.dry_run && self.failed.is_empty() {
+        if self.dry_run && self.failed.is_empty() && self.orders_cancelled + self.holds_released > 0
+        {
             out.push_str("nothing was changed; run it without --dry-run to cancel\n");
         }
     }
 
     fn money_words(&self) -> String {
-        let sums = self.money_minor.iter().map(|(currency, amount)| {
-            let amount = u64::try_from(*amount).unwrap_or(u64::MAX);
-            format!(", {} {currency}", money(amount, exponent_of(currency)))
+        let sums = self.money_minor.iter().map(|(currency, amount)| match u64::try_from(*amount) {
+            Ok(amount) => format!(", {} {currency}", money(amount, exponent_of(currency))),
+            Err(_) => format!(", {amount} minor units of {currency}"),
         });
         sums.collect()
     }

@@ -6,8 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::exit::{Exit, failure};
-use crate::cli::play::workplace::read_file;
-use crate::cli::rehearse::record::{Record, Records};
+use crate::cli::rehearse::record::{self, Record, Records};
 use crate::domain::ProductId;
 use crate::journal::{HoldId, OrderId};
 
@@ -36,10 +35,21 @@ pub(super) struct Beyond {
 pub(super) struct Undo {
     /// Its id.
     pub(super) id: Id,
-    /// By product: units to take back, and units that stay.
-    pub(super) products: BTreeMap<String, (u64, Option<u64>)>,
+    /// By product.
+    pub(super) products: BTreeMap<String, Wanted>,
     /// Which list asks for it: the same word each time the same list is read.
     pub(super) origin: String,
+}
+
+/// What a line of the list says of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// Units to take back.
+    pub(super) units: u64,
+    /// Units that stay.
+    pub(super) keep: Option<u64>,
 }
 
 /// Of an order or a hold.
@@ -85,24 +95,24 @@ pub(super) fn write(rows: &[Beyond]) -> String {
 /// # Errors
 /// It is no such file, or has lines that cannot be read: all of them are named, none is left out.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Undo>> {
-    let bytes = read_file(path)?;
+    let bytes = record::read(path)?;
     let name = path.display();
     parse(&bytes).map_err(|why| failure(Exit::Usage, format!("{name}: {why}")))
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<Undo>, String> {
     let mut records = Records::new(bytes, b',')?;
-    let header = records.next().ok_or("it is empty")?;
-    let place = |name: &str| header.fields.iter().position(|found| found == name);
+    let header = records.header()?;
+    let place = |name: &str| header.column(name);
     let needed = |name: &str| {
-        place(name).ok_or_else(|| format!("line {}: the header has no {name}", header.line))
+        place(name)?.ok_or_else(|| format!("line {}: the header has no {name}", header.line))
     };
     let (product, quantity) = (needed("product_id")?, needed("quantity")?);
-    let ids = [place("order_id"), place("hold_id")];
+    let ids = [place("order_id")?, place("hold_id")?];
     if ids == [None, None] {
         return Err(format!("line {}: the header has no order_id", header.line));
     }
-    let (keep, position) = (place("keep"), place("position"));
+    let (keep, position) = (place("keep")?, place("position")?);
     let of_file = super::undo::word_of(&[&String::from_utf8_lossy(bytes)]);
     let (mut all, mut places, mut bad) = (Vec::<Undo>::new(), BTreeMap::new(), Vec::new());
     for record in records {
@@ -126,9 +136,9 @@ fn parse(bytes: &[u8]) -> Result<Vec<Undo>, String> {
                 all.push(Undo { id: id.clone(), products: BTreeMap::new(), origin });
                 all.len() - 1
             });
-            let twice = all
-                .get_mut(at)
-                .and_then(|undo| undo.products.insert(product.to_owned(), (units, keep)));
+            let wanted = Wanted { line: record.line, units, keep };
+            let twice =
+                all.get_mut(at).and_then(|undo| undo.products.insert(product.to_owned(), wanted));
             match twice {
                 None => Ok(()),
                 Some(_) => Err(format!("{} and {product} stand in it twice", id.as_str())),
@@ -193,16 +203,19 @@ mod tests {
         let hold = Beyond { order_id: None, hold_id: Some(HOLD.to_owned()), ..row(3) };
         let mug = Beyond { product_id: "mug".to_owned(), keep: None, ..row(5) };
         let read = parse(write(&[row(2), hold, mug]).as_bytes()).unwrap();
-        let products = |rows: &[(&str, u64, Option<u64>)]| {
-            rows.iter().map(|(id, units, keep)| ((*id).to_owned(), (*units, *keep))).collect()
+        let products = |rows: &[(&str, u64, u64, Option<u64>)]| {
+            let wanted = |(id, line, units, keep): &(&str, u64, u64, Option<u64>)| {
+                ((*id).to_owned(), Wanted { line: *line, units: *units, keep: *keep })
+            };
+            rows.iter().map(wanted).collect()
         };
         let undo = |id, rows: &[_]| Undo { id, products: products(rows), origin: "p1".to_owned() };
         let order = Id::Order(ORDER.to_owned());
         assert_eq!(
             read,
             [
-                undo(order, &[("hat", 2, Some(1)), ("mug", 5, None)]),
-                undo(Id::Hold(HOLD.to_owned()), &[("hat", 3, Some(1))]),
+                undo(order, &[("hat", 2, 2, Some(1)), ("mug", 4, 5, None)]),
+                undo(Id::Hold(HOLD.to_owned()), &[("hat", 3, 3, Some(1))]),
             ]
         );
     }
@@ -222,6 +235,13 @@ mod tests {
             assert!(why.contains(line), "{line}: {why}");
         }
         assert!(parse(b"a,b\n").unwrap_err().contains("line 1: the header has no product_id"));
+        let twice = parse(b"order_id,quantity,product_id,quantity\n").unwrap_err();
+        assert_eq!(twice, "line 1: the header has quantity twice");
+        let cut = format!("order_id,product_id,quantity\n{ORDER},hat,1\r{ORDER},mug,1\n");
+        let why = parse(cut.as_bytes()).unwrap_err();
+        assert!(why.contains("line 2: a carriage return stands in the middle"), "{why}");
+        let why = parse(cut.replace('\n', "\r").as_bytes()).unwrap_err();
+        assert!(why.starts_with("line 1: a carriage return"), "a header alone: {why}");
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Taking back one order or hold of a list: what is there now is asked first, so that what was
 //! taken back before, by this list or by anybody, is not taken back again.
+//!
+//! Where the list says what stays, the order itself shows what is still to be done. Where it does
+//! not, only the key tells whether this list did it: so the request is the same each time, however
+//! the order stands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::list::{Id, Undo};
+use super::list::{Id, Undo, Wanted};
 use crate::cli::hex;
 use crate::cli::play::ask::{Trouble, ask};
 use crate::cli::play::caller::{CallError, Caller, Reply};
@@ -21,6 +25,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) enum Outcome {
     /// So many units, worth so much by currency.
     Undone { units: u64, money_minor: BTreeMap<String, u128> },
+    /// An earlier run of the same list did it: so many units.
+    Before { units: u64 },
+    /// Of a rehearsal: so many units, unless an earlier run of the same list took them back.
+    Unsure { units: u64 },
     /// Nothing was left to do.
     Already,
     /// It cannot be done; the next ones may.
@@ -55,6 +63,9 @@ pub(super) async fn undo(
         Ok(found) => found,
         Err(outcome) => return outcome,
     };
+    if let Some(why) = not_in_it(&found, &undo.products) {
+        return Outcome::Failed(why);
+    }
     match &undo.id {
         Id::Order(id) => cancel(caller, undo, id, &found, reason, dry_run, trouble).await,
         Id::Hold(id) => release(caller, id, &found, dry_run).await,
@@ -71,42 +82,70 @@ async fn cancel(
     trouble: &Trouble,
 ) -> Outcome {
     let mut parts = Vec::new();
-    let mut would = Sums::default();
-    for (product_id, (quantity, keep)) in &undo.products {
-        let units = still_to_take(found, product_id, *quantity, *keep);
-        if units > 0 {
-            would.take_first(found, product_id, units);
-            parts.push(json!({ "product_id": product_id, "quantity": units }));
+    let (mut would, mut is_unsure, mut short) = (Sums::default(), false, Vec::new());
+    for (product_id, wanted) in &undo.products {
+        let units = still_to_take(found, product_id, wanted);
+        would.take_first(found, product_id, units);
+        is_unsure |= wanted.keep.is_none() && units > 0 && cancelled_of(found, product_id) > 0;
+        let asked = match wanted.keep {
+            Some(_) => units,
+            None => wanted.units.min(ordered_of(found, product_id)),
+        };
+        if asked > units {
+            short.push(format!("line {}: {units} of {asked} {product_id} are left", wanted.line));
+        }
+        if asked > 0 {
+            parts.push(json!({ "product_id": product_id, "quantity": asked }));
         }
     }
-    if parts.is_empty() {
+    if would.units == 0 {
         return Outcome::Already;
     }
     if dry_run {
-        return would.undone();
+        return if is_unsure { Outcome::Unsure { units: would.units } } else { would.undone() };
     }
     let products: Vec<&str> = undo.products.keys().map(String::as_str).collect();
     let key = word_of(&[&undo.origin, id, &products.join(",")]);
     let body = json!({ "reason": reason, "lines": parts });
     let path = format!("/v1/orders/{id}/cancel");
-    let reply = match ask(caller, &path, &format!("orders-cancel-{key}"), &body, trouble).await {
-        Ok(heard) => heard.reply,
+    let heard = match ask(caller, &path, &format!("orders-cancel-{key}"), &body, trouble).await {
+        Ok(heard) => heard,
         Err(never) => return Outcome::Stopped(format!("{never}; run it again to find out")),
     };
+    let (is_before, reply) = (heard.of_earlier_run(), heard.reply);
     match (reply.status, reply.problem()) {
         // Between the question and this somebody took units back.
-        (409, "already-cancelled") => {
+        (409, "already-cancelled") if short.is_empty() => {
             Outcome::Failed("it changed meanwhile: run it again".to_owned())
         }
+        (409, "already-cancelled") => Outcome::Failed(format!(
+            "{}, for somebody took units back: put those that are left into a list of their own",
+            short.join(", ")
+        )),
+        (422, "key-reused") => Outcome::Failed(
+            "this list cancelled it before with another --reason, or other units of it: give the \
+             --reason of that run to be told what it did; what is still to be taken back needs a new \
+             list"
+                .to_owned(),
+        ),
         _ => match accepted(reply) {
             Ok(answer) => {
                 let mut sums = Sums::default();
                 lines(&answer).for_each(|line| sums.add(line, units_in(line, "quantity")));
-                sums.undone()
+                if is_before { Outcome::Before { units: sums.units } } else { sums.undone() }
             }
             Err(outcome) => outcome,
         },
     }
+}
+
+/// The products of a list that an order or hold has no line of, in words.
+fn not_in_it(found: &Value, products: &BTreeMap<String, Wanted>) -> Option<String> {
+    let missing = products.iter().filter(|(id, _)| lines_of(found, id).next().is_none());
+    let missing: Vec<String> = missing
+        .map(|(id, wanted)| format!("line {}: it has no line of {id}", wanted.line))
+        .collect();
+    (!missing.is_empty()).then(|| format!("{}; nothing of it was changed", missing.join(", ")))
 }
 
 /// A hold cannot be cut: it is released whole.
@@ -137,12 +176,17 @@ fn became_an_order(hold: &Value) -> Outcome {
 }
 
 /// Units of a product that are still to be taken back, so that no more than `keep` stay.
-fn still_to_take(order: &Value, product_id: &str, quantity: u64, keep: Option<u64>) -> u64 {
+fn still_to_take(order: &Value, product_id: &str, wanted: &Wanted) -> u64 {
     let left: u64 = lines_of(order, product_id).map(left_of).sum();
-    match keep {
-        Some(keep) => left.saturating_sub(keep).min(quantity),
-        None => left.min(quantity),
-    }
+    left.saturating_sub(wanted.keep.unwrap_or(0)).min(wanted.units)
+}
+
+fn ordered_of(order: &Value, product_id: &str) -> u64 {
+    lines_of(order, product_id).map(|line| units_in(line, "quantity")).sum()
+}
+
+fn cancelled_of(order: &Value, product_id: &str) -> u64 {
+    lines_of(order, product_id).map(|line| units_in(line, "cancelled")).sum()
 }
 
 /// Asks again while there is no answer that says anything.
@@ -232,18 +276,20 @@ mod tests {
     fn no_more_is_taken_than_leaves_what_stays() {
         let line = |product_id: &str, quantity: u64, cancelled: u64| json!({"product_id": product_id, "quantity": quantity, "cancelled": cancelled, "unit_price": {"amount_minor": 250, "currency": "GBP"}});
         let order = json!({ "lines": [line("hat", 3, 1), line("mug", 9, 0), line("hat", 4, 0)] });
-        let check = |quantity, keep, expected| {
-            assert_eq!(
-                still_to_take(&order, "hat", quantity, keep),
-                expected,
-                "{quantity} {keep:?}"
-            );
+        let check = |units, keep, expected| {
+            let wanted = Wanted { line: 2, units, keep };
+            assert_eq!(still_to_take(&order, "hat", &wanted), expected, "{wanted:?}");
         };
         check(4, Some(2), 4);
         check(5, Some(2), 4);
         check(4, Some(6), 0);
         check(1, Some(0), 1);
         check(9, None, 6);
+        let products = [("hat", 2), ("cap", 3)];
+        let products =
+            products.map(|(id, line)| (id.to_owned(), Wanted { line, units: 1, keep: None }));
+        let told = not_in_it(&order, &products.into());
+        assert_eq!(told.unwrap(), "line 3: it has no line of cap; nothing of it was changed");
         let mut sums = Sums::default();
         sums.take_first(&order, "hat", 3);
         assert_eq!((sums.units, sums.money_minor.get("GBP")), (3, Some(&750)));

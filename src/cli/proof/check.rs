@@ -68,6 +68,13 @@ struct Check {
     found: String,
 }
 
+impl Check {
+    fn place_and_found(&self) -> String {
+        let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        format!("{line}{}", self.found)
+    }
+}
+
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         self.output.prepare()?;
@@ -185,9 +192,12 @@ fn told_digest(shown: Shown, compared: bool) -> Check {
 }
 
 fn show(json: &CheckJson, out: &mut String) {
-    if let Some(head) = &json.proof {
-        out.push_str(&heading(head));
-    }
+    let Some(head) = &json.proof else {
+        // Of what is no proof nothing else can be said.
+        let why = json.checks.first().map(Check::place_and_found).unwrap_or_default();
+        return out.push_str(&format!("{} is no proof: {why}\n", json.file));
+    };
+    out.push_str(&heading(head));
     if !json.products.is_empty() {
         out.push_str(&table(&json.products, json.entries));
     }
@@ -195,10 +205,9 @@ fn show(json: &CheckJson, out: &mut String) {
         out.push_str(&format!("sha256 {sha256}\n"));
     }
     out.push('\n');
-    for Check { check, holds, line, found } in &json.checks {
-        let (state, line) =
-            (if *holds { "ok" } else { "WRONG" }, line.map(|line| format!("line {line}: ")));
-        out.push_str(&format!("{check:<8} {state:<6} {}{found}\n", line.unwrap_or_default()));
+    for check in &json.checks {
+        let state = if check.holds { "ok" } else { "WRONG" };
+        out.push_str(&format!("{:<8} {state:<6} {}\n", check.check, check.place_and_found()));
     }
     // What was asked for and is wrong needs no advice to ask for it.
     if !json.entries_are_the_logs && json.checks.iter().skip(1).all(|check| check.holds) {

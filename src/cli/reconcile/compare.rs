@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::report::{Difference, Kind, Report};
 use super::walk::{Rows, Walk};
+use crate::cli::advice::quoted;
 use crate::cli::bar;
+use crate::cli::exit::{Exit, failure};
 use crate::cli::hex;
 use crate::cli::log::look_at;
 use crate::cli::play::number::{counted, grouped};
@@ -18,7 +20,7 @@ use crate::cli::replayed::{check_whole, decisions};
 use crate::cli::target;
 use crate::domain::Sequence;
 use crate::journal::JournalFiles;
-use crate::projection::{Moment, Progress, SortedBy, StoreConfig, check_copy};
+use crate::projection::{LedgerError, Moment, Progress, SortedBy, StoreConfig, check_copy};
 
 /// How long it is looked for a record that the copy has, and the log had not at the first look.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
@@ -52,14 +54,45 @@ pub(crate) fn compare(
     store: &StoreConfig,
     report: &mut Report,
 ) -> anyhow::Result<Compared> {
+    compared(data_dir, store, report).map_err(|error| match error.downcast_ref::<LedgerError>() {
+        Some(_) => unreadable(&error, data_dir, store),
+        None => error,
+    })
+}
+
+/// An error of the database, with its place and what to do next.
+fn unreadable(error: &anyhow::Error, data_dir: &Path, store: &StoreConfig) -> anyhow::Error {
+    let next = match store {
+        StoreConfig::Sqlite { .. } => format!(": {}", another_copy(data_dir)),
+        // Whether the server is away or its tables are broken, it alone can say.
+        StoreConfig::Postgres { .. } => String::new(),
+    };
+    failure(Exit::Environment, format!("{}: {error:#}{next}", target::shown(store)))
+}
+
+/// The file the server writes may not be written beside it, so the new one is another.
+fn another_copy(data_dir: &Path) -> String {
+    let data_dir = quoted(data_dir);
+    format!("`doorbuster project --rebuild --to new.sqlite --data-dir {data_dir}` makes a new copy")
+}
+
+fn compared(data_dir: &Path, store: &StoreConfig, report: &mut Report) -> anyhow::Result<Compared> {
     // The log first, then the copy: what the copy has is then in the log, or will be proven soon.
     let log = look_at(data_dir)?;
     let partition = log.identity().partition;
+    if let StoreConfig::Sqlite { path } = store
+        && !path.exists()
+    {
+        let message = format!(
+            "there is no {}: --sqlite FILE names another, and {}",
+            target::shown(store),
+            another_copy(data_dir)
+        );
+        return Err(failure(Exit::Environment, message));
+    }
     let mut moment = Moment::open(store)?;
-    let progress = moment.progress(partition).with_context(|| {
-        let place = target::shown(store);
-        format!("{place} has no tables of doorbuster: has a server filled it?")
-    })?;
+    let unfilled = "it has no tables of doorbuster that can be read: has a server filled it?";
+    let progress = moment.progress(partition).context(unfilled)?;
     let progress = progress.unwrap_or(Progress::none(log.identity()));
     let log = proven(log, data_dir, progress.sequence)?;
     let kind = match store {
@@ -67,7 +100,7 @@ pub(crate) fn compare(
         StoreConfig::Postgres { .. } => "schema",
     };
     check_copy(&progress, &log, &target::shown(store), kind)?;
-    check_whole(&log, "compared")?;
+    check_whole(&log, "compared; use a backup that still has it")?;
     let upto = progress.sequence;
     report.bar = bar::over_records(upto.get(), "comparing");
     let rows = walk(&log, upto, &mut moment, report)?;

@@ -17,7 +17,7 @@ use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
 use crate::cli::play::number::{counted, grouped};
-use crate::cli::play::workplace::read_file;
+use crate::cli::rehearse::record;
 use crate::cli::replayed::{Replayed, decisions, whole_log};
 use crate::domain::{OrderPlaced, ProductId, Sequence, rfc3339};
 use crate::journal::{JournalFiles, Record};
@@ -109,15 +109,18 @@ pub(super) fn run(
         ProductId::new(product).map_err(wrong)?;
     }
     let name = file.display().to_string();
-    let mut paid = Paid::read(&read_file(file)?, &name)?;
+    let mut paid = Paid::read(&record::read(file)?, &name)?;
     if let Some(product) = &window.product {
         paid.orders.values_mut().for_each(|lines| lines.retain(|id, _| id == product));
     }
-    let log = whole_log(data_dir, "compared")?;
+    let log = whole_log(data_dir, "compared; use a backup that still has it")?;
     let upto = log.proven();
     let bar = bar::over_records(upto.get(), "reading what came back");
     let mut state = Replayed::default();
     decisions(&log, upto, &bar, &mut |sequence, record| state.apply(sequence, record))?;
+    if let Some(product) = &window.product {
+        check_known(product, &state, &paid, upto)?;
+    }
     let compared = Compared {
         file: name,
         file_lines: paid.lines,
@@ -135,6 +138,17 @@ pub(super) fn run(
         None => Ok(()),
     })?;
     comparing.end()
+}
+
+/// That there is something to compare: a product that neither side names is a slip of the hand. One
+/// that the file alone names was paid for and never sold, which is a difference.
+fn check_known(product: &str, state: &Replayed, paid: &Paid, upto: Sequence) -> anyhow::Result<()> {
+    let is_paid = paid.orders.values().any(|lines| lines.contains_key(product));
+    if is_paid || state.handle(product).is_some() {
+        return Ok(());
+    }
+    let message = format!("product {product} is not in the log up to record {upto}");
+    Err(failure(Exit::Usage, message))
 }
 
 impl Comparing<'_> {

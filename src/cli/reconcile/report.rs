@@ -67,7 +67,7 @@ impl Report {
             json.push(Box::new(create_file(path)?));
         }
         if output.json {
-            json.push(Box::new(std::io::BufWriter::new(std::io::stdout())));
+            json.push(Box::new(std::io::BufWriter::new(crate::cli::print::printed())));
         }
         let (shows_lines, bar) = (!output.json, ProgressBar::hidden());
         Ok(Self { json, shows_lines, found: 0, header: "", bar })
@@ -84,9 +84,9 @@ impl Report {
         self.found += 1;
         if self.shows_lines {
             if self.found == 1 && !self.header.is_empty() {
-                self.bar.suspend(|| println!("{}", self.header));
+                self.bar.suspend(|| crate::cli::print::print(format_args!("{}\n", self.header)))?;
             }
-            self.bar.suspend(|| println!("{difference}"));
+            self.bar.suspend(|| crate::cli::print::print(format_args!("{difference}\n")))?;
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Report {
         }
         self.bar.finish_and_clear();
         if self.shows_lines {
-            print!("{}", words(found));
+            crate::cli::print::print(words(found))?;
         }
         Ok(found)
     }

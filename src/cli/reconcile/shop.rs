@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::cli::exit::{Exit, failure};
 use crate::cli::rehearse::record::Records;
-use crate::domain::{ProductId, Reference};
+use crate::domain::{FIGURE_MAX, ProductId, Reference};
 
 const COLUMNS: [&str; 3] = ["reference", "product", "quantity"];
 
@@ -39,9 +39,11 @@ impl Paid {
     pub(super) fn read(bytes: &[u8], name: &str) -> anyhow::Result<Self> {
         let usage = |what: String| failure(Exit::Usage, format!("{name}: {what}"));
         let mut records = Records::new(bytes, b',').map_err(usage)?;
-        let header = records.next().ok_or_else(|| usage("it is empty".to_owned()))?;
-        let places = COLUMNS.map(|name| header.fields.iter().position(|found| found == name));
-        let [Some(reference), Some(product), Some(quantity)] = places else {
+        let header = records.header().map_err(usage)?;
+        let place = |name| header.column(name).map_err(usage);
+        let [reference, product, quantity] = COLUMNS;
+        let places = (place(reference)?, place(product)?, place(quantity)?);
+        let (Some(reference), Some(product), Some(quantity)) = places else {
             let found = header.fields.join(", ");
             let wanted = COLUMNS.join(", ");
             return Err(usage(format!(
@@ -58,14 +60,8 @@ impl Paid {
                 Some(why) => Err(why),
                 None => line(field(reference), field(product), field(quantity)),
             };
-            match read {
-                Ok((reference, product, units)) => {
-                    let order = paid.orders.entry(reference).or_default();
-                    let line = order.entry(product).or_default();
-                    line.line = if line.line == 0 { record.line } else { line.line };
-                    line.paid = line.paid.saturating_add(units);
-                }
-                Err(why) => bad.push(format!("line {}: {why}", record.line)),
+            if let Err(why) = read.and_then(|read| paid.add(record.line, read)) {
+                bad.push(format!("line {}: {why}", record.line));
             }
         }
         if bad.is_empty() {
@@ -74,9 +70,22 @@ impl Paid {
         let bad = bad.join("\n  ");
         Err(usage(format!("nothing was compared: put these lines right\n  {bad}")))
     }
+
+    fn add(&mut self, number: u64, (reference, product, units): Row) -> Result<(), String> {
+        let too_many =
+            format!("the units of {product} under {reference} add up to more than {FIGURE_MAX}");
+        let line = self.orders.entry(reference).or_default().entry(product).or_default();
+        let sum = line.paid.checked_add(units).filter(|sum| *sum <= FIGURE_MAX);
+        line.paid = sum.ok_or(too_many)?;
+        line.line = if line.line == 0 { number } else { line.line };
+        Ok(())
+    }
 }
 
-fn line(reference: &str, product: &str, quantity: &str) -> Result<(String, String, u64), String> {
+/// Reference, product and units.
+type Row = (String, String, u64);
+
+fn line(reference: &str, product: &str, quantity: &str) -> Result<Row, String> {
     let reference =
         Reference::new(reference).map_err(|error| format!("reference {reference:?}: {error}"))?;
     let product =
@@ -136,5 +145,26 @@ mod tests {
             Err("shop.csv: line 1: the header needs reference, product, quantity; it has a, b"),
         );
         check("", Err("shop.csv: it is empty"));
+        check(
+            "reference,quantity,product,quantity\n",
+            Err("shop.csv: line 1: the header has quantity twice"),
+        );
+    }
+
+    #[test]
+    fn a_carriage_return_or_a_sum_over_all_figures_is_a_line_that_cannot_be_read() {
+        let check = |text: &str, line: &str| {
+            let told = Paid::read(text.as_bytes(), "shop.csv").unwrap_err().to_string();
+            assert!(told.contains(line), "{line}: {told}");
+        };
+        let cut = ": a carriage return stands in the middle of the line";
+        check("reference,product,quantity\rweb-2,hat,1\rweb-3,hat,5\r", &format!("line 1{cut}"));
+        let text = "reference,product,quantity\nweb-1,hat,2\nweb-2,hat,1\rweb-3,hat,5\n";
+        check(text, &format!("line 3{cut}"));
+        let half = FIGURE_MAX / 2 + 1;
+        let text = format!("reference,product,quantity\nweb-1,hat,{half}\nweb-1,hat,{half}\n");
+        check(&text, "line 3: the units of hat under web-1 add up to more than 9007199254740991");
+        let most = format!("reference,product,quantity\nweb-1,hat,{}\n", u64::MAX);
+        check(&most, "line 2: the units of hat under web-1");
     }
 }

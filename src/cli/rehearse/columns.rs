@@ -12,6 +12,13 @@ pub(super) struct Columns {
     pub(super) customer: String,
 }
 
+impl Columns {
+    fn names(&self) -> [&String; 7] {
+        let Self { invoice, product, description, quantity, date, price, customer } = self;
+        [invoice, product, description, quantity, date, price, customer]
+    }
+}
+
 /// Places of the columns in a record.
 pub(super) struct Places {
     pub(super) invoice: usize,
@@ -27,7 +34,7 @@ impl Places {
     /// Where the columns stand under this header.
     ///
     /// # Errors
-    /// Columns are missing; with those there are.
+    /// Columns are missing, with those there are; or one stands there twice.
     pub(super) fn find(header: &[String], columns: &Columns) -> Result<Self, String> {
         let place = |name: &str| header.iter().position(|found| found == name);
         let mut missing = Vec::new();
@@ -51,6 +58,12 @@ impl Places {
             price: needed(&columns.price, "price"),
             customer,
         };
+        let twice = |name: &&String| {
+            !name.is_empty() && header.iter().filter(|found| found == name).count() > 1
+        };
+        if let Some(name) = columns.names().into_iter().find(twice) {
+            return Err(format!("it has the column {name:?} twice"));
+        }
         if missing.is_empty() {
             return Ok(places);
         }

@@ -3,9 +3,21 @@
 //! Takes a byte-order mark, CRLF, quoted commas and line breaks, and bytes that are no UTF-8 (read
 //! as Latin-1). A quote that is opened and not closed on its line would swallow what follows: such
 //! a record is taken only if none of the lines it swallowed is a record by itself. Otherwise its
-//! first line alone is bad, and reading goes on behind it.
+//! first line alone is bad, and reading goes on behind it. A line that a carriage return cuts is
+//! bad too: what stands behind it would be lost.
 
 use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::cli::exit::{Exit, failure};
+
+/// Longest line of a file, without its end.
+const LINE_BYTES_MAX: usize = 1 << 16;
+
+/// Why a line with two records in it cannot be taken.
+const CUT: &str = "a carriage return stands in the middle of the line: save the file with LF or \
+     CRLF line ends";
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +28,51 @@ pub(in crate::cli) struct Record {
     pub(in crate::cli) fields: Vec<String>,
     /// Why it cannot be taken.
     pub(in crate::cli) bad: Option<String>,
+}
+
+impl Record {
+    /// The place of a column in this header.
+    ///
+    /// # Errors
+    /// It has two of that name: which of them is meant, nobody knows.
+    pub(in crate::cli) fn column(&self, name: &str) -> Result<Option<usize>, String> {
+        let mut places = self.fields.iter().enumerate().filter(|(_, field)| *field == name);
+        let first = places.next().map(|(place, _)| place);
+        match places.next() {
+            None => Ok(first),
+            Some(_) => Err(format!("line {}: the header has {name} twice", self.line)),
+        }
+    }
+}
+
+/// Reads a file that was named.
+///
+/// # Errors
+/// It cannot be read, or a line of it does not end: that of a device never would.
+#[expect(clippy::disallowed_methods, reason = "reads the file that was named")]
+pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = std::fs::File::open(path).map_err(|error| error.to_string());
+    let read = read.and_then(|file| lines(BufReader::new(file)));
+    let wrong = |why| failure(Exit::Usage, format!("cannot read {}: {why}", path.display()));
+    read.map_err(wrong)
+}
+
+fn lines(mut file: impl BufRead) -> Result<Vec<u8>, String> {
+    let (mut bytes, mut line) = (Vec::new(), 1_u64);
+    loop {
+        let mut bounded = file.by_ref().take(LINE_BYTES_MAX as u64 + 1);
+        let read = bounded.read_until(b'\n', &mut bytes).map_err(|error| error.to_string())?;
+        if read == 0 {
+            return Ok(bytes);
+        }
+        if read > LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
+            return Err(format!(
+                "line {line} is longer than {LINE_BYTES_MAX} bytes: is it a CSV whose lines end \
+                 with LF or CRLF?"
+            ));
+        }
+        line += 1;
+    }
 }
 
 /// Reads records one after another.
@@ -39,6 +96,18 @@ impl<'a> Records<'a> {
         }
         let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         Ok(Self { rest, line: 1, delimiter, width: None, not_utf8: 0 })
+    }
+
+    /// The first record, which names the columns.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be taken.
+    pub(in crate::cli) fn header(&mut self) -> Result<Record, String> {
+        let header = self.next().ok_or("it is empty")?;
+        match &header.bad {
+            None => Ok(header),
+            Some(why) => Err(format!("line {}: {why}", header.line)),
+        }
     }
 
     /// Records that were no UTF-8 and were read as Latin-1.
@@ -66,7 +135,11 @@ impl<'a> Records<'a> {
         // Reading from memory with a flexible width cannot fail.
         let _ = reader.read_byte_record(&mut record);
         let end = usize::try_from(reader.position().byte()).unwrap_or(bytes.len());
-        (record, end.min(bytes.len()))
+        let end = end.min(bytes.len());
+        // The parser may stop between the two bytes of a line end.
+        let (taken, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        let is_split = taken.ends_with(b"\r") && rest.starts_with(b"\n");
+        (record, if is_split { end + 1 } else { end })
     }
 
     /// Whether a line is as wide as the header, taken by itself.
@@ -78,12 +151,17 @@ impl<'a> Records<'a> {
     fn take(&mut self) -> Record {
         let line = self.line;
         let (first, behind) = first_line(self.rest);
-        let (alone, _) = self.parse(first);
+        let (alone, used) = self.parse(first);
         // Most records are one line; only an open quote makes the parser look further.
         let open = first.contains(&b'"') && self.parse(self.rest).1 > first.len();
         if !open {
             (self.rest, self.line) = (behind, line + 1);
-            return self.finish(line, &alone);
+            let unused = first.get(used..).unwrap_or_default();
+            let mut record = self.finish(line, &alone);
+            if !unused.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+                record.bad = Some(CUT.to_owned());
+            }
+            return record;
         }
         let (record, bytes) = self.parse(self.rest);
         let (whole, after) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, &[]));
@@ -96,8 +174,12 @@ impl<'a> Records<'a> {
         }
         let fits = self.width.is_none_or(|width| record.len() == width);
         if fits && !whole_inside {
+            let cut = !whole.ends_with(b"\n") && !after.is_empty();
+            let after = if cut { first_line(after).1 } else { after };
             (self.rest, self.line) = (after, line + lines);
-            return self.finish(line, &record);
+            let mut record = self.finish(line, &record);
+            record.bad = if cut { Some(CUT.to_owned()) } else { record.bad };
+            return record;
         }
         (self.rest, self.line) = (behind, line + 1);
         let mut record = self.finish(line, &alone);
@@ -185,6 +267,42 @@ mod tests {
         check(b"a,b,c\n1,\"x,3\n4,5,6\n7,8,9\n", &["1:a|b|c", open, "3:4|5|6", "4:7|8|9"]);
         // A second stray quote would make one record of two, with the fields of both.
         check(b"a,b,c\n1,\"x,3\n4,y\",6\n7,8,9\n", &["1:a|b|c", open, "3:4|y\"|6", "4:7|8|9"]);
+    }
+
+    #[test]
+    fn a_carriage_return_inside_a_line_loses_nothing_unsaid() {
+        let cut = |line: u64| format!("{line}!{CUT}");
+        check(b"a,b\n1,2\r3,4\n5,6\n", &["1:a|b", &cut(2), "3:5|6"]);
+        check(b"a,b\r1,2\r3,4\r", &[&cut(1)]);
+        check(b"a,b\r1,2\r\n3,4\r\n", &[&cut(1), "2:3|4"]);
+        check(b"a,b\n1,2\r3\n", &["1:a|b", &cut(2)]);
+        check(b"a,b\n1,\"x\ny\"\r3,4\n5,6\n", &["1:a|b", &cut(2), "4:5|6"]);
+        check(b"a,b\n1,2\r\"3\n4,5\n", &["1:a|b", &cut(2), "3:4|5"]);
+        // Nothing is lost where the line ends there, or where it stands in quotes.
+        check(b"a,b\r\r\n1,2\r", &["1:a|b", "2:1|2"]);
+        check(b"a,b\r\n1,\"x\r\ny\"\r\n3,4\r\n", &["1:a|b", "2:1|x\r\ny", "4:3|4"]);
+        check(b"a,b\n1,\"x\ry\"\n3,4\n", &["1:a|b", "2:1|x\ry", "3:3|4"]);
+    }
+
+    #[test]
+    fn header_is_refused_where_it_cannot_be_taken_or_has_a_column_twice() {
+        let header = |text| Records::new(text, b',').unwrap().header();
+        assert_eq!(header(b"a,b\r1,2\r"), Err(format!("line 1: {CUT}")));
+        assert_eq!(header(b""), Err("it is empty".to_owned()));
+        let header = header(b"a,b,a\n").unwrap();
+        assert_eq!(header.column("a"), Err("line 1: the header has a twice".to_owned()));
+        assert_eq!((header.column("b"), header.column("c")), (Ok(Some(1)), Ok(None)));
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_refused_at_once() {
+        let told = lines(BufReader::new(std::io::repeat(0))).unwrap_err();
+        assert!(told.starts_with("line 1 is longer than 65536 bytes"), "{told}");
+        let longest = [&b"a\n"[..], &vec![b'x'; LINE_BYTES_MAX], b"\nb"].concat();
+        assert_eq!(lines(&*longest), Ok(longest.clone()));
+        let longer = [&b"a\n"[..], &vec![b'x'; LINE_BYTES_MAX + 1]].concat();
+        let told = lines(&*longer).unwrap_err();
+        assert!(told.starts_with("line 2 is longer"), "{told}");
     }
 
     #[test]

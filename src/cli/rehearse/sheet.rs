@@ -64,7 +64,7 @@ impl Sheet {
     /// It is no such file: a column is missing, or it has no header.
     pub(super) fn read(bytes: &[u8], reading: &Reading) -> Result<Self, String> {
         let mut records = Records::new(bytes, reading.delimiter)?;
-        let header = records.next().ok_or_else(|| "it is empty".to_owned())?;
+        let header = records.header()?;
         let places = Places::find(&header.fields, &reading.columns)?;
         let mut sheet = Self::default();
         let mut known: HashMap<String, usize> = HashMap::new();

@@ -104,6 +104,11 @@ fn stretches_end_where_invoice_or_customer_change() {
 #[test]
 fn a_bad_line_is_told_with_what_is_wrong() {
     check("1,A,x,1,01/12/2010 08:26,1", Reason::Bad, "6 fields");
+    check(
+        "1,A,x,1,01/12/2010 08:26,1,1\r2,A,x,1,01/12/2010 08:26,1,1",
+        Reason::Bad,
+        "carriage return",
+    );
     check("1,A,x,one,01/12/2010 08:26,1,1", Reason::Bad, "Quantity \"one\"");
     check("1,A,x,1.5,01/12/2010 08:26,1,1", Reason::Bad, "Quantity \"1.5\"");
     check("1,A,x,9999999999,01/12/2010 08:26,1,1", Reason::Bad, "1000000000");
@@ -123,6 +128,11 @@ fn missing_columns_are_told_with_those_found() {
     assert!(error.contains("\"InvoiceNo\" (--column-invoice)"), "{error}");
     assert!(error.contains("\"Invoice\", \"StockCode\", \"Price\""), "{error}");
     assert!(Sheet::read(b"", &reading()).is_err());
+    let twice = HEADER.replace("Description", "Quantity");
+    let mut without = reading();
+    without.columns.description = String::new();
+    let error = Sheet::read(twice.as_bytes(), &without).unwrap_err();
+    assert_eq!(error, "it has the column \"Quantity\" twice");
     let mut without = reading();
     (without.columns.customer, without.columns.description) = (String::new(), String::new());
     let text = b"InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice\n7,A,1,01/12/2010 08:26,1\n";

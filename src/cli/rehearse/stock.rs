@@ -21,7 +21,7 @@ impl StockRule {
     /// The rule of a CSV file with the columns `product` and `stock`.
     pub(super) fn from_csv(bytes: &[u8], delimiter: u8, product: &str) -> Result<Self, String> {
         let mut records = Records::new(bytes, delimiter)?;
-        let header = records.next().ok_or("it is empty")?.fields;
+        let header = records.header()?.fields;
         let place = |names: &[&str]| {
             header
                 .iter()

@@ -4,7 +4,7 @@
 //! must be stopped: the lock of the data directory is held meanwhile.
 
 use clap::Args;
-use doorbuster_wal::{DirLock, Header};
+use doorbuster_wal::{Deleted, DirLock, Header, LockError};
 use serde::Serialize;
 
 use super::LogArgs;
@@ -12,9 +12,10 @@ use super::keep::{Need, needs};
 use crate::cli::advice::quoted;
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
-use crate::cli::log::{Log, open_log};
+use crate::cli::log::{Log, journal_dir, open_log};
 use crate::cli::output::OutputArgs;
 use crate::cli::place::{self, Place};
+use crate::cli::play::number::counted;
 use crate::domain::{Sequence, rfc3339};
 use crate::journal::{JournalRecords, Kind, peek, undecoded};
 
@@ -40,9 +41,19 @@ struct PruneJson {
     deleted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<GoneJson>,
+    /// What a pruning that was interrupted had left, and is deleted now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<LeftJson>,
     /// Why nothing, or not more, is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<String>,
+}
+
+/// Segments before the one that the log begins with.
+#[derive(Serialize)]
+struct LeftJson {
+    segments: u64,
+    stored_bytes: u64,
 }
 
 /// Records that cannot be brought back.
@@ -68,13 +79,17 @@ impl PruneArgs {
         self.output.prepare()?;
         // It must be there before anything is made in it.
         open_log(&self.log.data_dir)?;
-        let _lock = self.yes.then(|| DirLock::acquire(&self.log.data_dir)).transpose()?;
+        let _locks = self.yes.then(|| self.locks()).transpose()?;
         let log = open_log(&self.log.data_dir)?;
         let mut records = log.records_from(Sequence::new(1))?;
         let before = self.sequence(&log, &mut records)?;
         let scan = log.journal().segments();
         let Some(first) = scan.prunable(before)? else {
-            return self.nothing(&log, before);
+            let left = match self.yes {
+                true => scan.finish_pruning()?,
+                false => Deleted::default(),
+            };
+            return self.nothing(&log, before, left);
         };
         let needs = needs(&log, records.proven())?;
         let broken: Vec<&Need> =
@@ -82,14 +97,20 @@ impl PruneArgs {
         if !broken.is_empty() {
             return Err(self.refused(&log, &first, &broken)?);
         }
-        let mut json =
-            PruneJson { deleted: false, gone: Some(gone(&log, &first, &mut records)?), kept: None };
+        let gone = Some(gone(&log, &first, &mut records)?);
+        let mut json = PruneJson { deleted: false, gone, left: None, kept: None };
         if self.yes {
             log.into_journal().into_segments().prune(&first)?;
             json.deleted = true;
         }
         self.output.write(&json, |out| self.show(&json, out))?;
         Ok(Exit::Done)
+    }
+
+    /// The directory, and the journal's, which a link may lead to from another one.
+    fn locks(&self) -> Result<[DirLock; 2], LockError> {
+        let journal = journal_dir(&self.log.data_dir);
+        Ok([DirLock::acquire(&self.log.data_dir)?, DirLock::acquire_bare(&journal)?])
     }
 
     /// The first record that is to be kept.
@@ -108,7 +129,7 @@ impl PruneArgs {
         })
     }
 
-    fn nothing(&self, log: &Log, before: u64) -> anyhow::Result<Exit> {
+    fn nothing(&self, log: &Log, before: u64, left: Deleted) -> anyhow::Result<Exit> {
         let scan = log.journal().segments();
         let first = scan.first_sequence();
         let second = scan.headers().get(1).map(|header| header.first_sequence);
@@ -126,7 +147,9 @@ impl PruneArgs {
                     .to_owned()
             }
         };
-        let json = PruneJson { deleted: false, gone: None, kept: Some(kept) };
+        let left = LeftJson { segments: left.segments, stored_bytes: left.bytes };
+        let left = (left.segments > 0).then_some(left);
+        let json = PruneJson { deleted: left.is_some(), gone: None, left, kept: Some(kept) };
         self.output.write(&json, |out| self.show(&json, out))?;
         Ok(Exit::Done)
     }
@@ -157,6 +180,13 @@ impl PruneArgs {
     }
 
     fn show(&self, json: &PruneJson, out: &mut String) {
+        if let Some(LeftJson { segments, stored_bytes }) = &json.left {
+            out.push_str(&format!(
+                "deleted {} of {} that an interrupted pruning had left\n",
+                counted(*segments, "segment"),
+                counted(*stored_bytes, "byte")
+            ));
+        }
         if let Some(kept) = &json.kept {
             out.push_str(&format!("nothing to delete: {kept}\n"));
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::snapshots::SnapshotJson;
 use crate::cli::hex;
 use crate::cli::log::Log;
+use crate::cli::play::number::counted;
 use crate::engine::Recovered;
 use crate::journal::JournalError;
 
@@ -257,9 +258,10 @@ impl StateJson {
         let Self { products, stock, held, sold, live_holds, idempotency_keys, state_hash, .. } =
             self;
         out.push_str(&format!(
-            "{}: {stock} stock, {held} held, {sold} sold; {live_holds} live holds, \
-             {idempotency_keys} idempotency keys\nstate hash {state_hash}\n",
-            counted(*products)
+            "{}: {stock} stock, {held} held, {sold} sold; {}, {}\nstate hash {state_hash}\n",
+            counted(*products as u64, "product"),
+            counted(*live_holds as u64, "live hold"),
+            counted(*idempotency_keys, "idempotency key"),
         ));
     }
 }
@@ -268,11 +270,4 @@ fn plain_table() -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table
-}
-
-fn counted(products: usize) -> String {
-    match products {
-        1 => "1 product".to_owned(),
-        products => format!("{products} products"),
-    }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::bar;
 use crate::cli::hex;
-use crate::cli::log::Log;
+use crate::cli::log::{Log, journal_dir};
 use crate::domain::rfc3339;
 use crate::journal::{Checkpoint, SnapshotError, SnapshotReader, StateHash};
 
@@ -55,10 +55,13 @@ pub(super) fn look_at(log: &Log) -> Result<Vec<SnapshotJson>, SnapshotError> {
         {
             continue;
         }
+        let file = format!("snapshots/snapshot-{:020}.bin", sequence.get());
+        // Of one whose head cannot be read, the file's length is all there is.
+        let length = journal_dir(log.data_dir()).join(&file).metadata();
         let mut json = SnapshotJson {
-            file: format!("snapshots/snapshot-{:020}.bin", sequence.get()),
+            file,
             sequence: sequence.get(),
-            bytes: 0,
+            bytes: length.map_or(0, |found| found.len()),
             at: None,
             state_hash: None,
             verdict: Verdict::Sound,
@@ -78,7 +81,6 @@ pub(super) fn look_at(log: &Log) -> Result<Vec<SnapshotJson>, SnapshotError> {
 impl SnapshotJson {
     fn read(&mut self, mut reader: SnapshotReader) -> Result<Checkpoint, SnapshotError> {
         let bar = bar::over_bytes(reader.bytes(), "reading a snapshot");
-        self.bytes = reader.bytes();
         self.at = reader.head().last_ms.map(rfc3339);
         let mut rows = 0u64;
         while reader.next()?.is_some() {

@@ -17,6 +17,7 @@ use crate::cli::advice;
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::log::{Log, journal_dir, open_log, storage};
+use crate::cli::play::number::counted;
 use crate::domain::Sequence;
 use crate::engine::Recovered;
 use crate::journal::{JournalError, Payload};
@@ -200,9 +201,10 @@ fn show(json: &DamageJson, out: &mut String) {
     }
     let mut segments: Vec<u64> = json.damage.iter().map(|place| place.segment).collect();
     segments.dedup();
+    let are = if segments.len() == 1 { "is" } else { "are" };
     out.push_str(&format!(
-        "{} of {} segments are damaged; of each the first damage is told\n",
+        "{} of {} {are} damaged; of each the first damage is told\n",
         segments.len(),
-        json.segments
+        counted(json.segments as u64, "segment")
     ));
 }

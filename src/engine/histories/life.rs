@@ -60,7 +60,7 @@ impl Life {
         };
         let opening = Opening::new(Arc::new(storage.clone()), options).unwrap();
         let (clock, binary) = (Arc::clone(clock) as _, "test".to_owned());
-        let options = StartOptions { config: CONFIG, clock, accept_clock, binary };
+        let options = StartOptions { config: CONFIG, clock, accept_clock, binary, witness: None };
         let identity = JournalIdentity { journal_id: [7; 16], partition: 1, epoch: 1 };
         Stepped::begin(opening, options, identity)
     }

@@ -47,6 +47,12 @@ impl Snapshots {
         Ok(sequences)
     }
 
+    /// The file of the one at a place, from the log's directory on.
+    #[must_use]
+    pub fn path_of(&self, sequence: Sequence) -> String {
+        path(&file_name(sequence))
+    }
+
     /// Opens one and reads its head.
     ///
     /// # Errors
@@ -101,13 +107,14 @@ impl Snapshots {
         Ok(state_hash)
     }
 
-    /// Copies the newest two up to a record into another log, those that are not there yet; older ones
-    /// there are removed. Gives how many are new.
+    /// Copies the newest two before a record into another log, those that are not there yet; older ones
+    /// there are removed. Gives how many are new. One at that record itself lies behind a segment whose
+    /// successor a log that ends there does not have: it could not be told from one of a longer log.
     ///
     /// # Errors
     /// The storages'. What is damaged is told and not copied.
-    pub fn copy_to(&self, copy: &Self, upto: Sequence) -> Result<usize, SnapshotError> {
-        let wanted = self.list()?.into_iter().filter(|sequence| *sequence <= upto).take(KEPT);
+    pub fn copy_to(&self, copy: &Self, end: Sequence) -> Result<usize, SnapshotError> {
+        let wanted = self.list()?.into_iter().filter(|sequence| *sequence < end).take(KEPT);
         let there = copy.list()?;
         let mut copied = 0;
         for sequence in wanted.filter(|sequence| !there.contains(sequence)) {

@@ -92,3 +92,16 @@ fn survey_names_every_damaged_segment_and_no_other() {
     storage.remove("segment-0000000002.wal").unwrap();
     assert_eq!(damaged(&storage), [2], "one that is missing");
 }
+
+#[test]
+fn survey_of_swapped_segments_blames_those_alone() {
+    let storage = MemStorage::new();
+    drop(long(&storage));
+    let name = |segment: u64| format!("segment-{segment:010}.wal");
+    let (second, third) = (storage.bytes(&name(2)).unwrap(), storage.bytes(&name(3)).unwrap());
+    storage.set_bytes(&name(2), third);
+    storage.set_bytes(&name(3), second);
+    let mut blamed = damaged(&storage);
+    blamed.dedup();
+    assert_eq!(blamed, [2, 3]);
+}

@@ -143,3 +143,16 @@ fn the_other_process() {
         DirLock::acquire(Path::new(&dir)).unwrap();
     }
 }
+
+#[test]
+fn pipe_with_the_name_of_a_segment_is_no_file_and_a_link_that_leads_nowhere_is_one() {
+    let root = tempfile::tempdir().unwrap();
+    let storage = DirStorage::open(root.path()).unwrap();
+    let path = |name: &str| root.path().join(name);
+    assert!(Command::new("mkfifo").arg(path("segment-0000000001.wal")).status().unwrap().success());
+    std::os::unix::fs::symlink(path("nowhere"), path("segment-0000000002.wal")).unwrap();
+    std::os::unix::fs::symlink(path("segment-0000000001.wal"), path("to-a-pipe")).unwrap();
+    std::fs::write(path("file"), "").unwrap();
+    std::os::unix::fs::symlink(path("file"), path("to-a-file")).unwrap();
+    assert_eq!(storage.list().unwrap(), ["file", "segment-0000000002.wal", "to-a-file"]);
+}
