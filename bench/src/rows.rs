@@ -53,25 +53,31 @@ pub struct Compared {
     pub movements: u64,
 }
 
-/// Opens a database once the projection is complete up to `sequence`: it may not be there yet.
+/// Opens a database once the projection is complete up to `sequence`: it may not be there yet. How long
+/// that takes is the machine's affair, as long as it goes on.
 ///
 /// # Errors
-/// It takes longer than `limit`.
+/// It does not go on for as long as `patience`.
 pub async fn caught_up(
     database: &Database,
     sequence: u64,
-    limit: Duration,
+    patience: Duration,
 ) -> anyhow::Result<Reader> {
-    let until = Instant::now() + limit;
+    let (mut until, mut furthest) = (Instant::now() + patience, 0);
     loop {
         let reached = progress(database).await;
         let told = match reached {
             Ok((reader, reached)) if reached >= sequence => return Ok(reader),
-            Ok((_, reached)) => format!("it is at {reached}"),
+            Ok((_, reached)) => {
+                if reached > furthest {
+                    (until, furthest) = (Instant::now() + patience, reached);
+                }
+                format!("it is at {reached}")
+            }
             Err(error) => format!("{error:#}"),
         };
         if Instant::now() > until {
-            bail!("the projection is not at {sequence} after {limit:?}: {told}");
+            bail!("the projection, to be at {sequence}, has not gone on for {patience:?}: {told}");
         }
         tokio::time::sleep(POLL).await;
     }
@@ -82,6 +88,22 @@ async fn progress(database: &Database) -> anyhow::Result<(Reader, u64)> {
     let sql = "SELECT CAST(COALESCE(MAX(sequence), 0) AS text) FROM progress";
     let reached = reader.number(sql).await.context("cannot read progress")?;
     Ok((reader, reached))
+}
+
+/// As [`compare`], with a database as it stands and a runtime of its own.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn check(
+    directory: &Path,
+    database: &Database,
+    faults: &mut Faults,
+) -> anyhow::Result<Compared> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let reader = database.open().await?;
+        compare(directory, &reader, faults).await
+    })
 }
 
 /// Compares a database with a log that nobody writes any more, or that is at rest.

@@ -43,11 +43,13 @@ use self::report::ReportArgs;
 use self::sales::{ProductsArgs, SoakArgs};
 use self::scenario::ScenarioArgs;
 use self::simulate::SimulateArgs;
+use crate::database::Database;
 use crate::faults::Faults;
 use crate::log::Log;
 use crate::model::Model;
 use crate::payload::KINDS;
 use crate::process;
+use crate::rows::{self, Compared};
 
 /// Load, peers, crash campaigns and the independent checker of doorbuster.
 #[derive(Debug, Parser)]
@@ -120,6 +122,12 @@ struct CheckArgs {
     /// The data directory, or the journal's in it.
     #[arg(long, value_name = "DIR")]
     log: PathBuf,
+    /// Compare the tables in this SQLite file with the log, too.
+    #[arg(long, value_name = "FILE")]
+    sqlite: Option<PathBuf>,
+    /// Compare the tables in this PostgreSQL, too.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
 }
 
 impl Cli {
@@ -136,7 +144,7 @@ impl Cli {
             Command::Peer(args) => args.run(),
             Command::Null(args) => args.run(),
             Command::SetUp(args) => args.run(),
-            Command::Check(args) => run_check(&args.log),
+            Command::Check(args) => run_check(&args),
             Command::Crash(args) => args.run(),
             Command::FullDisk(args) => args.run(),
             Command::Trace(args) => args.run(),
@@ -174,7 +182,8 @@ fn write_json<T: Serialize>(path: Option<&Path>, report: &T) -> anyhow::Result<(
     std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {
+fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let directory = &args.log;
     let log = Log::open(directory)?;
     if log.first_sequence() > 1 {
         return run_check_pruned(&log);
@@ -194,6 +203,15 @@ fn run_check(directory: &Path) -> anyhow::Result<ExitCode> {
         println!("{name:<18} {count:>12}");
     }
     println!("{} products, {} units sold", model.products().len(), model.units_sold());
+    let sqlite = args.sqlite.clone().map(Database::Sqlite);
+    let postgres = args.database_url.clone().map(Database::Postgres);
+    for database in sqlite.into_iter().chain(postgres) {
+        let compared = rows::check(directory, &database, &mut faults)?;
+        let Compared { orders, holds, products, movements } = compared;
+        println!(
+            "rows: {orders} orders, {holds} holds, {products} products, {movements} movements"
+        );
+    }
     if faults.is_empty() {
         println!("no faults");
     } else {
