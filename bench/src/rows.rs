@@ -77,7 +77,9 @@ pub async fn caught_up(
             Err(error) => format!("{error:#}"),
         };
         if Instant::now() > until {
-            bail!("the projection, to be at {sequence}, has not gone on for {patience:?}: {told}");
+            bail!(
+                "the projection is not at {sequence} and has not gone on for {patience:?}: {told}"
+            );
         }
         tokio::time::sleep(POLL).await;
     }
