@@ -46,14 +46,14 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
 
 /// An error with its causes, as a person reads it.
 pub(super) fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
-        match () {
-            () if told.is_empty() => cause,
-            // Errors of the log show their cause and have it.
-            () if told.ends_with(&cause) => told,
-            () => format!("{told}: {cause}"),
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Errors of the log show their cause and have it.
+        if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
         }
-    })
+    }
+    told
 }
 
 fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {

@@ -78,7 +78,7 @@ pub(super) fn check_whole(log: &JournalFiles, what: &str) -> anyhow::Result<()> 
         first => {
             let message = format!(
                 "the log begins with record {first}: what lies before was pruned, and without it \
-                 nothing can be {what}"
+                 nothing can be {what}; use a backup that still has it"
             );
             Err(failure(Exit::Environment, message))
         }

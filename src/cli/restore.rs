@@ -27,7 +27,7 @@ use super::log::journal_dir;
 use super::output::OutputArgs;
 use super::play::number::{counted, grouped};
 use crate::domain::Sequence;
-use crate::engine::{NoSnapshot, PartitionClock, Recovered, StartError, SystemClock, read_whole};
+use crate::engine::{PartitionClock, Recovered, StartError, SystemClock, read_whole};
 use crate::journal::{
     JournalIdentity, Opening, PAYLOAD_BYTES_MAX, Payload, Snapshots, Started, restored_epoch,
 };
@@ -178,9 +178,7 @@ impl RestoreArgs {
         };
         let message = format!("{error}: {advice}; {new} was not made");
         let exit = match &error {
-            StartError::Snapshot(NoSnapshot::Pruned { tried, .. }) if tried.is_empty() => {
-                Exit::Usage
-            }
+            StartError::Snapshot(why) if why.is_pruned_alone() => Exit::Usage,
             _ => exit_of(&anyhow::Error::new(error)),
         };
         failure(exit, message)

@@ -19,7 +19,7 @@ use super::place::{self, Place};
 use super::record_json::{TermsJson, terms};
 use super::wal::LogArgs;
 use crate::domain::{Handle, Product, Sequence};
-use crate::engine::{NoSnapshot, Past, PastError, Recovered, recover_past};
+use crate::engine::{Past, PastError, Recovered, recover_past};
 use crate::journal::JournalRecords;
 
 /// `state`
@@ -100,9 +100,7 @@ impl StateArgs {
             bar.set_position(sequence.get());
         });
         let past = past.map_err(|error| match error {
-            PastError::NoSnapshot(NoSnapshot::Pruned { tried, .. }) if tried.is_empty() => {
-                reaches_back(&log, upto)
-            }
+            PastError::NoSnapshot(why) if why.is_pruned_alone() => reaches_back(&log, upto),
             error => error.into(),
         })?;
         bar.finish_and_clear();
@@ -143,7 +141,7 @@ impl StateArgs {
     }
 }
 
-/// Nothing is damaged: what a state of that place is made of was pruned.
+/// How far back states can be made of what is left.
 fn reaches_back(log: &Log, upto: Sequence) -> anyhow::Error {
     let snapshots = log.journal().snapshots().list().unwrap_or_default();
     let since = match snapshots.iter().min() {

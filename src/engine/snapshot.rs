@@ -54,6 +54,14 @@ pub enum NoSnapshot {
     },
 }
 
+impl NoSnapshot {
+    /// Nothing is damaged: what a state of that place is made of was pruned.
+    #[must_use]
+    pub fn is_pruned_alone(&self) -> bool {
+        matches!(self, Self::Pruned { tried, .. } if tried.is_empty())
+    }
+}
+
 impl Recovered {
     /// Writes its rows.
     ///

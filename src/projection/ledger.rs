@@ -145,16 +145,20 @@ impl Read {
 /// How far an SQLite file is; `None`: there is none, it holds no copy yet, or it cannot be read.
 #[must_use]
 pub fn sqlite_progress(path: &Path, partition: u16) -> Option<Progress> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).ok()?;
+    let connection = open_sqlite(path).ok()?;
     let row = connection.query_row(sqlite::READ_PROGRESS, [partition], sqlite::progress_columns);
     row.ok()?.try_into().ok()
 }
 
-fn read_sqlite(path: &Path, partition: u16) -> rusqlite::Result<Read> {
+fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn read_sqlite(path: &Path, partition: u16) -> rusqlite::Result<Read> {
+    let connection = open_sqlite(path)?;
     // One transaction, so that all statements see the same moment.
     let transaction = connection.unchecked_transaction()?;
     let mut progress = transaction.prepare(sqlite::READ_PROGRESS)?;

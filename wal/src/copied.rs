@@ -48,6 +48,11 @@ pub(crate) fn write(storage: &dyn Storage, last: &Header, copied: Copied) -> Res
     }
 }
 
+/// Last record that is certainly durable in a copy whose last segment this is; 0: nothing is said.
+pub(crate) fn upto(storage: &dyn Storage, last: &Header) -> Result<u64, WalError> {
+    Ok(read(storage, last)?.map_or(0, |copied| copied.sequence))
+}
+
 /// What is said of a copy whose last segment this is; `None`: nothing is, as in every log that is no
 /// copy.
 pub(crate) fn read(storage: &dyn Storage, last: &Header) -> Result<Option<Copied>, WalError> {

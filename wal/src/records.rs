@@ -165,7 +165,7 @@ impl Records {
                 _ => bytes = LOOK_BYTES,
             }
         }
-        let copied = copied::read(&*self.scan.storage, header)?.map_or(0, |copied| copied.sequence);
+        let copied = copied::upto(&*self.scan.storage, header)?;
         self.proven = self.proven.max(copied.min(self.end.sequence - 1));
         Ok(())
     }

@@ -490,8 +490,7 @@ impl Scan {
                 Ok(())
             })?;
             if next.is_none() {
-                let copied = copied::read(&*self.storage, header)?;
-                let copied = copied.map_or(0, |copied| copied.sequence);
+                let copied = copied::upto(&*self.storage, header)?;
                 walked.durable_upto = walked.durable_upto.max(copied);
             }
             let judged = judge(&segment, next, &walked);

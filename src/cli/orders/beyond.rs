@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use super::allot::Allotment;
 use super::list::{self, Beyond};
-use crate::cli::advice::reading;
+use crate::cli::advice::{quoted, reading};
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::{can_write, write_file};
 use crate::cli::play::number::{counted, grouped};
 use crate::cli::play::table::table;
+use crate::cli::print::print;
 use crate::cli::replayed::{Replayed, decisions, whole_log};
 use crate::domain::{Decision, Handle, OrderLine, OrderPlaced, Sequence, rfc3339};
 use crate::journal::{FileTail, JournalFiles, Payload, Record};
@@ -79,7 +80,7 @@ impl BeyondArgs {
         if let Some(path) = &self.output {
             can_write(path)?;
         }
-        let log = whole_log(&self.data_dir, "allotted; use a backup that still has it")?;
+        let log = whole_log(&self.data_dir, "allotted")?;
         let standing = self.standing(&log)?;
         let Some(handle) = standing.state.handle(&self.product) else {
             let (product, upto) = (&self.product, log.proven());
@@ -92,8 +93,8 @@ impl BeyondArgs {
             write_file(path, &list::write(&listed.beyond))?;
         }
         match self.json {
-            true => crate::cli::print::print(serde_json::to_string_pretty(&listed)? + "\n")?,
-            false => crate::cli::print::print(self.words(&listed))?,
+            true => print(serde_json::to_string_pretty(&listed)? + "\n")?,
+            false => print(self.words(&listed))?,
         }
         Ok(Exit::Done)
     }
@@ -236,7 +237,7 @@ impl BeyondArgs {
         }
         match &self.output {
             Some(path) => {
-                let path = crate::cli::advice::quoted(path);
+                let path = quoted(path);
                 let _ = writeln!(
                     out,
                     "all of them are in {path}; next: doorbuster orders cancel --from {path} --dry-run"

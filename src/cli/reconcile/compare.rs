@@ -100,7 +100,7 @@ fn compared(data_dir: &Path, store: &StoreConfig, report: &mut Report) -> anyhow
         StoreConfig::Postgres { .. } => "schema",
     };
     check_copy(&progress, &log, &target::shown(store), kind)?;
-    check_whole(&log, "compared; use a backup that still has it")?;
+    check_whole(&log, "compared")?;
     let upto = progress.sequence;
     report.bar = bar::over_records(upto.get(), "comparing");
     let rows = walk(&log, upto, &mut moment, report)?;

@@ -113,7 +113,7 @@ pub(super) fn run(
     if let Some(product) = &window.product {
         paid.orders.values_mut().for_each(|lines| lines.retain(|id, _| id == product));
     }
-    let log = whole_log(data_dir, "compared; use a backup that still has it")?;
+    let log = whole_log(data_dir, "compared")?;
     let upto = log.proven();
     let bar = bar::over_records(upto.get(), "reading what came back");
     let mut state = Replayed::default();

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cli::output::{OutputArgs, create_file};
+use crate::cli::print::{print, printed};
 
 /// How the document begins, with the first difference or the end.
 const BEGIN: &str = "{\n  \"differences\": [";
@@ -67,7 +68,7 @@ impl Report {
             json.push(Box::new(create_file(path)?));
         }
         if output.json {
-            json.push(Box::new(std::io::BufWriter::new(crate::cli::print::printed())));
+            json.push(Box::new(std::io::BufWriter::new(printed())));
         }
         let (shows_lines, bar) = (!output.json, ProgressBar::hidden());
         Ok(Self { json, shows_lines, found: 0, header: "", bar })
@@ -84,9 +85,9 @@ impl Report {
         self.found += 1;
         if self.shows_lines {
             if self.found == 1 && !self.header.is_empty() {
-                self.bar.suspend(|| crate::cli::print::print(format_args!("{}\n", self.header)))?;
+                self.bar.suspend(|| print(format_args!("{}\n", self.header)))?;
             }
-            self.bar.suspend(|| crate::cli::print::print(format_args!("{difference}\n")))?;
+            self.bar.suspend(|| print(format_args!("{difference}\n")))?;
         }
         Ok(())
     }
@@ -111,7 +112,7 @@ impl Report {
         }
         self.bar.finish_and_clear();
         if self.shows_lines {
-            crate::cli::print::print(words(found))?;
+            print(words(found))?;
         }
         Ok(found)
     }

@@ -4,15 +4,16 @@
 //! must be stopped: the lock of the data directory is held meanwhile.
 
 use clap::Args;
-use doorbuster_wal::{Deleted, DirLock, Header, LockError};
+use doorbuster_wal::{Deleted, Header};
 use serde::Serialize;
 
 use super::LogArgs;
 use super::keep::{Need, needs};
 use crate::cli::advice::quoted;
 use crate::cli::bar;
+use crate::cli::data_dir::{DataDir, JournalDir};
 use crate::cli::exit::{Exit, failure};
-use crate::cli::log::{Log, journal_dir, open_log};
+use crate::cli::log::{Log, open_log};
 use crate::cli::output::OutputArgs;
 use crate::cli::place::{self, Place};
 use crate::cli::play::number::counted;
@@ -79,7 +80,7 @@ impl PruneArgs {
         self.output.prepare()?;
         // It must be there before anything is made in it.
         open_log(&self.log.data_dir)?;
-        let _locks = self.yes.then(|| self.locks()).transpose()?;
+        let _held = self.yes.then(|| self.hold()).transpose()?;
         let log = open_log(&self.log.data_dir)?;
         let mut records = log.records_from(Sequence::new(1))?;
         let before = self.sequence(&log, &mut records)?;
@@ -107,10 +108,11 @@ impl PruneArgs {
         Ok(Exit::Done)
     }
 
-    /// The directory, and the journal's, which a link may lead to from another one.
-    fn locks(&self) -> Result<[DirLock; 2], LockError> {
-        let journal = journal_dir(&self.log.data_dir);
-        Ok([DirLock::acquire(&self.log.data_dir)?, DirLock::acquire_bare(&journal)?])
+    /// Takes the directories as a server does.
+    fn hold(&self) -> anyhow::Result<(DataDir, JournalDir)> {
+        let data_dir = DataDir::take(&self.log.data_dir)?;
+        let journal = data_dir.journal()?;
+        Ok((data_dir, journal))
     }
 
     /// The first record that is to be kept.

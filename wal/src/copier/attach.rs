@@ -87,7 +87,7 @@ impl Copier {
     /// leaves behind.
     fn check_same_owner(&self, last: &Header) -> Result<(), CopyError> {
         let copied = copied::read(&*self.target, last).map_err(CopyError::Copy)?;
-        let ours = self.source.scan().identity().map_or(0, |identity| identity.epoch);
+        let ours = self.epoch();
         match copied {
             Some(copied) if copied.epoch != ours => {
                 Err(CopyError::OtherEpoch { copied: copied.epoch, log: ours })

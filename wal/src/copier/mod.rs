@@ -168,6 +168,11 @@ impl Copier {
         }
     }
 
+    /// The log's epoch, as of the last look.
+    fn epoch(&self) -> u32 {
+        self.source.scan().identity().map_or(0, |identity| identity.epoch)
+    }
+
     /// The segment after this one, as of the last look.
     fn next_of(&self, header: &Header) -> Option<Header> {
         let headers = self.source.scan().headers();

@@ -139,8 +139,7 @@ impl Copier {
 
     /// The copy is synced up to `end`, in the segment of this header.
     fn say_copied(&self, header: &Header, end: End) -> Result<(), CopyError> {
-        let epoch = self.source.scan().identity().map_or(0, |identity| identity.epoch);
-        let copied = Copied { sequence: end.sequence - 1, epoch };
+        let copied = Copied { sequence: end.sequence - 1, epoch: self.epoch() };
         copied::write(&*self.target, header, copied).map_err(CopyError::Copy)
     }
 
