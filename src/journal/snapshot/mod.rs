@@ -67,6 +67,35 @@ pub struct KeyState {
     pub decided_at_ms: u64,
 }
 
+impl KeyState {
+    const BYTES: usize = 40;
+
+    /// Its row by hand: what bincode makes of it, several times faster. Most rows of a snapshot in a
+    /// sale are keys.
+    fn to_row(self) -> [u8; Self::BYTES] {
+        let Self { stamp: KeyStamp { hash, fingerprint }, sequence, decided_at_ms } = self;
+        let mut row = [0; Self::BYTES];
+        let (sequence, decided_at_ms) = (sequence.get().to_le_bytes(), decided_at_ms.to_le_bytes());
+        let bytes = hash.into_iter().chain(fingerprint).chain(sequence).chain(decided_at_ms);
+        row.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        row
+    }
+
+    fn of_row(row: &[u8; Self::BYTES]) -> Self {
+        fn array<const N: usize>(from: &[u8]) -> [u8; N] {
+            from.try_into().expect("a row has its length")
+        }
+        let (hash, rest) = row.split_at(16);
+        let (fingerprint, rest) = rest.split_at(8);
+        let (sequence, decided_at_ms) = rest.split_at(8);
+        Self {
+            stamp: KeyStamp { hash: array(hash), fingerprint: array(fingerprint) },
+            sequence: Sequence::new(u64::from_le_bytes(array(sequence))),
+            decided_at_ms: u64::from_le_bytes(array(decided_at_ms)),
+        }
+    }
+}
+
 /// One row of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotRow {
@@ -224,4 +253,22 @@ fn sequence_of(file: &str) -> Option<Sequence> {
     let digits = file.strip_prefix("snapshot-")?.strip_suffix(".bin")?;
     let sequence = Sequence::new(digits.parse().ok()?);
     (file_name(sequence) == file).then_some(sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::codec::{put_row, take_row};
+
+    #[test]
+    fn key_by_hand_is_the_key_of_bincode() {
+        let stamp = KeyStamp { hash: std::array::from_fn(|at| at as u8), fingerprint: [0xfe; 8] };
+        let key =
+            KeyState { stamp, sequence: Sequence::new(1 << 40), decided_at_ms: 1_700_000_000_007 };
+        let mut row = Vec::new();
+        put_row(&key, &mut row);
+        assert_eq!(key.to_row().as_slice(), row);
+        assert_eq!(take_row(&row), Ok((key, KeyState::BYTES)));
+        assert_eq!(KeyState::of_row(&key.to_row()), key);
+    }
 }

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
-    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, HeadRow, LastRow, MAGIC, PREAMBLE_BYTES, ROW_VERSION,
-    SECTION_BYTES, SNAPSHOT_VERSION, Section, SnapshotError, SnapshotHead, SnapshotRow, StateHash,
-    seed_of,
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, HeadRow, KeyState, LastRow, MAGIC, PREAMBLE_BYTES,
+    ROW_VERSION, SECTION_BYTES, SNAPSHOT_VERSION, Section, SnapshotError, SnapshotHead,
+    SnapshotRow, StateHash, seed_of,
 };
 use crate::journal::codec::take_row;
 
@@ -123,7 +123,7 @@ impl SnapshotReader {
             Section::Holds => SnapshotRow::Hold(Box::new(self.take()?)),
             Section::Ends => SnapshotRow::End(self.take()?),
             Section::Returns => SnapshotRow::Return(self.take()?),
-            Section::Keys => SnapshotRow::Key(self.take()?),
+            Section::Keys => SnapshotRow::Key(self.take_key()?),
             Section::Head | Section::Last => unreachable!("they were read whole"),
         };
         Ok(Some(row))
@@ -207,6 +207,17 @@ impl SnapshotReader {
                 Ok(row)
             }
             Err(reason) => Err(self.damaged(&format!("a row does not decode: {reason}"))),
+        }
+    }
+
+    fn take_key(&mut self) -> Result<KeyState, SnapshotError> {
+        match self.block.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            Some(row) => {
+                self.at += row.len();
+                Ok(KeyState::of_row(row))
+            }
+            // Bincode says what is wrong.
+            None => self.take(),
         }
     }
 

@@ -79,19 +79,30 @@ impl SnapshotWriter {
             SnapshotRow::Hold(row) => self.put(Section::Holds, row),
             SnapshotRow::End(row) => self.put(Section::Ends, row),
             SnapshotRow::Return(row) => self.put(Section::Returns, row),
-            SnapshotRow::Key(row) => self.put(Section::Keys, row),
+            SnapshotRow::Key(row) => {
+                self.section(Section::Keys)?;
+                self.block.extend_from_slice(&row.to_row());
+                self.rows += 1;
+                Ok(())
+            }
         }
     }
 
     fn put<T: Serialize>(&mut self, section: Section, row: &T) -> Result<(), SnapshotError> {
+        self.section(section)?;
+        put_row(row, &mut self.block);
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Makes room for a row of this section.
+    fn section(&mut self, section: Section) -> Result<(), SnapshotError> {
         assert!(section >= self.section, "{section:?} after {:?}", self.section);
         if section != self.section || self.block.len() >= BLOCK_HEAD_BYTES + BLOCK_BYTES {
             self.end_block()?;
             self.section = section;
             self.block = begun(section);
         }
-        put_row(row, &mut self.block);
-        self.rows += 1;
         Ok(())
     }
 
