@@ -18,7 +18,7 @@ use super::fatal::FatalPanic;
 use super::partition::{MINUTE_MS, Partition};
 use super::product_actor::ProductActor;
 use crate::domain::{Handle, Targets};
-use crate::journal::LocalJournal;
+use crate::journal::{Journal as _, LocalJournal};
 
 type LocalPartition = Partition<LocalJournal<Effect>>;
 
@@ -28,6 +28,8 @@ pub(super) struct SharedPartition {
     partition: Rc<RefCell<LocalPartition>>,
     /// A hold is over before the one the timer waits for.
     due_sooner: Rc<Notify>,
+    /// There was a turn since the journal's writer was woken.
+    turned: Rc<Notify>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -74,7 +76,8 @@ impl Actor for PartitionActor {
 
 impl SharedPartition {
     pub(super) fn new(partition: LocalPartition) -> Self {
-        Self { partition: Rc::new(RefCell::new(partition)), due_sooner: Rc::default() }
+        let partition = Rc::new(RefCell::new(partition));
+        Self { partition, due_sooner: Rc::default(), turned: Rc::default() }
     }
 
     /// When the first hold is over.
@@ -96,6 +99,16 @@ impl SharedPartition {
         let after = partition.next_due_ms();
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.due_sooner.notify_one();
+        }
+        self.turned.notify_one();
+    }
+
+    /// Wakes the journal's writer after turns, for as long as the partition's thread lives: spawn it
+    /// once. It has its own turn on the thread once an actor's mailbox is empty.
+    pub(super) async fn wake_writer(self) {
+        loop {
+            self.turned.notified().await;
+            self.partition.borrow_mut().journal.wake_writer();
         }
     }
 }

@@ -188,6 +188,7 @@ fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<Part
         let minute_ms = clock.now_ms() / MINUTE_MS * MINUTE_MS;
         let partition = SharedPartition::new(Partition::new(parts));
         actix_rt::spawn(expire_in_time(partition.clone(), Arc::clone(&clock)));
+        actix_rt::spawn(partition.clone().wake_writer());
         let decided = 0;
         let actor = || PartitionActor { partition, directory, clock, limits, minute_ms, decided };
         // The other end waits right below.

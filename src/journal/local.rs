@@ -146,11 +146,6 @@ impl<E> Journal<E> for LocalJournal<E> {
         }
         pending.batch.push(sequence, payload);
         pending.items.push(Queued::Record(Sequence::new(sequence), effect));
-        let waiting = pending.waiting;
-        drop(pending);
-        if waiting {
-            self.0.wake.notify_one();
-        }
         Sequence::new(sequence)
     }
 
@@ -165,6 +160,15 @@ impl<E> Journal<E> for LocalJournal<E> {
         }
         pending.items.push(Queued::Barrier(effect));
         None
+    }
+
+    fn wake_writer(&mut self) {
+        let pending = self.0.pending.lock();
+        let sleeps_over_work = pending.waiting && !pending.items.is_empty();
+        drop(pending);
+        if sleeps_over_work {
+            self.0.wake.notify_one();
+        }
     }
 }
 

@@ -80,4 +80,8 @@ pub trait Journal<E> {
     /// Gives the effect back when everything is durable already: complete it at once. Once the
     /// journal has failed the effect is dropped, as what it rests on may not be durable.
     fn barrier(&mut self, effect: E) -> Option<E>;
+
+    /// Wakes the writer for what was queued, if it sleeps. Called when nothing more is at hand to
+    /// queue: a writer that is woken for the first record of many writes and syncs that one alone.
+    fn wake_writer(&mut self);
 }
