@@ -18,6 +18,7 @@
 mod backoff;
 mod columns;
 mod control;
+mod courtesy;
 mod fields;
 mod handle;
 mod ledger;

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::control::Control;
+use super::courtesy::{Copied, Courtesy};
 use super::options::ProjectorOptions;
 use super::source::{CopyError, LogSource, LogTail, check_copy};
 use super::status::Status;
@@ -26,6 +27,9 @@ use crate::journal::{Payload, Places, Planted, ReadError, Tailed, planted};
 
 /// Fewest records a batch may hold once the projector falls behind.
 const BATCH_RECORDS_START: usize = 64;
+
+/// So many records since the store has settled are worth doing it.
+const SETTLE_RECORDS: usize = 1_000;
 
 /// Longest pause after another projector was faster.
 const RACED_PAUSE: Duration = Duration::from_millis(50);
@@ -82,6 +86,10 @@ pub(super) struct Projector {
     following: Option<Following>,
     /// Races lost since `progress` last moved.
     raced: u32,
+    /// By the last step.
+    copied: Copied,
+    /// Records written since the store has settled.
+    unsettled: usize,
     /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
     batch_records: usize,
 }
@@ -107,18 +115,24 @@ impl Projector {
             backoff,
             following: None,
             raced: 0,
+            copied: Copied::default(),
+            // Whatever a process before left.
+            unsettled: SETTLE_RECORDS,
             batch_records,
         }
     }
 
     /// Copies until told to end, and can then go on from there; `None`: a person has to act.
     pub(super) fn run(mut self) -> Option<Self> {
+        let mut courtesy = Courtesy::begin();
         loop {
-            match self.step() {
+            let step = self.step();
+            let rest = courtesy.rest(self.copied);
+            match step {
                 Step::Ended => return Some(self),
                 Step::Stopped => return None,
-                Step::Behind => {}
-                Step::Idle => self.control.idle(self.options.poll),
+                Step::Behind => self.control.idle(rest),
+                Step::Idle => self.control.idle(rest.max(self.options.poll)),
                 Step::Waits(pause) if self.control.sleep(pause) => return Some(self),
                 Step::Waits(_) => {}
             }
@@ -127,6 +141,7 @@ impl Projector {
 
     /// Opens the store, or copies one batch.
     pub(super) fn step(&mut self) -> Step {
+        self.copied = Copied::default();
         let stepped = match self.following.take() {
             Some(following) => self.copy(following),
             None => self.open(),
@@ -191,6 +206,9 @@ impl Projector {
             self.status.is_well();
             self.backoff.reset();
             self.following = Some(Following { progress, tail, ahead });
+            if self.unsettled >= SETTLE_RECORDS {
+                self.settle();
+            }
             return Ok(Step::Idle);
         };
         self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
@@ -199,6 +217,11 @@ impl Projector {
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
         }
+        let last_at_ms = records.iter().rev().find_map(|record| record.payload.at_ms());
+        let late_ms = last_at_ms.map(|at_ms| (self.options.now_ms)().saturating_sub(at_ms));
+        let late = Duration::from_millis(late_ms.unwrap_or(0));
+        self.copied = Copied { records: records.len(), late };
+        self.unsettled += records.len();
         self.raced = 0;
         self.status.is_well();
         self.backoff.reset();
@@ -207,11 +230,13 @@ impl Projector {
         if is_full {
             self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
         }
-        match is_full || more {
-            true => Ok(Step::Behind),
-            // It has caught up: let the next records gather, sales need the processor more.
-            false => Ok(Step::Idle),
+        if is_full || more {
+            // While it rests, what waits is about as old as what was written.
+            self.status.writing(last_at_ms);
+            return Ok(Step::Behind);
         }
+        // It has caught up: let the next records gather, sales need the processor more.
+        Ok(Step::Idle)
     }
 
     /// The next records, `ahead` first, as many as one transaction should take; and the one that
@@ -300,15 +325,25 @@ impl Projector {
         })
     }
 
-    /// Rows that can be written so that the log's reserve is left; waits where there is no room for one.
-    fn rows_with_room(&self) -> Result<usize, Halt> {
+    fn settle(&mut self) {
+        self.store.settle();
+        self.unsettled = 0;
+    }
+
+    /// Rows that can be written so that the log's reserve is left; waits where there is room for few.
+    fn rows_with_room(&mut self) -> Result<usize, Halt> {
         if !self.store.is_on_data_disk() {
             return Ok(usize::MAX);
         }
-        let room = (self.options.room)();
+        let mut room = (self.options.room)();
         let kept = room.reserve_bytes.saturating_add(TRANSACTION_BYTES);
+        if self.unsettled > 0 && room.free_bytes < kept.saturating_add(UNSETTLED_BYTES) {
+            // What is left for later takes its room now, so that the reserve is not what it takes.
+            self.settle();
+            room = (self.options.room)();
+        }
         match room.free_bytes.saturating_sub(kept) / ROW_BYTES {
-            rows @ 1.. => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
+            rows @ ROWS_MIN.. => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
             _ => Err(Halt::Retry(format!(
                 "{} bytes are free, {} are kept for the log: free some, reporting goes on by itself",
                 room.free_bytes, room.reserve_bytes
@@ -346,9 +381,13 @@ fn unreadable(error: ReadError) -> Halt {
 /// What any transaction may take of the disk: the last page of each table and index, and what is moved from
 /// the write-ahead file into the database meanwhile.
 const TRANSACTION_BYTES: u64 = 256 << 10;
+/// What a store may take of it when it settles.
+const UNSETTLED_BYTES: u64 = 64 << 20;
 /// What a row may take of it: it and its indexes' entries each lie in a page of 4 KiB, written to the
 /// write-ahead file and then to the database.
 const ROW_BYTES: u64 = 16 << 10;
+/// Fewer rows are not worth a transaction: it would take one row after another, each with its syncs.
+const ROWS_MIN: u64 = 16;
 
 /// About how many rows a record leaves.
 fn rows_of(payload: &Payload) -> usize {

@@ -30,9 +30,10 @@ use crate::journal::JournalIdentity;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The settings of each connection. The cache holds the upper pages of the indexes; the limit
-/// gives back what a catch-up made of the write-ahead file.
+/// gives back what a catch-up made of the write-ahead file, which is moved when it has 64 MiB.
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-    PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;";
+    PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
+    PRAGMA wal_autocheckpoint = 16384;";
 
 pub(super) const READ_PROGRESS: &str =
     "SELECT journal_id, partition, epoch, sequence, checksum FROM progress WHERE partition = ?1";
@@ -139,6 +140,15 @@ impl Store for SqliteStore {
             self.open = None;
         }
         result
+    }
+
+    fn settle(&mut self) {
+        if let Some(database) = &self.open
+            && database.file.check(&self.path).is_ok()
+        {
+            // What it cannot move now, because of a reader or the disk, it moves the next time.
+            let _ = database.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
     }
 }
 

@@ -103,6 +103,9 @@ pub trait Store: Send {
     /// # Errors
     /// Why nothing was written.
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
+
+    /// Does what was left for later, as far as it can be done now: there is time for it.
+    fn settle(&mut self) {}
 }
 
 impl Progress {

@@ -1,0 +1,83 @@
+//! Courtesy: how long the projector leaves the cores to others after it had to wait for one.
+//!
+//! The idle policy gives a core to whoever else wants it, but what runs in the gaps between sales
+//! still costs them: caches, memory, the disk. So each batch is followed by a rest of some times what
+//! it waited for a core: on a machine with cores to spare there is none, on one that is full the copy
+//! keeps to a small share (docs/adr/0003-threads-and-the-scheduler.md has the figures). A copy that
+//! is far behind rests no more, so that a machine that is full for hours still reports.
+
+use std::time::Duration;
+
+use crate::background::waited_for_a_core;
+
+/// Rest for each unit of time waited.
+const RESTS_FOR_A_WAIT: u32 = 9;
+
+/// Longest rest.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+/// A batch of fewer records is no burden.
+const RECORDS_MIN: usize = 128;
+
+/// A copy that ends so long ago is far behind.
+const LATE: Duration = Duration::from_secs(30);
+
+/// The last batch that was copied.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Copied {
+    /// How many records it had; 0: there was none to copy.
+    pub(super) records: usize,
+    /// How old its last record was by then.
+    pub(super) late: Duration,
+}
+
+/// The thread's waiting so far.
+pub(super) struct Courtesy {
+    /// Up to the last look; `None`: the kernel does not tell.
+    waited: Option<Duration>,
+}
+
+impl Courtesy {
+    /// Of this thread, from now on.
+    pub(super) fn begin() -> Self {
+        Self { waited: waited_for_a_core() }
+    }
+
+    /// How long to rest after this batch, for what the thread waited since the last look.
+    pub(super) fn rest(&mut self, copied: Copied) -> Duration {
+        let before = std::mem::replace(&mut self.waited, waited_for_a_core());
+        let waited = self.waited.zip(before).map(|(now, before)| now.saturating_sub(before));
+        rest(waited.unwrap_or_default(), copied)
+    }
+}
+
+fn rest(waited: Duration, Copied { records, late }: Copied) -> Duration {
+    match records >= RECORDS_MIN && late < LATE {
+        true => (waited * RESTS_FOR_A_WAIT).min(REST_MAX),
+        false => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn whoever_waited_rests_longer_up_to_a_second() {
+        let copied = Copied { records: 8_192, late: ms(29_999) };
+        assert_eq!(rest(Duration::ZERO, copied), Duration::ZERO);
+        assert_eq!(rest(ms(5), copied), ms(45));
+        assert_eq!(rest(ms(700), copied), ms(1_000));
+    }
+
+    #[test]
+    fn small_batch_and_late_copy_do_not_rest() {
+        for (records, late) in [(127, ms(0)), (8_192, ms(30_000))] {
+            assert_eq!(rest(ms(700), Copied { records, late }), Duration::ZERO);
+        }
+    }
+}
