@@ -43,16 +43,20 @@ impl Courtesy {
         Self { waited: waited_for_a_core() }
     }
 
-    /// How long to rest after this batch, for what the thread waited since the last look.
+    /// How long to rest after this batch, for what the thread waited since the last look. After a small
+    /// one it does not look: most of the time there is nothing to copy.
     pub(super) fn rest(&mut self, copied: Copied) -> Duration {
+        if copied.records < RECORDS_MIN {
+            return Duration::ZERO;
+        }
         let before = std::mem::replace(&mut self.waited, waited_for_a_core());
         let waited = self.waited.zip(before).map(|(now, before)| now.saturating_sub(before));
-        rest(waited.unwrap_or_default(), copied)
+        rest(waited.unwrap_or_default(), copied.late)
     }
 }
 
-fn rest(waited: Duration, Copied { records, late }: Copied) -> Duration {
-    match records >= RECORDS_MIN && late < LATE {
+fn rest(waited: Duration, late: Duration) -> Duration {
+    match late < LATE {
         true => (waited * RESTS_FOR_A_WAIT).min(REST_MAX),
         false => Duration::ZERO,
     }
@@ -68,16 +72,19 @@ mod tests {
 
     #[test]
     fn whoever_waited_rests_longer_up_to_a_second() {
-        let copied = Copied { records: 8_192, late: ms(29_999) };
-        assert_eq!(rest(Duration::ZERO, copied), Duration::ZERO);
-        assert_eq!(rest(ms(5), copied), ms(45));
-        assert_eq!(rest(ms(700), copied), ms(1_000));
+        assert_eq!(rest(Duration::ZERO, ms(0)), Duration::ZERO);
+        assert_eq!(rest(ms(5), ms(0)), ms(45));
+        assert_eq!(rest(ms(700), ms(29_999)), ms(1_000));
     }
 
     #[test]
-    fn small_batch_and_late_copy_do_not_rest() {
-        for (records, late) in [(127, ms(0)), (8_192, ms(30_000))] {
-            assert_eq!(rest(ms(700), Copied { records, late }), Duration::ZERO);
-        }
+    fn late_copy_does_not_rest() {
+        assert_eq!(rest(ms(700), ms(30_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn small_batch_is_followed_by_no_rest() {
+        let copied = Copied { records: RECORDS_MIN - 1, late: ms(0) };
+        assert_eq!(Courtesy::begin().rest(copied), Duration::ZERO);
     }
 }

@@ -200,7 +200,15 @@ impl Projector {
         if self.control.ends_at(progress.sequence) {
             return Ok(Step::Ended);
         }
-        let rows_max = self.rows_with_room()?.min(self.options.batch_rows_max);
+        // The disk is asked only when there is something to write.
+        let ahead = match ahead {
+            Some(record) => Some(record),
+            None => tail.next().map_err(unreadable)?,
+        };
+        let rows_max = match &ahead {
+            Some(_) => self.rows_with_room()?.min(self.options.batch_rows_max),
+            None => 0,
+        };
         let (records, ahead) = self.read(&mut *tail, ahead, rows_max)?;
         let Some(first) = records.first() else {
             self.status.is_well();

@@ -463,7 +463,7 @@ pub(crate) fn it_waits_while_the_disk_is_at_its_reserve(database: &Database) {
 /// The disk is as full as the files are long: a batch may not take what is the log's.
 pub(crate) fn no_batch_takes_the_logs_reserve(database: &Database) {
     const RESERVE: u64 = 256 << 10;
-    let log = small_log(2_000);
+    let log = small_log(6_000);
     let StoreConfig::Sqlite { path } = database.config() else { panic!("it has no files") };
     let taken = move || -> u64 {
         let files = ["", "-wal"].map(|end| format!("{}{end}", path.display()));
