@@ -5,6 +5,7 @@
 //! Decoding takes bytes from a disk: it refuses, it never panics, and what it allocates grows with
 //! the bytes there are, never with a length they claim.
 
+pub(super) mod bytes;
 mod order;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};

@@ -200,27 +200,24 @@ impl Projector {
         if self.control.ends_at(progress.sequence) {
             return Ok(Step::Ended);
         }
-        // The disk is asked only when there is something to write.
-        let ahead = match ahead {
+        let first = match ahead {
             Some(record) => Some(record),
             None => tail.next().map_err(unreadable)?,
         };
-        let rows_max = match &ahead {
-            Some(_) => self.rows_with_room()?.min(self.options.batch_rows_max),
-            None => 0,
-        };
-        let (records, ahead) = self.read(&mut *tail, ahead, rows_max)?;
-        let Some(first) = records.first() else {
+        let Some(first) = first else {
             self.status.is_well();
             self.backoff.reset();
-            self.following = Some(Following { progress, tail, ahead });
+            self.following = Some(Following { progress, tail, ahead: None });
             if self.unsettled >= SETTLE_RECORDS {
                 self.settle();
             }
             return Ok(Step::Idle);
         };
-        self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
         assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
+        // The disk is asked only when there is something to write.
+        let rows_max = self.rows_with_room()?.min(self.options.batch_rows_max);
+        let (records, ahead) = self.read(first, &mut *tail, rows_max)?;
+        self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
         progress = self.apply(&progress, &records)?;
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
@@ -247,22 +244,18 @@ impl Projector {
         Ok(Step::Idle)
     }
 
-    /// The next records, `ahead` first, as many as one transaction should take; and the one that
+    /// `first` and the records behind it, as many as one transaction should take; and the one that
     /// has too many rows to go with them.
     fn read(
         &self,
+        first: Tailed,
         tail: &mut dyn LogTail,
-        mut ahead: Option<Tailed>,
         rows_max: usize,
     ) -> Result<(Vec<Tailed>, Option<Tailed>), Halt> {
         let mut records = Vec::new();
         let (mut bytes, mut rows) = (0, 0);
-        while records.len() < self.batch_records && bytes < self.options.batch_bytes_max {
-            let next = match ahead.take() {
-                Some(record) => Some(record),
-                None => tail.next().map_err(unreadable)?,
-            };
-            let Some(record) = next else { break };
+        let mut next = Some(first);
+        while let Some(record) = next {
             rows += rows_of(&record.payload);
             // A record goes alone where it has to.
             if rows > rows_max && !records.is_empty() {
@@ -270,6 +263,9 @@ impl Projector {
             }
             bytes += record.bytes;
             records.push(record);
+            let is_full =
+                records.len() >= self.batch_records || bytes >= self.options.batch_bytes_max;
+            next = if is_full { None } else { tail.next().map_err(unreadable)? };
         }
         Ok((records, None))
     }

@@ -8,9 +8,10 @@
 use smallvec::SmallVec;
 
 use super::PAYLOAD_BYTES_MAX;
+use super::bytes::Bytes;
 use crate::domain::{
-    BuyerId, Change, Currency, Decision, Handle, Money, OrderLine, OrderPlaced, Principal,
-    Quantity, Reference, Version,
+    BuyerId, Change, Decision, Handle, OrderLine, OrderPlaced, Principal, Quantity, Reference,
+    Version,
 };
 use crate::journal::{Envelope, KeyStamp, Payload, Record};
 
@@ -58,8 +59,7 @@ fn take_fields(
         envelope.principal = Principal::new(std::str::from_utf8(principal).ok()?).ok()?;
     }
     envelope.reference = from.option(|from| Reference::new(from.text()?).ok())?;
-    envelope.key =
-        from.option(|from| Some(KeyStamp { hash: from.array()?, fingerprint: from.array()? }))?;
+    envelope.key = from.option(KeyStamp::take)?;
     from.list(&mut envelope.changes, |from| {
         let handle = Handle::new(from.u32()?);
         Some(Change { handle, version: Version::new(from.u64()?) })
@@ -81,10 +81,7 @@ pub(super) fn put(envelope: &Envelope, order: &OrderPlaced, out: &mut Vec<u8>) {
     out.extend_from_slice(&decided_at_ms.to_le_bytes());
     put_text(principal.as_str(), out);
     put_option(reference.as_ref(), out, |reference, out| put_text(reference.as_str(), out));
-    put_option(key.as_ref(), out, |key, out| {
-        out.extend_from_slice(&key.hash);
-        out.extend_from_slice(&key.fingerprint);
-    });
+    put_option(key.as_ref(), out, KeyStamp::put);
     put_len(changes.len(), out);
     for Change { handle, version } in changes {
         out.extend_from_slice(&handle.get().to_le_bytes());
@@ -119,70 +116,13 @@ fn put_option<T>(option: Option<T>, out: &mut Vec<u8>, put: impl FnOnce(T, &mut 
     }
 }
 
-/// Bytes that are still to be read. `None`: they end too soon, or are not what they should be.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (array, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*array)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.u64()?).ok()?;
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes()?).ok()
-    }
-
-    /// The outer `None`: no option, or what it has is not sound.
-    #[expect(clippy::option_option, reason = "an option that was read, or was not")]
-    fn option<T>(&mut self, take: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.array()? {
-            [0] => Some(None),
-            [1] => take(self).map(Some),
-            _ => None,
-        }
-    }
-
-    /// Item after item: a length that is claimed takes no memory.
-    fn list<T>(
-        &mut self,
-        list: &mut SmallVec<[T; 1]>,
-        mut take: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Option<()> {
-        list.clear();
-        for _ in 0..self.u64()? {
-            list.push(take(self)?);
-        }
-        Some(())
-    }
-
-    fn money(&mut self) -> Option<Money> {
-        let amount_minor = self.u64()?;
-        Money::new(amount_minor, Currency::try_from(self.array::<3>()?).ok()?).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::{put as bincode_put, take as bincode_take};
     use super::*;
+    use crate::domain::{Currency, Money};
     use crate::journal::Kind;
 
     type Body = (Envelope, OrderPlaced);

@@ -11,6 +11,7 @@ use super::{
     ROW_VERSION, SECTION_BYTES, SNAPSHOT_VERSION, Section, SnapshotError, SnapshotHead,
     SnapshotRow, StateHash, seed_of,
 };
+use crate::journal::codec::bytes::Bytes;
 use crate::journal::codec::take_row;
 
 /// A snapshot being read.
@@ -211,10 +212,11 @@ impl SnapshotReader {
     }
 
     fn take_key(&mut self) -> Result<KeyState, SnapshotError> {
-        match self.block.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            Some(row) => {
-                self.at += row.len();
-                Ok(KeyState::of_row(row))
+        let mut rest = Bytes(self.block.get(self.at..).unwrap_or_default());
+        match KeyState::take(&mut rest) {
+            Some(key) => {
+                self.at = self.block.len() - rest.0.len();
+                Ok(key)
             }
             // Bincode says what is wrong.
             None => self.take(),

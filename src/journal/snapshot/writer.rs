@@ -80,30 +80,27 @@ impl SnapshotWriter {
             SnapshotRow::End(row) => self.put(Section::Ends, row),
             SnapshotRow::Return(row) => self.put(Section::Returns, row),
             SnapshotRow::Key(row) => {
-                self.section(Section::Keys)?;
-                self.block.extend_from_slice(&row.to_row());
-                self.rows += 1;
+                row.put(self.next_row(Section::Keys)?);
                 Ok(())
             }
         }
     }
 
     fn put<T: Serialize>(&mut self, section: Section, row: &T) -> Result<(), SnapshotError> {
-        self.section(section)?;
-        put_row(row, &mut self.block);
-        self.rows += 1;
+        put_row(row, self.next_row(section)?);
         Ok(())
     }
 
-    /// Makes room for a row of this section.
-    fn section(&mut self, section: Section) -> Result<(), SnapshotError> {
+    /// The block that takes the next row, of this section.
+    fn next_row(&mut self, section: Section) -> Result<&mut Vec<u8>, SnapshotError> {
         assert!(section >= self.section, "{section:?} after {:?}", self.section);
         if section != self.section || self.block.len() >= BLOCK_HEAD_BYTES + BLOCK_BYTES {
             self.end_block()?;
             self.section = section;
             self.block = begun(section);
         }
-        Ok(())
+        self.rows += 1;
+        Ok(&mut self.block)
     }
 
     /// Ends it; it is not synced yet.
