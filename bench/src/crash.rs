@@ -123,7 +123,7 @@ impl<'a> Campaign<'a> {
             draws,
             deck: Deck::default(),
             start: Duration::from_millis(50),
-            report: CrashReport { seed: plan.seed, ..CrashReport::default() },
+            report: CrashReport { seed: plan.seed, logs: 1, ..CrashReport::default() },
         }
     }
 

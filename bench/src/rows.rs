@@ -53,6 +53,16 @@ pub struct Compared {
     pub movements: u64,
 }
 
+impl std::ops::AddAssign for Compared {
+    fn add_assign(&mut self, other: Self) {
+        let Self { orders, holds, products, movements } = other;
+        self.orders += orders;
+        self.holds += holds;
+        self.products += products;
+        self.movements += movements;
+    }
+}
+
 /// Opens a database once the projection is complete up to `sequence`: it may not be there yet. How long
 /// that takes is the machine's affair, as long as it goes on.
 ///

@@ -57,6 +57,33 @@ pub struct Counts {
     pub same_again: u64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            requests,
+            done,
+            refused,
+            turned_away,
+            disk_low,
+            silent,
+            unknown_had_happened,
+            unknown_happened_then,
+            unknown_refused_then,
+            same_again,
+        } = other;
+        self.requests += requests;
+        self.done += done;
+        self.refused += refused;
+        self.turned_away += turned_away;
+        self.disk_low += disk_low;
+        self.silent += silent;
+        self.unknown_had_happened += unknown_had_happened;
+        self.unknown_happened_then += unknown_happened_then;
+        self.unknown_refused_then += unknown_refused_then;
+        self.same_again += same_again;
+    }
+}
+
 /// The shared state of a campaign's buyers.
 #[derive(Debug)]
 pub struct Shop {

@@ -16,6 +16,9 @@ pub(super) const ID_BYTES_MAX: usize = 64;
 /// Longest text, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 200;
 
+/// Longest string that lies in a `SmolStr` itself.
+const SMALL_BYTES_MAX: usize = 23;
+
 /// Why a string is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -51,6 +54,7 @@ static ID_BYTES: [bool; 256] = {
     allowed
 };
 
+#[inline]
 fn check_id(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > ID_BYTES_MAX {
         return Err(IdError::Length(text.chars().count()));
@@ -61,6 +65,14 @@ fn check_id(text: &str) -> Result<(), IdError> {
             text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default(),
         )),
         None => Ok(()),
+    }
+}
+
+/// As `SmolStr::new`, in two thirds of the time where it needs no memory.
+fn small(text: &str) -> SmolStr {
+    match text.len() <= SMALL_BYTES_MAX {
+        true => SmolStr::new_inline(text),
+        false => SmolStr::new(text),
     }
 }
 
@@ -144,11 +156,11 @@ checked_string! {
 }
 checked_string! {
     /// The shop's opaque id of who buys. Up to 23 bytes need no memory of their own.
-    BuyerId, SmolStr, SmolStr::new, IdError, check_id
+    BuyerId, SmolStr, small, IdError, check_id
 }
 checked_string! {
     /// The shop's own order number or document.
-    Reference, SmolStr, SmolStr::new, IdError, check_id
+    Reference, SmolStr, small, IdError, check_id
 }
 checked_string! {
     /// Names products that are sold together; they share it. A thin pointer, since most products
@@ -157,7 +169,7 @@ checked_string! {
 }
 checked_string! {
     /// Who asked: the name of the API key.
-    Principal, SmolStr, SmolStr::new, IdError, check_id
+    Principal, SmolStr, small, IdError, check_id
 }
 checked_string! {
     /// What a product is called.

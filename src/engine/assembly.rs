@@ -77,15 +77,16 @@ pub fn read_whole(
 ) -> Result<(Recovered, Replayed), StartError> {
     let mut recovered = Recovered::new(usize::MAX);
     if opening.first_sequence() == Sequence::new(1) {
-        let visit = &mut |sequence, payload: &Payload| recovered.follow(sequence, payload);
-        let replayed = opening.replay_records(None, visit, progress)?;
+        let replayed =
+            recovered.replaying(|follow| opening.replay_records(None, follow, progress))?;
         return Ok((recovered, replayed));
     }
     opening.replay(&mut |_| Ok(()), progress)?;
     let found = snapshot::newest_of(opening, usize::MAX, &mut |_| {})?;
     let FromSnapshot { mut recovered, head, .. } = found.expect("a pruned log needs one");
-    let visit = &mut |sequence, payload: &Payload| recovered.follow(sequence, payload);
-    let replayed = opening.replay_records(Some(&head.checkpoint), visit, &mut |_| {})?;
+    let from = Some(&head.checkpoint);
+    let replayed =
+        recovered.replaying(|follow| opening.replay_records(from, follow, &mut |_| {}))?;
     Ok((recovered, replayed))
 }
 
@@ -118,11 +119,9 @@ pub fn recover_state(
     };
     let of_bytes = from.as_ref().map_or(opening.bytes_total(), |from| opening.bytes_after(from));
     progress(0, of_bytes);
-    let replayed = opening.replay_records(
-        from.as_ref(),
-        &mut |sequence, payload: &Payload| recovered.follow(sequence, payload),
-        &mut |bytes| progress(bytes, of_bytes),
-    )?;
+    let replayed = recovered.replaying(|follow| {
+        opening.replay_records(from.as_ref(), follow, &mut |bytes| progress(bytes, of_bytes))
+    })?;
     let torn = replayed.torn.map(|torn| format!("{torn}, kept in {}", torn.copy_name()));
     Ok(RecoveredState { recovered, snapshot, torn })
 }

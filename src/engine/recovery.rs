@@ -4,13 +4,25 @@
 //! before it is corruption, and said so; nothing is skipped or guessed.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::directory::{Directory, ViewChange};
 use super::idempotency::Idempotency;
 use crate::domain::{
     Decision, Inventory, RecordAt, Sequence, TIME_MS_MAX, apply, check_applicable,
 };
-use crate::journal::{Payload, Planted, Record, decode, planted};
+use crate::journal::{KeyStamp, Payload, Planted, Record, decode, planted};
+
+/// Keys that go to another thread at once.
+const KEYS_AT_ONCE: usize = 4096;
+/// Such batches that may wait for it.
+const BATCHES_WAITING: usize = 4;
+
+/// What applies the next record; its error says why that cannot be the next one.
+pub(super) type Follow<'a> = dyn FnMut(Sequence, &Payload) -> Result<(), String> + 'a;
+
+/// A key with its record's place and time.
+type Key = (KeyStamp, Sequence, u64);
 
 /// What replaying leaves behind.
 pub struct Recovered {
@@ -55,6 +67,43 @@ impl Recovered {
     /// # Errors
     /// As [`Self::replay`].
     pub fn follow(&mut self, sequence: Sequence, payload: &Payload) -> Result<(), String> {
+        self.follow_without_key(sequence, payload)?;
+        if let Some((stamp, sequence, decided_at_ms)) = key(sequence, payload) {
+            self.idempotency.replay(&stamp, sequence, decided_at_ms);
+        }
+        Ok(())
+    }
+
+    /// Runs `replay` with [`Self::follow`] for it to call, and the keys of many records entered on a
+    /// thread of their own, behind them: they are nearly all of the memory that a replay fills.
+    pub fn replaying<T>(&mut self, replay: impl FnOnce(&mut Follow<'_>) -> T) -> T {
+        let mut keys: Vec<Key> = Vec::new();
+        let mut table = std::mem::replace(&mut self.idempotency, Idempotency::new(0));
+        let replayed = std::thread::scope(|scope| {
+            let (mut unused, mut behind) = (Some(&mut table), None);
+            let mut begin = || {
+                let table = unused.take().expect("it begins once");
+                let (out, batches) = sync_channel(BATCHES_WAITING);
+                scope.spawn(move || batches.into_iter().for_each(|keys| enter(table, keys)));
+                out
+            };
+            replay(&mut |sequence, payload| {
+                self.follow_without_key(sequence, payload)?;
+                keys.extend(key(sequence, payload));
+                if keys.len() < KEYS_AT_ONCE {
+                    return Ok(());
+                }
+                let full = std::mem::replace(&mut keys, Vec::with_capacity(KEYS_AT_ONCE));
+                let out: &SyncSender<_> = behind.get_or_insert_with(&mut begin);
+                out.send(full).map_err(|_| "the keys' thread has ended".to_owned())
+            })
+        });
+        enter(&mut table, keys);
+        self.idempotency = table;
+        replayed
+    }
+
+    fn follow_without_key(&mut self, sequence: Sequence, payload: &Payload) -> Result<(), String> {
         if let Some(at_ms) = payload.at_ms() {
             let last_ms = self.last_ms.unwrap_or(0);
             if at_ms > TIME_MS_MAX {
@@ -88,11 +137,6 @@ impl Recovered {
         if let (Decision::ProductCreated(created), [change]) = (decision, &**changes) {
             self.directory.enter(created.product_id.clone(), change.handle);
         }
-        if let Some(stamp) = &envelope.key
-            && !planted(Planted::DropKeyOnReplay)
-        {
-            self.idempotency.replay(stamp, sequence, envelope.decided_at_ms);
-        }
         Ok(())
     }
 
@@ -105,5 +149,105 @@ impl Recovered {
                 entry.publish(ViewChange::whole(product, next_expiry_ms));
             }
         }
+    }
+}
+
+fn key(sequence: Sequence, payload: &Payload) -> Option<Key> {
+    let Payload::Record(Record { envelope, .. }) = payload else { return None };
+    let stamp = envelope.key.filter(|_| !planted(Planted::DropKeyOnReplay))?;
+    Some((stamp, sequence, envelope.decided_at_ms))
+}
+
+fn enter(table: &mut Idempotency, keys: Vec<Key>) {
+    for (stamp, sequence, decided_at_ms) in keys {
+        table.replay(&stamp, sequence, decided_at_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::domain::{
+        BuyerId, Change, CreateProduct, Handle, LineWish, Name, PlaceOrder, Principal, ProductId,
+        Quantity, Terms, Version, decide_create, decide_order,
+    };
+    use crate::engine::idempotency::Lookup;
+    use crate::journal::Envelope;
+
+    const PURCHASES: u64 = 3 * KEYS_AT_ONCE as u64 + 5;
+
+    fn stamp(number: u64) -> KeyStamp {
+        let mut hash = [0; 16];
+        hash[8..].copy_from_slice(&number.to_le_bytes());
+        hash[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+        KeyStamp { hash, fingerprint: [7; 8] }
+    }
+
+    fn record(decision: Decision, version: u64, key: Option<KeyStamp>) -> Payload {
+        let change = Change { handle: Handle::new(0), version: Version::new(version) };
+        let envelope = Envelope {
+            decided_at_ms: version,
+            principal: Principal::new("shop").unwrap(),
+            reference: None,
+            key,
+            changes: smallvec![change],
+        };
+        Payload::Record(Record { envelope, decision })
+    }
+
+    /// A product, and as many purchases of it, each with a key.
+    fn sale() -> impl Iterator<Item = (Sequence, Payload)> {
+        let terms = Terms::open(Name::new("Lamp").unwrap());
+        let product_id = ProductId::new("lamp").unwrap();
+        let create = CreateProduct { product_id, terms, stock: PURCHASES };
+        let mut inventory = Inventory::new();
+        let created = decide_create(&inventory, create, false).unwrap();
+        let at = RecordAt { sequence: Sequence::new(1), at_ms: 1 };
+        apply(&mut inventory, &created.decision, &created.changes, at);
+        let line = LineWish {
+            product: Handle::new(0),
+            quantity: Quantity::new(1).unwrap(),
+            unit_price: None,
+        };
+        let order = PlaceOrder { buyer_id: BuyerId::new("ada").unwrap(), lines: smallvec![line] };
+        let placed = decide_order(&inventory, order, 2).unwrap().decision;
+        let purchases = (2..PURCHASES + 2).map(move |n| record(placed.clone(), n, Some(stamp(n))));
+        let created = std::iter::once(record(created.decision, 1, None));
+        (1..).map(Sequence::new).zip(created.chain(purchases))
+    }
+
+    fn found(recovered: &Recovered, number: u64) -> Option<u64> {
+        match recovered.idempotency.look_up(&stamp(number), PURCHASES) {
+            Lookup::Found(sequence) => Some(sequence.get()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_long_replay_is_known_afterwards() {
+        let mut recovered = Recovered::new(10);
+        recovered
+            .replaying(|follow| sale().try_for_each(|(at, payload)| follow(at, &payload)))
+            .unwrap();
+        assert_eq!(recovered.idempotency.len() as u64, PURCHASES);
+        recovered.publish();
+        for number in 2..PURCHASES + 2 {
+            assert_eq!(found(&recovered, number), Some(number));
+        }
+    }
+
+    #[test]
+    fn replay_that_ends_early_keeps_the_keys_that_came_before() {
+        let gone = PURCHASES - 7;
+        let mut recovered = Recovered::new(10);
+        let ended = recovered.replaying(|follow| {
+            let mut with_a_gap = sale().filter(|(at, _)| at.get() != gone);
+            with_a_gap.try_for_each(|(at, payload)| follow(at, &payload))
+        });
+        assert!(ended.unwrap_err().contains("version"));
+        assert_eq!(found(&recovered, gone - 1), Some(gone - 1));
+        assert_eq!(found(&recovered, gone + 1), None);
     }
 }

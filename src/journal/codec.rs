@@ -155,6 +155,8 @@ pub(super) fn decode_into(bytes: &[u8], payload: &mut Payload) -> Result<(), Dec
     Ok(())
 }
 
+/// Apart from [`decode_into`], whose every call would make room for what only this one needs.
+#[inline(never)]
 fn decode_any(kind: Kind, body: &[u8]) -> Result<Payload, DecodeError> {
     Ok(match kind {
         Kind::Watermark => take::<()>(kind, body).map(|()| Payload::Watermark)?,

@@ -65,8 +65,7 @@ impl Opening {
         visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
-        decoding(|decode| self.recovery.replay_mapped(from, decode, &mut visit, progress))
+        decoding(visit, |visit| self.recovery.replay_ahead(from, visit, progress))
     }
 
     /// Visits only what comes after a checkpoint; see `doorbuster_wal::Scan::replay_after`.

@@ -1,9 +1,9 @@
 //! Reading a log from its files, whole and without changing it: for tools, beside an engine or not.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorbuster_wal::{Checkpoint, Entry, Map, Records, Replayed, Scan};
+use doorbuster_wal::{Checkpoint, Entry, Records, Replayed, Scan};
 
 use super::reader::{ReadError, Tailed};
 use super::{DecodeError, JournalError, JournalIdentity, Payload, Places, Snapshots, codec};
@@ -61,8 +61,8 @@ impl JournalScan {
 }
 
 impl JournalScan {
-    /// Visits every record decoded, in order, or only those after a checkpoint. Divides the work
-    /// among threads where the log is long.
+    /// Visits every record decoded, in order, or only those after a checkpoint. A long log is read
+    /// a thread ahead.
     ///
     /// # Errors
     /// As [`Self::replay`]; a record does not decode.
@@ -72,8 +72,7 @@ impl JournalScan {
         visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
-        decoding(|decode| self.scan.replay_mapped(from, None, decode, &mut visit, progress))
+        decoding(visit, |visit| self.scan.replay_ahead(from, None, visit, progress))
     }
 
     /// As [`Self::replay_records`], only up to a checkpoint: closed segments alone.
@@ -87,9 +86,7 @@ impl JournalScan {
         visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, JournalError> {
-        let mut visit = |sequence, payload: &Payload| visit(Sequence::new(sequence), payload);
-        let until = Some(until);
-        decoding(|decode| self.scan.replay_mapped(from, until, decode, &mut visit, progress))
+        decoding(visit, |visit| self.scan.replay_ahead(from, Some(until), visit, progress))
     }
 
     /// As [`Self::replay`], only what comes after a checkpoint.
@@ -241,38 +238,36 @@ pub(super) fn telling_future(
     replay(&mut visit_known).map_err(|error| future.told(error))
 }
 
-/// Replays with every record decoded, on a thread of its own where that pays.
+/// Replays with every record decoded, each in the place of the one before.
 pub(super) fn decoding(
-    replay: impl FnOnce(&Decode<'_>) -> Result<Replayed, JournalError>,
+    visit: &mut dyn FnMut(Sequence, &Payload) -> Result<(), String>,
+    replay: impl FnOnce(&mut Visit<'_>) -> Result<Replayed, JournalError>,
 ) -> Result<Replayed, JournalError> {
-    let future = Future::default();
-    let decode = |entry: &Entry<'_>, payload: &mut Payload| {
-        future.refuse(entry, codec::decode_into(entry.payload, payload))
+    let (future, mut payload) = (Future::default(), Payload::default());
+    let mut visit_decoded = |entry: &Entry<'_>| {
+        future.refuse(entry, codec::decode_into(entry.payload, &mut payload))?;
+        visit(Sequence::new(entry.sequence), &payload)
     };
-    replay(&decode).map_err(|error| future.told(error))
+    replay(&mut visit_decoded).map_err(|error| future.told(error))
 }
-
-/// What makes a payload of an entry; it may run ahead of whoever visits.
-pub(super) type Decode<'a> = Map<'a, Payload>;
 
 /// The first record that only a newer binary knows; 0: none.
 #[derive(Default)]
-struct Future(AtomicU64);
+struct Future(Cell<u64>);
 
 impl Future {
     #[inline]
     fn refuse<T>(&self, entry: &Entry<'_>, decoded: Result<T, DecodeError>) -> Result<T, String> {
         decoded.map_err(|error| {
             if matches!(error, DecodeError::FromFuture { .. }) {
-                let first = (Ordering::Relaxed, Ordering::Relaxed);
-                let _ = self.0.compare_exchange(0, entry.sequence, first.0, first.1);
+                self.0.set(entry.sequence);
             }
             error.to_string()
         })
     }
 
     fn told(&self, error: JournalError) -> JournalError {
-        let future = self.0.load(Ordering::Relaxed);
+        let future = self.0.get();
         match error {
             JournalError::Corrupt { file, offset, sequence: Some(sequence), reason, .. }
                 if sequence == future =>

@@ -100,19 +100,6 @@ pub(crate) fn parse(bytes: &[u8], seed: u32) -> Result<Frame<'_>, NoFrame> {
     })
 }
 
-/// The frame at the beginning of bytes that were checked, if there is one.
-pub(crate) fn checked(bytes: &[u8]) -> Option<Frame<'_>> {
-    let (header, _) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
-    let [l0, l1, l2, l3, _, _, _, _, s0, s1, s2, s3, s4, s5, s6, s7, rest @ ..] = *header;
-    let end = FRAME_HEADER_BYTES + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-    Some(Frame {
-        sequence: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
-        durable_upto: u64::from_le_bytes(rest),
-        payload: bytes.get(FRAME_HEADER_BYTES..end)?,
-        bytes: frame_bytes(end - FRAME_HEADER_BYTES),
-    })
-}
-
 /// What the bytes at the place of a watermark say; checked by nothing, cheap to ask.
 pub(crate) fn claimed_durable_upto(bytes: &[u8]) -> Option<u64> {
     let (header, _) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;

@@ -31,9 +31,9 @@ mod lock;
 mod log;
 mod mem_storage;
 mod outline;
-mod pipeline;
 mod planted;
 mod pruned;
+mod read_ahead;
 mod records;
 mod recovery;
 mod scan;
@@ -55,7 +55,6 @@ pub use lock::{DirLock, LockError};
 pub use log::{Committed, Log};
 pub use mem_storage::{Crash, MemStorage};
 pub use outline::RoomAhead;
-pub use pipeline::Map;
 #[cfg(feature = "planted")]
 pub use planted::Plant;
 pub use planted::{Planted, planted};

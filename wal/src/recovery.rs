@@ -14,7 +14,6 @@ use crate::files;
 use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::log::Log;
-use crate::pipeline::Map;
 use crate::planted::{Planted, planted};
 use crate::scan::{Checkpoint, Replayed, Scan, TornTail, Unproven};
 use crate::segment::Segment;
@@ -89,18 +88,17 @@ impl Recovery {
         Ok(replayed)
     }
 
-    /// As [`Self::replay`], with the work divided; see [`Scan::replay_mapped`].
+    /// As [`Self::replay`], read ahead; see [`Scan::replay_ahead`].
     ///
     /// # Errors
     /// `Corrupt`, `Io`.
-    pub fn replay_mapped<T: Send + Default>(
+    pub fn replay_ahead(
         &mut self,
         from: Option<&Checkpoint>,
-        map: &Map<'_, T>,
-        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
-        let replayed = self.scan.replay_mapped(from, None, map, visit, progress)?;
+        let replayed = self.scan.replay_ahead(from, None, visit, progress)?;
         self.replayed = Some(replayed.clone());
         Ok(replayed)
     }

@@ -13,8 +13,8 @@ use crate::copied;
 use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
 use crate::header::{HEADER_BYTES, Header, file_name};
-use crate::pipeline::{self, Map};
 use crate::pruned::{self, Deleted, Pruned};
+use crate::read_ahead;
 use crate::segment::{Segment, Walked};
 use crate::shared::IndexEntry;
 use crate::storage::{Storage, read_full};
@@ -371,42 +371,28 @@ impl Scan {
         self.replay_segments(self.place_after(from)?, visit, progress)
     }
 
-    /// As [`Self::replay`], with the work divided where there is much of it: `map` makes of each
-    /// record what `visit` then gets in order. `map` runs on a thread of its own, ahead of `visit`,
-    /// and gets what it has made of another record, or nothing yet, to make the next in its place.
+    /// As [`Self::replay`]; a long log is read and checked on a thread of its own, ahead of `visit`.
     ///
     /// `from`: only what comes after this checkpoint; `until`: only what comes before this one.
     ///
     /// # Errors
-    /// As [`Self::replay_after`]; what `map` refuses is corruption, too.
-    pub fn replay_mapped<T: Send + Default>(
+    /// As [`Self::replay_after`].
+    pub fn replay_ahead(
         &self,
         from: Option<&Checkpoint>,
         until: Option<&Checkpoint>,
-        map: &Map<'_, T>,
-        visit: &mut dyn FnMut(u64, &T) -> Result<(), String>,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Replayed, WalError> {
         let first = from.map_or(Ok(0), |from| self.place_after(from))?;
         let end = until.map_or(Ok(self.headers.len()), |until| self.place_after(until))?;
-        let last = end.min(self.headers.len().saturating_sub(1)).max(first);
-        let closed_bytes: u64 = self.file_bytes.get(first..last).unwrap_or_default().iter().sum();
-        let closed = self.headers.get(first..last).unwrap_or_default();
+        let bytes = self.file_bytes.get(first..end).unwrap_or_default().iter().sum();
         let mut replayed = self.nothing_replayed(first);
-        if !pipeline::pays(closed, closed_bytes) {
-            let mut made = T::default();
-            let mut both = |entry: &Entry<'_>| {
-                map(entry, &mut made)?;
-                visit(entry.sequence, &made)
-            };
-            self.replay_rest(first..end, &mut both, progress, &mut replayed)?;
-            return Ok(replayed);
+        match read_ahead::pays(bytes) {
+            true => self.replay_rest_ahead(first..end, visit, progress, &mut replayed)?,
+            false => self.replay_rest(first..end, visit, progress, &mut replayed)?,
         }
-        self.replay_closed(first..last, map, visit, progress, &mut replayed)?;
-        if last < end {
-            self.replay_last(last, map, visit, &mut replayed)?;
-            progress(closed_bytes + self.file_bytes.get(last).copied().unwrap_or(0));
-        }
+        progress(bytes);
         Ok(replayed)
     }
 

@@ -19,7 +19,10 @@ pub(super) struct CrashArgs {
     /// How many processes are killed with 32 or more requests in flight; others come on top.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rounds: u64,
-    /// What everything random comes from [default: drawn, and printed].
+    /// After so many rounds a new log is begun: a start reads what keys there are, so lives grow longer.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds_per_log: u64,
+    /// What everything random comes from; each log has the next [default: drawn, and printed].
     #[arg(long)]
     seed: Option<u64>,
     /// Connections, each with one request in flight.
@@ -28,8 +31,9 @@ pub(super) struct CrashArgs {
     /// Where the projection goes: with both, lives take them in turn.
     #[arg(long, value_enum, default_value = "sqlite")]
     store: Stores,
-    /// A PostgreSQL without a schema `doorbuster` [default: one is started, and stopped at the end].
-    #[arg(long, value_name = "URL")]
+    /// A PostgreSQL without a schema `doorbuster`; all rounds are in one log then [default: one is
+    /// started for each log, and stopped at its end].
+    #[arg(long, value_name = "URL", conflicts_with = "rounds_per_log")]
     database_url: Option<String>,
     /// Bytes of a journal segment.
     #[arg(long, default_value_t = 1 << 20)]
@@ -60,36 +64,29 @@ impl CrashArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let seed = self.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ clock_seed());
         println!("seed {seed}");
-        let mut stores = Vec::new();
-        if self.store != Stores::Postgres {
-            stores.push(StoreChoice::Sqlite);
-        }
-        let start = self.store != Stores::Sqlite && self.database_url.is_none();
-        let server = start.then(Postgres::start_blocking).transpose()?;
-        if self.store != Stores::Sqlite {
-            let url = server.as_ref().map(Postgres::url).or(self.database_url);
-            stores.push(StoreChoice::Postgres(url.context("a PostgreSQL")?));
-        }
-        let plan = CrashPlan {
-            engine: self.common.engine()?,
-            data_root: self.common.data_root(),
-            rounds: self.rounds,
-            seed,
-            in_flight: usize::from(self.in_flight),
-            stores,
-            segment_bytes: self.segment_bytes,
-            settings: self.settings,
-            database_checks: self.database_checks,
+        let logs = match self.database_url {
+            Some(_) => 1,
+            None => self.rounds.div_ceil(self.rounds_per_log),
         };
         let bar = progress(self.rounds);
-        let report = crash::run(&plan, |report| {
-            bar.set_position(report.rounds);
-            bar.set_message(format!(
-                "{} acknowledged, {} unknown resolved",
-                report.counts.done,
-                resolved(report)
-            ));
-        })?;
+        let mut report = CrashReport { seed, ..CrashReport::default() };
+        for log in 0..logs {
+            // As many in each as can be, the rest in the first ones.
+            let rounds = self.rounds / logs + u64::from(log < self.rounds % logs);
+            let found = self.one_log(rounds, seed.wrapping_add(log), |of_log| {
+                bar.set_position(report.rounds + of_log.rounds);
+                bar.set_message(format!(
+                    "log {} of {logs}; {} acknowledged, {} unknown resolved",
+                    log + 1,
+                    report.counts.done + of_log.counts.done,
+                    resolved(&report) + resolved(of_log),
+                ));
+            })?;
+            report.add(found);
+            if !report.faults.is_empty() {
+                break;
+            }
+        }
         bar.finish_and_clear();
         show(&report);
         write_json(self.common.json.as_deref(), &report)?;
@@ -103,6 +100,37 @@ impl CrashArgs {
             return Ok(ExitCode::FAILURE);
         }
         Ok(passed)
+    }
+
+    /// A campaign in a log of its own, and with a PostgreSQL of its own where none is given.
+    fn one_log(
+        &self,
+        rounds: u64,
+        seed: u64,
+        watch: impl FnMut(&CrashReport),
+    ) -> anyhow::Result<CrashReport> {
+        let mut stores = Vec::new();
+        if self.store != Stores::Postgres {
+            stores.push(StoreChoice::Sqlite);
+        }
+        let start = self.store != Stores::Sqlite && self.database_url.is_none();
+        let server = start.then(Postgres::start_blocking).transpose()?;
+        if self.store != Stores::Sqlite {
+            let url = server.as_ref().map(Postgres::url).or_else(|| self.database_url.clone());
+            stores.push(StoreChoice::Postgres(url.context("a PostgreSQL")?));
+        }
+        let plan = CrashPlan {
+            engine: self.common.engine()?,
+            data_root: self.common.data_root(),
+            rounds,
+            seed,
+            in_flight: usize::from(self.in_flight),
+            stores,
+            segment_bytes: self.segment_bytes,
+            settings: self.settings.clone(),
+            database_checks: self.database_checks,
+        };
+        crash::run(&plan, watch)
     }
 }
 
@@ -175,9 +203,14 @@ fn show_clients(report: &CrashReport) {
 
 fn show_log(report: &CrashReport) {
     println!(
-        "log: {} records in {} segments, {} of them archived, {} kills left a torn write; \
+        "{} logs: {} records in {} segments, {} of them archived, {} kills left a torn write; \
          slowest start {} ms",
-        report.records, report.segments, report.archived, report.torn, report.start_ms_max
+        report.logs,
+        report.records,
+        report.segments,
+        report.archived,
+        report.torn,
+        report.start_ms_max
     );
     let kinds: Vec<String> =
         report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();

@@ -65,11 +65,13 @@ impl StoreChoice {
     }
 }
 
-/// What a campaign found.
+/// What a campaign found, in one log or in several.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct CrashReport {
-    /// Its seed.
+    /// Its seed: the first log's, as the next log has the next; or that of the log that is kept.
     pub seed: u64,
+    /// Logs begun.
+    pub logs: u64,
     /// Processes killed.
     pub killed: u64,
     /// The same, by moment.
@@ -93,11 +95,11 @@ pub struct CrashReport {
     pub in_flight_least: Option<usize>,
     /// What the clients heard.
     pub counts: Counts,
-    /// Records in the log.
+    /// Records in the logs.
     pub records: u64,
     /// Of these, by kind.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// Segments of the log.
+    /// Segments of the logs.
     pub segments: usize,
     /// Of these: archived.
     pub archived: usize,
@@ -109,7 +111,7 @@ pub struct CrashReport {
     pub start_ms_max: u64,
     /// Comparisons with the database, each with no difference.
     pub database_checks: u64,
-    /// The last one, by store.
+    /// What the last one of each log found, by store.
     pub databases: BTreeMap<&'static str, Compared>,
     /// What was wrong.
     pub faults: Faults,
@@ -125,6 +127,47 @@ impl CrashReport {
         let acts = self.wanted.iter().filter(hit).map(String::as_str);
         let paused = (self.given_up == 0).then_some("a pause while clients time out");
         acts.chain(paused).collect()
+    }
+
+    /// Adds what was found in another log.
+    pub fn add(&mut self, other: Self) {
+        if other.kept.is_some() {
+            self.seed = other.seed;
+        }
+        self.logs += other.logs;
+        self.killed += other.killed;
+        for (count, others) in self.moments.iter_mut().zip(other.moments) {
+            *count += others;
+        }
+        self.missed += other.missed;
+        for (name, count) in other.under_way {
+            *self.under_way.entry(name).or_default() += count;
+        }
+        let new = |name: &String| !self.wanted.contains(name);
+        let new: Vec<_> = other.wanted.into_iter().filter(new).collect();
+        self.wanted.extend(new);
+        self.given_up += other.given_up;
+        self.timed_out += other.timed_out;
+        self.rounds += other.rounds;
+        self.in_flight += other.in_flight;
+        let least = [self.in_flight_least, other.in_flight_least];
+        self.in_flight_least = least.into_iter().flatten().min();
+        self.counts += other.counts;
+        self.records += other.records;
+        for (kind, count) in other.kinds {
+            *self.kinds.entry(kind).or_default() += count;
+        }
+        self.segments += other.segments;
+        self.archived += other.archived;
+        self.torn += other.torn;
+        self.views += other.views;
+        self.start_ms_max = self.start_ms_max.max(other.start_ms_max);
+        self.database_checks += other.database_checks;
+        for (store, compared) in other.databases {
+            *self.databases.entry(store).or_default() += compared;
+        }
+        self.faults.add_all(&other.faults);
+        self.kept = self.kept.take().or(other.kept);
     }
 }
 
@@ -153,5 +196,33 @@ mod tests {
         assert!(report.never_hit().is_empty());
         report.given_up = 0;
         assert_eq!(report.never_hit(), ["a pause while clients time out"]);
+    }
+
+    #[test]
+    fn logs_add_up() {
+        let log = |rounds, least, wanted: &str| CrashReport {
+            logs: 1,
+            rounds,
+            in_flight_least: least,
+            wanted: vec![wanted.to_owned()],
+            under_way: BTreeMap::from([(wanted.to_owned(), rounds)]),
+            databases: BTreeMap::from([(
+                "sqlite",
+                Compared { orders: rounds, ..Compared::default() },
+            )]),
+            start_ms_max: rounds,
+            ..CrashReport::default()
+        };
+        let mut total = CrashReport { seed: 7, ..CrashReport::default() };
+        for one in [log(3, Some(40), "a"), log(2, None, "b"), log(4, Some(33), "a")] {
+            total.add(one);
+        }
+        assert_eq!((total.seed, total.logs, total.rounds), (7, 3, 9));
+        assert_eq!((total.in_flight_least, total.start_ms_max), (Some(33), 4));
+        assert_eq!(
+            (&*total.wanted, total.under_way["a"]),
+            (&["a".to_owned(), "b".to_owned()][..], 7)
+        );
+        assert_eq!(total.databases["sqlite"].orders, 9);
     }
 }

@@ -21,9 +21,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use doorbuster::domain::Sequence;
 use doorbuster::engine::Recovered;
-use doorbuster::journal::{JournalScan, Payload};
+use doorbuster::journal::JournalScan;
 use doorbuster_wal::{DirStorage, Scan};
 use serde::{Deserialize, Serialize};
 
@@ -166,9 +165,8 @@ pub fn take_turn(directory: &Path, side: Side) -> anyhow::Result<Turn> {
         }
         Side::Recover => {
             let mut recovered = Recovered::new(usize::MAX);
-            let mut follow =
-                |sequence: Sequence, payload: &Payload| recovered.follow(sequence, payload);
-            JournalScan::open(storage)?.replay_records(None, &mut follow, &mut |_| {})?;
+            let scan = JournalScan::open(storage)?;
+            recovered.replaying(|follow| scan.replay_records(None, follow, &mut |_| {}))?;
             recovered.publish();
             records = recovered.records;
             recovered.idempotency.len() as u64

@@ -58,19 +58,19 @@ fn take_fields(
     if envelope.principal.as_str().as_bytes() != principal {
         envelope.principal = Principal::new(std::str::from_utf8(principal).ok()?).ok()?;
     }
-    envelope.reference = from.option(|from| Reference::new(from.text()?).ok())?;
-    envelope.key = from.option(KeyStamp::take)?;
+    from.option(&mut envelope.reference, |from| Reference::new(from.text()?).ok())?;
+    from.option(&mut envelope.key, KeyStamp::take)?;
     from.list(&mut envelope.changes, |from| {
         let handle = Handle::new(from.u32()?);
         Some(Change { handle, version: Version::new(from.u64()?) })
     })?;
     order.buyer_id = BuyerId::new(from.text()?).ok()?;
     from.list(&mut order.lines, |from| {
-        Some(OrderLine {
-            product: Handle::new(from.u32()?),
-            quantity: Quantity::new(u64::from(from.u32()?)).ok()?,
-            unit_price: from.option(Bytes::money)?,
-        })
+        let product = Handle::new(from.u32()?);
+        let quantity = Quantity::new(u64::from(from.u32()?)).ok()?;
+        let mut unit_price = None;
+        from.option(&mut unit_price, Bytes::money)?;
+        Some(OrderLine { product, quantity, unit_price })
     })?;
     from.0.is_empty().then_some(())
 }

@@ -6,7 +6,6 @@ mod archive;
 mod copies;
 mod crashes;
 mod damage;
-mod divided;
 mod followers;
 mod full_disk;
 mod harness;
@@ -15,6 +14,7 @@ mod model;
 mod places;
 #[cfg(feature = "planted")]
 mod planted;
+mod read_ahead;
 mod real;
 mod segments;
 mod syncs;

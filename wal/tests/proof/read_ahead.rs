@@ -1,4 +1,4 @@
-//! A long log read with the work divided among threads gives what reading it in one thread gives.
+//! A long log read a thread ahead of the visit gives what reading it in one thread gives.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::harness::{IDENTITY, Records, START, assert_same, payload};
 
 const OPTIONS: Options =
     Options { segment_bytes: 1 << 20, payload_bytes_max: 256 << 10, spare_segments: 1 };
-/// Enough that threads are worth it.
+/// Enough that a thread is worth it.
 const SEGMENTS: usize = 11;
 
 /// Small frames, some longer than what is read at once would leave of a chunk.
@@ -39,10 +39,10 @@ fn batch_len(batch: &doorbuster_wal::Batch, log: &doorbuster_wal::Log) -> u64 {
     batch.last_sequence().map_or(0, |last| last + 1 - log.next_sequence())
 }
 
-/// Reads it with an entry's payload as what is made of it; refuses the record at `refused`.
+/// Reads it, and refuses the record at `refused`.
 fn read(
     storage: &MemStorage,
-    divided: bool,
+    ahead: bool,
     refused: u64,
 ) -> (Records, Result<Replayed, WalError>, u64) {
     let scan = Scan::open(Arc::new(storage.clone())).unwrap();
@@ -51,37 +51,26 @@ fn read(
         assert!(bytes >= last_progress, "progress goes on");
         last_progress = bytes;
     };
-    let make = |entry: &Entry<'_>, made: &mut Vec<u8>| {
+    let mut take = |entry: &Entry<'_>| {
         if entry.sequence == refused {
             return Err("not this one".to_owned());
         }
-        entry.payload.clone_into(made);
+        records.push(entry.payload.to_vec());
+        assert_eq!(entry.sequence, records.len() as u64);
         Ok(())
     };
-    let mut take = |sequence: u64, record: &Vec<u8>| {
-        records.push(record.clone());
-        assert_eq!(sequence, records.len() as u64);
-        Ok(())
-    };
-    let replayed = match divided {
-        true => scan.replay_mapped(None, None, &make, &mut take, &mut progress),
-        false => {
-            let mut one_by_one = |entry: &Entry<'_>| {
-                let mut made = Vec::new();
-                make(entry, &mut made)?;
-                take(entry.sequence, &made)
-            };
-            scan.replay(&mut one_by_one, &mut progress)
-        }
+    let replayed = match ahead {
+        true => scan.replay_ahead(None, None, &mut take, &mut progress),
+        false => scan.replay(&mut take, &mut progress),
     };
     (records, replayed, last_progress)
 }
 
 fn check_same(storage: &MemStorage, refused: u64, what: &str) -> Option<WalError> {
     let (alone, replayed, _) = read(storage, false, refused);
-    let (divided, replayed_divided, _) = read(storage, true, refused);
-    assert_same(&divided, &alone, what);
-    match (replayed, replayed_divided) {
+    let (ahead, replayed_ahead, _) = read(storage, true, refused);
+    assert_same(&ahead, &alone, what);
+    match (replayed, replayed_ahead) {
         (Ok(one), Ok(other)) => {
             assert_eq!(one, other, "{what}");
             None
@@ -95,7 +84,7 @@ fn check_same(storage: &MemStorage, refused: u64, what: &str) -> Option<WalError
 }
 
 #[test]
-fn divided_reading_finds_the_same_and_the_same_damage() {
+fn reading_ahead_finds_the_same_and_the_same_damage() {
     let storage = long();
     assert!(check_same(&storage, 0, "sound").is_none());
     let total = Scan::open(Arc::new(storage.clone())).unwrap().bytes_total();
