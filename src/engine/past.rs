@@ -64,15 +64,17 @@ pub fn recover_past(
         None => (Recovered::new(keys_max), None, None),
     };
     progress(recovered.last_sequence);
-    // Closed segments before the place are read whole, with the work divided.
+    // Closed segments before the place are read whole, a thread ahead.
     if let Some(until) = end_of_closed(scan, upto, from.as_ref()) {
-        let mut visit = |sequence: Sequence, payload: &Payload| {
-            if sequence.get().is_multiple_of(1024) {
-                progress(sequence);
-            }
-            recovered.follow(sequence, payload)
-        };
-        scan.replay_records_until(from.as_ref(), &until, &mut visit, &mut |_| {})?;
+        recovered.replaying(|follow| {
+            let mut visit = |sequence: Sequence, payload: &Payload| {
+                if sequence.get().is_multiple_of(1024) {
+                    progress(sequence);
+                }
+                follow(sequence, payload)
+            };
+            scan.replay_records_until(from.as_ref(), &until, &mut visit, &mut |_| {})
+        })?;
     }
     follow_to(scan, upto, &mut recovered, progress)?;
     Ok(Past { recovered, snapshot })
