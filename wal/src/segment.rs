@@ -116,20 +116,32 @@ impl Segment<'_> {
     /// Whether a sound frame at or behind `offset`, at any alignment a frame can have, says that
     /// `sequence` was durable: what tells damage from a torn tail. Gives what the first one says.
     ///
-    /// Cost: checksums only where the fields claim so much, so that a segment full of what looks
-    /// like lengths is read once, not once a word.
+    /// Cost: a checksum runs over as many bytes as stand where a length would, so it is made only where
+    /// all fields could be those of a frame of this segment. Text, of which payloads are full, never
+    /// is one: a batch torn at its second record is read once, not once a word.
     pub(crate) fn durable_behind(&self, offset: u64, sequence: u64) -> Option<u64> {
         let seed = self.header.seed();
-        let mut at = offset as usize;
-        let end = at + self.tail(offset).len();
+        let first = offset as usize;
+        let (mut at, end) = (first, first + self.tail(offset).len());
         while let Some(rest) = self.bytes.get(at..).filter(|_| at < end) {
             let claimed = frame::claimed_durable_upto(rest).filter(|upto| *upto >= sequence);
-            if claimed.is_some() && frame::parse(rest, seed).is_ok() {
+            // Where the log ends a frame is looked at whatever it says: it may be sound and misplaced.
+            let may_be = claimed.is_some() && (at == first || self.could_hold(rest));
+            if may_be && frame::parse(rest, seed).is_ok() {
                 return claimed;
             }
             at += 8;
         }
         None
+    }
+
+    /// Whether the sequence of what could be a frame is one that this segment has room for, wherever
+    /// in it the frame was written.
+    fn could_hold(&self, rest: &[u8]) -> bool {
+        let room = self.header.segment_bytes / frame::frame_bytes(1) as u64;
+        let first = self.header.first_sequence;
+        frame::claimed_sequence(rest)
+            .is_some_and(|it| (first..=first.saturating_add(room)).contains(&it))
     }
 
     /// Bytes from `offset` up to the last one that is not zero.
@@ -159,4 +171,60 @@ pub(crate) fn placed(frame: Frame<'_>, expected: u64) -> Result<Frame<'_>, NoFra
         return Err(NoFrame::Durable(frame.durable_upto));
     }
     Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+
+    fn header() -> Header {
+        Header {
+            identity: Identity { journal_id: [9; 16], partition: 1, epoch: 1 },
+            segment: 3,
+            first_sequence: 41,
+            segment_bytes: 64 << 10,
+            salt: 7,
+            durable_upto: 40,
+            chain: [5; 32],
+        }
+    }
+
+    fn sealed(header: &Header, sequence: u64, durable_upto: u64, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        frame::put(&mut frame, sequence, payload);
+        frame::seal(&mut frame, durable_upto, header.seed());
+        frame
+    }
+
+    /// A torn batch of text had a checksum over the rest of the segment for each of its words.
+    #[test]
+    fn no_word_of_text_could_be_a_frame_and_every_frame_of_the_segment_could() {
+        let header = header();
+        let segment = Segment { header: &header, file: "any", bytes: &[] };
+        let text = b"{\"reference\": \"R-100-2000-3\", \"buyer\": \"some.buyer@shop\"}".repeat(9);
+        let words = (0..text.len()).map(|at| text.get(at..).unwrap());
+        assert!(words.filter(|rest| rest.len() >= 24).all(|rest| !segment.could_hold(rest)));
+        let last = 41 + (64 << 10) / 32;
+        for sequence in [41, 42, 1_000, last] {
+            assert!(segment.could_hold(&sealed(&header, sequence, sequence - 1, b"any")));
+        }
+        assert!(!segment.could_hold(&sealed(&header, 40, 39, b"any")));
+        assert!(!segment.could_hold(&sealed(&header, last + 1, last, b"any")));
+    }
+
+    /// Sound frames behind the end of the walk are evidence wherever they are, and at its end also
+    /// one whose sequence no frame of this segment has.
+    #[test]
+    fn sound_frame_that_knows_more_is_found_behind_text_and_at_the_end() {
+        let header = header();
+        let found =
+            |bytes: &[u8]| Segment { header: &header, file: "any", bytes }.durable_behind(0, 50);
+        let mut bytes = b"torn text, of eight bytes a word".to_vec();
+        assert_eq!(found(&bytes), None);
+        bytes.extend(sealed(&header, 60, 55, b"any"));
+        assert_eq!(found(&bytes), Some(55));
+        assert_eq!(found(&sealed(&header, u64::MAX, 55, b"any")), Some(55));
+        assert_eq!(found(&sealed(&header, 60, 49, b"any")), None);
+    }
 }
