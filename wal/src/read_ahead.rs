@@ -8,11 +8,12 @@
 //!
 //! Closed segments are read in chunks. The last one may end torn: it is read in one piece by `scan`,
 //! and its records are copied into chunks. The result and every error are the same as without a second
-//! thread. Memory: a few chunks of 128 KiB, whatever the size of a segment.
+//! thread. Memory: a few chunks of 128 KiB, whatever the size of a segment, and one that is as long as a
+//! longer frame.
 //!
 //! What crosses from core to core are the bytes as they lie in the file: a record that is decoded on
 //! one core and applied on another costs more to move than to decode
-//! (docs/adr/0011-orders-by-hand.md).
+//! (docs/adr/0012-what-crosses-between-cores.md).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -124,7 +125,10 @@ impl Chunk {
 impl Ahead {
     /// A chunk to fill, in the place of one that was visited, if there is one.
     fn chunk(&self, segment: u64, file: &Arc<str>, bytes_read: u64) -> Chunk {
-        let mut chunk = self.emptied.try_recv().unwrap_or_default();
+        // What one long frame needed is not kept.
+        let emptied = self.emptied.try_recv().ok();
+        let of_usual_size = |chunk: &Chunk| chunk.bytes.capacity() <= 2 * CHUNK_BYTES;
+        let mut chunk = emptied.filter(of_usual_size).unwrap_or_default();
         chunk.records.clear();
         Chunk { segment, file: Arc::clone(file), bytes_read, ..chunk }
     }
@@ -201,7 +205,7 @@ impl Scan {
             let read = read_full(&*open.file, &mut bytes, offset).map_err(unreadable)?;
             let ends = read < chunk_bytes;
             bytes.truncate(read);
-            let (mut at, mut damage) = (0, None);
+            let (mut at, mut needed, mut damage) = (0, 0, None);
             while sequence <= last {
                 let rest = bytes.get(at..).unwrap_or_default();
                 match frame::parse(rest, seed).and_then(|frame| placed(frame, sequence)) {
@@ -212,8 +216,13 @@ impl Scan {
                         at += frame.bytes;
                         sequence += 1;
                     }
-                    // It goes on in the next chunk.
-                    Err(NoFrame::Short(_)) if !ends => break,
+                    // It is whole in the next chunk, if the file has so much.
+                    Err(NoFrame::Short(whole))
+                        if !ends && offset + (at + whole) as u64 <= file_bytes =>
+                    {
+                        needed = whole;
+                        break;
+                    }
                     Err(no_frame) => {
                         damage = Some(no_frame);
                         break;
@@ -232,8 +241,7 @@ impl Scan {
                     scan::closed_damage(file, header, next, offset, sequence, &found).into()
                 );
             }
-            // A frame that is longer than a chunk.
-            chunk_bytes = if at == 0 { chunk_bytes * 2 } else { CHUNK_BYTES };
+            chunk_bytes = needed.max(CHUNK_BYTES);
         }
         let digest: [u8; 32] = digest.finalize().into();
         scan::check_chain(next, &digest)?;

@@ -95,7 +95,11 @@ fn reading_ahead_finds_the_same_and_the_same_damage() {
         let error = check_same(&storage, refused, "refused").unwrap().to_string();
         assert!(error.contains("not this one"), "{error}");
     }
-    for (segment, at) in [(1, 5_000), (4, 4_096), (9, 500_000), (11, 300_000)] {
+    // The second to the fourth are a first frame's length: a little longer, longer than a chunk and still
+    // inside the file, longer than the file.
+    for (segment, at) in
+        [(1, 5_000), (4, 4_096), (4, 4_098), (4, 4_099), (9, 500_000), (11, 300_000)]
+    {
         let name = format!("segment-{segment:010}.wal");
         let sound = storage.bytes(&name).unwrap();
         let mut damaged = sound.clone();
