@@ -348,10 +348,11 @@ fn hash_of(entries: &Fifo<Entry>, number: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn stamp(key: u32, body: u8) -> KeyStamp {
+    /// The key of this number, brought with this body.
+    pub(in crate::engine) fn stamp(key: u32, body: u8) -> KeyStamp {
         let mut hash = [0; 16];
         hash[..4].copy_from_slice(&key.to_le_bytes());
         hash[15] = key as u8;

@@ -174,15 +174,13 @@ mod tests {
         Quantity, Terms, Version, decide_create, decide_order,
     };
     use crate::engine::idempotency::Lookup;
+    use crate::engine::idempotency::tests::stamp as keyed;
     use crate::journal::Envelope;
 
     const PURCHASES: u64 = 3 * KEYS_AT_ONCE as u64 + 5;
 
     fn stamp(number: u64) -> KeyStamp {
-        let mut hash = [0; 16];
-        hash[8..].copy_from_slice(&number.to_le_bytes());
-        hash[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
-        KeyStamp { hash, fingerprint: [7; 8] }
+        keyed(u32::try_from(number).unwrap(), 7)
     }
 
     fn record(decision: Decision, version: u64, key: Option<KeyStamp>) -> Payload {

@@ -3,6 +3,8 @@
 //! length u32, crc32c u32, sequence u64, durable_upto u64, payload, zeros to the next multiple of
 //! 8. The checksum begins with the segment's seed and covers everything but itself.
 
+use crate::Entry;
+
 /// Bytes before the payload.
 pub const FRAME_HEADER_BYTES: usize = 24;
 
@@ -14,6 +16,14 @@ pub(crate) struct Frame<'a> {
     pub(crate) payload: &'a [u8],
     /// With header and padding.
     pub(crate) bytes: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// The record that it is, where it lies.
+    pub(crate) fn entry(&self, segment: u64, offset: u64) -> Entry<'a> {
+        let Self { sequence, durable_upto, payload, .. } = *self;
+        Entry { sequence, durable_upto, payload, segment, offset }
+    }
 }
 
 /// Why there is no sound frame at a place.
@@ -126,22 +136,23 @@ fn checksum(frame: &[u8], seed: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn sealed(payload: &[u8], seed: u32) -> Vec<u8> {
+    /// The frame of a record, as it lies in a segment.
+    pub(crate) fn sealed(sequence: u64, durable_upto: u64, payload: &[u8], seed: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
-        put(&mut bytes, 7, payload);
-        seal(&mut bytes, 6, seed);
+        put(&mut bytes, sequence, payload);
+        seal(&mut bytes, durable_upto, seed);
         bytes
     }
 
     #[test]
     fn frame_reads_back_and_no_changed_bit_and_no_cut_passes() {
         for payload in [&b"x"[..], b"12345678", &[7; 1000]] {
-            let frame = sealed(payload, 3);
+            let frame = sealed(7, 6, payload, 3);
             assert_eq!(frame.len(), frame_bytes(payload.len()));
             assert_eq!(own_frame_bytes(&frame), frame.len());
             let expected = Frame { sequence: 7, durable_upto: 6, payload, bytes: frame.len() };
@@ -162,7 +173,7 @@ mod tests {
     fn frame_that_is_not_filled_up_with_zeros_is_none_though_its_checksum_is_right() {
         for (payload, padding) in [(&b"x"[..], 7), (b"1234567", 1)] {
             for at in 1..=padding {
-                let mut frame = sealed(payload, 3);
+                let mut frame = sealed(7, 6, payload, 3);
                 let place = frame.len() - at;
                 frame[place] = 1;
                 seal(&mut frame, 6, 3);

@@ -157,10 +157,11 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn header() -> Header {
+    /// One of a segment of 64 KiB that begins at 41.
+    pub(crate) fn header() -> Header {
         Header {
             identity: Identity { journal_id: [9; 16], partition: 1, epoch: 2 },
             segment: 3,

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use sha2::Digest;
 
 use crate::files;
-use crate::frame::{self, FRAME_HEADER_BYTES, Frame, NoFrame};
+use crate::frame::{self, FRAME_HEADER_BYTES, NoFrame};
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::scan::{self, Replayed, Scan};
 use crate::segment::placed;
@@ -77,29 +77,18 @@ pub(crate) fn pays(bytes: u64) -> bool {
 }
 
 impl Chunk {
-    /// Notes a frame that lies at `at` of its bytes and at `offset` of the file.
-    fn note(&mut self, frame: &Frame<'_>, at: usize, offset: u64) {
-        let begin = at + FRAME_HEADER_BYTES;
-        self.records.push(Place {
-            sequence: frame.sequence,
-            durable_upto: frame.durable_upto,
-            offset,
-            begin,
-            end: begin + frame.payload.len(),
-        });
+    /// Notes a record whose payload begins at `begin` of its bytes.
+    fn note(&mut self, entry: &Entry<'_>, begin: usize) {
+        let Entry { sequence, durable_upto, payload, offset, .. } = *entry;
+        let end = begin + payload.len();
+        self.records.push(Place { sequence, durable_upto, offset, begin, end });
     }
 
     /// Takes a record with its payload.
     fn copy(&mut self, entry: &Entry<'_>) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(entry.payload);
-        self.records.push(Place {
-            sequence: entry.sequence,
-            durable_upto: entry.durable_upto,
-            offset: entry.offset,
-            begin,
-            end: self.bytes.len(),
-        });
+        self.note(entry, begin);
     }
 
     /// Shows what it has; what is refused is corruption at its place.
@@ -205,14 +194,15 @@ impl Scan {
             let read = read_full(&*open.file, &mut bytes, offset).map_err(unreadable)?;
             let ends = read < chunk_bytes;
             bytes.truncate(read);
-            let (mut at, mut needed, mut damage) = (0, 0, None);
+            chunk_bytes = CHUNK_BYTES;
+            let (mut at, mut damage) = (0, None);
             while sequence <= last {
                 let rest = bytes.get(at..).unwrap_or_default();
                 match frame::parse(rest, seed).and_then(|frame| placed(frame, sequence)) {
                     Ok(frame) => {
-                        let begins = offset + at as u64;
-                        chunk.note(&frame, at, begins);
-                        replayed.mark(sequence, header.segment, begins);
+                        let entry = frame.entry(header.segment, offset + at as u64);
+                        chunk.note(&entry, at + FRAME_HEADER_BYTES);
+                        replayed.mark(sequence, header.segment, entry.offset);
                         at += frame.bytes;
                         sequence += 1;
                     }
@@ -220,7 +210,7 @@ impl Scan {
                     Err(NoFrame::Short(whole))
                         if !ends && offset + (at + whole) as u64 <= file_bytes =>
                     {
-                        needed = whole;
+                        chunk_bytes = whole.max(CHUNK_BYTES);
                         break;
                     }
                     Err(no_frame) => {
@@ -241,7 +231,6 @@ impl Scan {
                     scan::closed_damage(file, header, next, offset, sequence, &found).into()
                 );
             }
-            chunk_bytes = needed.max(CHUNK_BYTES);
         }
         let digest: [u8; 32] = digest.finalize().into();
         scan::check_chain(next, &digest)?;

@@ -388,11 +388,13 @@ impl Scan {
         let end = until.map_or(Ok(self.headers.len()), |until| self.place_after(until))?;
         let bytes = self.file_bytes.get(first..end).unwrap_or_default().iter().sum();
         let mut replayed = self.nothing_replayed(first);
-        match read_ahead::pays(bytes) {
-            true => self.replay_rest_ahead(first..end, visit, progress, &mut replayed)?,
-            false => self.replay_rest(first..end, visit, progress, &mut replayed)?,
+        if read_ahead::pays(bytes) {
+            self.replay_rest_ahead(first..end, visit, progress, &mut replayed)?;
+            // Chunks tell of closed segments alone.
+            progress(bytes);
+        } else {
+            self.replay_rest(first..end, visit, progress, &mut replayed)?;
         }
-        progress(bytes);
         Ok(replayed)
     }
 

@@ -103,13 +103,7 @@ impl Segment<'_> {
         offset: u64,
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), String>,
     ) -> Result<(), WalError> {
-        let entry = Entry {
-            sequence: frame.sequence,
-            durable_upto: frame.durable_upto,
-            payload: frame.payload,
-            segment: self.header.segment,
-            offset,
-        };
+        let entry = frame.entry(self.header.segment, offset);
         visit(&entry).map_err(|reason| self.corrupt(offset, Some(frame.sequence), reason))
     }
 
@@ -176,26 +170,8 @@ pub(crate) fn placed(frame: Frame<'_>, expected: u64) -> Result<Frame<'_>, NoFra
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Identity;
-
-    fn header() -> Header {
-        Header {
-            identity: Identity { journal_id: [9; 16], partition: 1, epoch: 1 },
-            segment: 3,
-            first_sequence: 41,
-            segment_bytes: 64 << 10,
-            salt: 7,
-            durable_upto: 40,
-            chain: [5; 32],
-        }
-    }
-
-    fn sealed(header: &Header, sequence: u64, durable_upto: u64, payload: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::new();
-        frame::put(&mut frame, sequence, payload);
-        frame::seal(&mut frame, durable_upto, header.seed());
-        frame
-    }
+    use crate::frame::tests::sealed;
+    use crate::header::tests::header;
 
     /// A torn batch of text had a checksum over the rest of the segment for each of its words.
     #[test]
@@ -207,10 +183,10 @@ mod tests {
         assert!(words.filter(|rest| rest.len() >= 24).all(|rest| !segment.could_hold(rest)));
         let last = 41 + (64 << 10) / 32;
         for sequence in [41, 42, 1_000, last] {
-            assert!(segment.could_hold(&sealed(&header, sequence, sequence - 1, b"any")));
+            assert!(segment.could_hold(&sealed(sequence, sequence - 1, b"any", header.seed())));
         }
-        assert!(!segment.could_hold(&sealed(&header, 40, 39, b"any")));
-        assert!(!segment.could_hold(&sealed(&header, last + 1, last, b"any")));
+        assert!(!segment.could_hold(&sealed(40, 39, b"any", header.seed())));
+        assert!(!segment.could_hold(&sealed(last + 1, last, b"any", header.seed())));
     }
 
     /// Sound frames behind the end of the walk are evidence wherever they are, and at its end also
@@ -222,9 +198,9 @@ mod tests {
             |bytes: &[u8]| Segment { header: &header, file: "any", bytes }.durable_behind(0, 50);
         let mut bytes = b"torn text, of eight bytes a word".to_vec();
         assert_eq!(found(&bytes), None);
-        bytes.extend(sealed(&header, 60, 55, b"any"));
+        bytes.extend(sealed(60, 55, b"any", header.seed()));
         assert_eq!(found(&bytes), Some(55));
-        assert_eq!(found(&sealed(&header, u64::MAX, 55, b"any")), Some(55));
-        assert_eq!(found(&sealed(&header, 60, 49, b"any")), None);
+        assert_eq!(found(&sealed(u64::MAX, 55, b"any", header.seed())), Some(55));
+        assert_eq!(found(&sealed(60, 49, b"any", header.seed())), None);
     }
 }
