@@ -16,7 +16,7 @@ pub const PAGE_ROWS_MAX: u32 = 1_000;
 /// How the projection is; `/readyz` and `/metrics` show it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProjectionReport {
-    /// Last record that is in the tables, committed. Lags behind the durable watermark.
+    /// Last record up to which the tables have every row, committed. Lags behind the durable watermark.
     pub applied: Option<Sequence>,
     /// Durable records that are not in the tables yet.
     pub lag_records: u64,

@@ -11,6 +11,10 @@
 //!
 //! Invariant: whatever failed, it begins again from what `progress` says; nothing it remembers
 //! decides what is written. So a lost answer, a second projector and a crash are one case.
+//!
+//! Watermarks are read and never written: they leave no row, and the one that a quiet log ends with
+//! proves the record before it and is proved by none. So the tables of a quiet log are never ahead of
+//! a backup of it, which has what the log proves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,8 +73,35 @@ pub enum Step {
 struct Following {
     progress: Progress,
     tail: Box<dyn LogTail>,
+    /// Last record that was read.
+    read: Sequence,
     /// Read, and left for the next batch.
     ahead: Option<Tailed>,
+}
+
+impl Following {
+    /// The next record that leaves something; `None`: there is none yet.
+    fn next(&mut self) -> Result<Option<Tailed>, Halt> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        while let Some(record) = self.tail.next().map_err(unreadable)? {
+            assert_eq!(record.sequence.get(), self.read.get() + 1, "the tail has no gaps");
+            self.read = record.sequence;
+            if !matches!(record.payload, Payload::Watermark) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Between batches: the last record up to which nothing is left to write.
+    fn done(&self) -> Sequence {
+        match self.ahead {
+            Some(_) => self.progress.sequence,
+            None => self.read,
+        }
+    }
 }
 
 /// What the thread runs.
@@ -188,37 +219,32 @@ impl Projector {
             self.raced = 0;
         }
         self.status.opened(progress.sequence, opened.quarantined);
-        let next = Sequence::new(progress.sequence.get() + 1);
-        let tail = self.source.tail(next).map_err(unreadable)?;
-        self.following = Some(Following { progress, tail, ahead: None });
+        let read = progress.sequence;
+        let tail = self.source.tail(Sequence::new(read.get() + 1)).map_err(unreadable)?;
+        self.following = Some(Following { progress, tail, read, ahead: None });
         Ok(Step::Behind)
     }
 
     /// Writes the next records. A failure forgets where it was: `progress` says it.
-    fn copy(&mut self, following: Following) -> Result<Step, Halt> {
-        let Following { mut progress, mut tail, ahead } = following;
-        if self.control.ends_at(progress.sequence) {
+    fn copy(&mut self, mut following: Following) -> Result<Step, Halt> {
+        if self.control.ends_at(following.done()) {
             return Ok(Step::Ended);
         }
-        let first = match ahead {
-            Some(record) => Some(record),
-            None => tail.next().map_err(unreadable)?,
-        };
-        let Some(first) = first else {
+        let Some(first) = following.next()? else {
+            self.status.has(following.done());
             self.status.is_well();
             self.backoff.reset();
-            self.following = Some(Following { progress, tail, ahead: None });
+            self.following = Some(following);
             if self.unsettled >= SETTLE_RECORDS {
                 self.settle();
             }
             return Ok(Step::Idle);
         };
-        assert_eq!(first.sequence.get(), progress.sequence.get() + 1, "the tail has no gaps");
         // The disk is asked only when there is something to write.
         let rows_max = self.rows_with_room()?.min(self.options.batch_rows_max);
-        let (records, ahead) = self.read(first, &mut *tail, rows_max)?;
+        let records = self.read(first, &mut following, rows_max)?;
         self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
-        progress = self.apply(&progress, &records)?;
+        following.progress = self.apply(&following.progress, &records)?;
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
         }
@@ -228,10 +254,11 @@ impl Projector {
         self.copied = Copied { records: records.len(), late };
         self.unsettled += records.len();
         self.raced = 0;
+        self.status.has(following.done());
         self.status.is_well();
         self.backoff.reset();
-        let (is_full, more) = (records.len() >= self.batch_records, ahead.is_some());
-        self.following = Some(Following { progress, tail, ahead });
+        let (is_full, more) = (records.len() >= self.batch_records, following.ahead.is_some());
+        self.following = Some(following);
         if is_full {
             self.batch_records = (self.batch_records * 2).min(self.options.batch_records_max);
         }
@@ -244,14 +271,14 @@ impl Projector {
         Ok(Step::Idle)
     }
 
-    /// `first` and the records behind it, as many as one transaction should take; and the one that
-    /// has too many rows to go with them.
+    /// `first` and the records behind it, as many as one transaction should take; one that has too
+    /// many rows to go with them is left ahead.
     fn read(
         &self,
         first: Tailed,
-        tail: &mut dyn LogTail,
+        following: &mut Following,
         rows_max: usize,
-    ) -> Result<(Vec<Tailed>, Option<Tailed>), Halt> {
+    ) -> Result<Vec<Tailed>, Halt> {
         let mut records = Vec::new();
         let (mut bytes, mut rows) = (0, 0);
         let mut next = Some(first);
@@ -259,15 +286,16 @@ impl Projector {
             rows += rows_of(&record.payload);
             // A record goes alone where it has to.
             if rows > rows_max && !records.is_empty() {
-                return Ok((records, Some(record)));
+                following.ahead = Some(record);
+                break;
             }
             bytes += record.bytes;
             records.push(record);
             let is_full =
                 records.len() >= self.batch_records || bytes >= self.options.batch_bytes_max;
-            next = if is_full { None } else { tail.next().map_err(unreadable)? };
+            next = if is_full { None } else { following.next()? };
         }
-        Ok((records, None))
+        Ok(records)
     }
 
     /// Writes records, those that the database refuses into quarantine.

@@ -35,7 +35,7 @@ impl Status {
         Arc::new(Self { source, now_ms, started_ms, said: Mutex::default() })
     }
 
-    /// Last record that is in the tables, as far as is known.
+    /// Last record up to which the tables have every row, as far as is known.
     pub(super) fn applied(&self) -> Option<Sequence> {
         self.said.lock().applied
     }
@@ -77,6 +77,11 @@ impl Status {
         if quarantined > 0 {
             gauge_quarantined(total);
         }
+    }
+
+    /// Nothing up to here is left to write: what lies behind the last batch leaves no row.
+    pub(super) fn has(&self, upto: Sequence) {
+        self.said.lock().applied = Some(upto);
     }
 
     /// Nothing is left to write, or a batch was written: whatever was wrong is over.

@@ -32,7 +32,7 @@ pub struct Opened {
 pub struct Batch<'a> {
     /// What `progress` must say before.
     pub from: &'a Progress,
-    /// The records right after it, in order, at least one.
+    /// The next records after it that leave something, in order, at least one: watermarks do not.
     pub records: &'a [Tailed],
     /// Where they lie, as the world outside sees it.
     pub places: &'a Places,
@@ -120,11 +120,11 @@ impl Batch<'_> {
     /// What `progress` says after it.
     ///
     /// # Panics
-    /// When it has no record, or they do not follow `from`.
+    /// When it has no record, or they do not come after `from`.
     #[must_use]
     pub fn upto(&self) -> Progress {
-        let first = self.records.first().map(|record| record.sequence.get());
-        assert_eq!(first, Some(self.from.sequence.get() + 1), "a batch follows progress");
+        let first = self.records.first().map(|record| record.sequence);
+        assert!(first > Some(self.from.sequence), "a batch comes after progress");
         if planted(Planted::RowsWithoutProgress) {
             return *self.from;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::house::{
-    Follower, House, dumped, dumped_lines, fill, last_sequence, number, restore, text, verified,
-    wait_until,
+    Follower, House, backup, dumped, dumped_lines, fill, json_of, last_sequence, number, restore,
+    text, verified, wait_until,
 };
 use crate::postgres_server;
 use crate::server::{Answer, Server, call};
@@ -214,7 +214,7 @@ fn log_is_put_back_to_before_a_mistake_and_a_database_that_is_not_ahead_goes_on(
     });
     let mistake = sell(&server, 10, "mistake");
     drop(server.terminate());
-    crate::house::backup(&data, &to);
+    backup(&data, &to);
     let report = restore(&to, &new, &["--until", &at]);
     assert_eq!(report["last_at"].as_str(), Some(&*at), "{report}");
     assert!(number(&report, "left_out_records") >= 10, "{report}");
@@ -236,6 +236,41 @@ fn log_is_put_back_to_before_a_mistake_and_a_database_that_is_not_ahead_goes_on(
         assert!(!replayed(&server.buy("hat", key)), "{key} is free");
     }
     wait_for_database(&server);
+}
+
+/// The tables against a log that is not theirs by place: no difference, and every record.
+fn check_reconciles(log: &Path, tables: &Path) {
+    let file = tables.join("doorbuster.sqlite");
+    let found = json_of(&["reconcile", "--data-dir", text(log), "--sqlite", text(&file)]);
+    assert_eq!(number(&found, "difference_count"), 0, "{found}");
+    assert!(number(&found["rows"], "orders") > 0, "{found}");
+}
+
+#[test]
+fn backup_of_a_quiet_server_lacks_nothing_that_its_tables_have() {
+    let house = House::new();
+    let (data, quiet) = (house.data(), house.path("quiet"));
+    let server = Server::start(&data, &[]);
+    server.create("hat", 1_000);
+    let orders = sell(&server, 5, "sold");
+    wait_for_database(&server);
+    sequence_of(&data, &orders[4].1);
+    backup(&data, &quiet);
+    check_reconciles(&quiet, &data);
+
+    assert_eq!(server.terminate().0.code(), Some(0));
+    let (stopped, new) = (house.path("stopped"), house.path("new"));
+    backup(&data, &stopped);
+    check_reconciles(&stopped, &data);
+    // Not one record was lost, and the tables that were kept go on beside the restored log.
+    restore(&stopped, &new, &[]);
+    move_sqlite(&data, &new);
+    let server = Server::start(&new, &[]);
+    let more = sell(&server, 5, "more");
+    wait_for_database(&server);
+    for (_, order_id) in orders.iter().chain(&more) {
+        assert_eq!(server.get(&format!("/v1/orders/{order_id}")).unwrap().status, 200);
+    }
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
         },
     );
     log.change_sale("friday", TermsPatch { paused: Patch::Set(true), ..TermsPatch::default() });
-    log.refusals(
+    log.watermark();
+    let last = log.refusals(
         1_699_999_980_000,
         &[
             ("lamp", RefusalReason::SoldOut, 3),
@@ -59,7 +60,7 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
         ],
     );
     log.watermark();
-    let last = log.sync();
+    log.sync();
     project(&database.config(), &log.reader());
     assert_equal(database, &log);
 
@@ -144,8 +145,8 @@ pub(crate) fn every_kind_of_record_leaves_its_rows(database: &Database) {
     assert_eq!(
         database.rows(&refusals),
         [
-            "1|10|lamp|sold_out|2023-11-14T22:13:00.000Z|5",
-            "1|10|sofa|paused|2023-11-14T22:13:00.000Z|1",
+            "1|11|lamp|sold_out|2023-11-14T22:13:00.000Z|5",
+            "1|11|sofa|paused|2023-11-14T22:13:00.000Z|1",
         ]
     );
     let progress =
