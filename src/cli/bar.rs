@@ -24,7 +24,9 @@ fn styled(len: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(len);
     let style = ProgressStyle::with_template(template);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    // What is done sooner needs none.
-    bar.enable_steady_tick(Duration::from_millis(250));
+    // What is done sooner needs none, and nobody looks at a hidden one: it takes no thread.
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(250));
+    }
     bar
 }

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::Builder;
+
+use parking_lot::Mutex;
 
 use super::directory::{Directory, ViewChange};
 use super::idempotency::Idempotency;
@@ -75,17 +78,21 @@ impl Recovered {
     }
 
     /// Runs `replay` with [`Self::follow`] for it to call, and the keys of many records entered on a
-    /// thread of their own, behind them: they are nearly all of the memory that a replay fills.
+    /// thread of their own, behind them: they are nearly all of the memory that a replay fills. Where
+    /// the system gives no thread they are entered on this one.
     pub fn replaying<T>(&mut self, replay: impl FnOnce(&mut Follow<'_>) -> T) -> T {
         let mut keys: Vec<Key> = Vec::new();
-        let mut table = std::mem::replace(&mut self.idempotency, Idempotency::new(0));
+        let table = Mutex::new(std::mem::replace(&mut self.idempotency, Idempotency::new(0)));
         let replayed = std::thread::scope(|scope| {
-            let (mut unused, mut behind) = (Some(&mut table), None);
-            let mut begin = || {
-                let table = unused.take().expect("it begins once");
+            let mut behind = None;
+            let begin = || {
                 let (out, batches) = sync_channel(BATCHES_WAITING);
-                scope.spawn(move || batches.into_iter().for_each(|keys| enter(table, keys)));
-                out
+                let enter_all = || {
+                    let mut table = table.lock();
+                    batches.into_iter().for_each(|keys| enter(&mut table, keys));
+                };
+                let thread = Builder::new().name("keys".to_owned()).spawn_scoped(scope, enter_all);
+                thread.is_ok().then_some(out)
             };
             replay(&mut |sequence, payload| {
                 self.follow_without_key(sequence, payload)?;
@@ -94,10 +101,19 @@ impl Recovered {
                     return Ok(());
                 }
                 let full = std::mem::replace(&mut keys, Vec::with_capacity(KEYS_AT_ONCE));
-                let out: &SyncSender<_> = behind.get_or_insert_with(&mut begin);
-                out.send(full).map_err(|_| "the keys' thread has ended".to_owned())
+                let out: &Option<SyncSender<_>> = behind.get_or_insert_with(begin);
+                match out {
+                    Some(out) => {
+                        out.send(full).map_err(|_| "the keys' thread has ended".to_owned())
+                    }
+                    None => {
+                        enter(&mut table.lock(), full);
+                        Ok(())
+                    }
+                }
             })
         });
+        let mut table = table.into_inner();
         enter(&mut table, keys);
         self.idempotency = table;
         replayed

@@ -86,6 +86,37 @@ fn damage_in_the_archive_is_met_where_it_is_read_and_what_lies_before_is_printed
 }
 
 #[test]
+fn segments_that_are_swapped_are_two_damages() {
+    let house = House::new();
+    let (one, two) = (segment(&house, 1), segment(&house, 2));
+    let aside = house.beside("aside");
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        std::fs::rename(from, to).unwrap();
+    }
+    assert_eq!(damaged(&house), [1, 2]);
+    house.run(&["wal", "verify"]).check(3, &["2 of 5 segments are damaged"]);
+}
+
+/// A size that no address space has: every thread of the usual stack is refused.
+const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "281474976710656000");
+
+#[test]
+fn system_that_gives_no_thread_gets_the_same_answers() {
+    let house = House::new();
+    let check = |words: &[&str]| {
+        let said = house.run(words);
+        let alone = house.run_with(NO_THREADS, words);
+        assert_eq!((said.exit, &said.out), (alone.exit, &alone.out), "{words:?}: {alone:?}");
+        said.exit
+    };
+    for words in [["wal", "verify"].as_slice(), &["wal", "dump"], &["state", "--as-of", "now"]] {
+        assert_eq!(check(words), 0, "{words:?}");
+    }
+    flip(&segment(&house, 2), 600);
+    assert_eq!(check(&["wal", "verify"]), 3);
+}
+
+#[test]
 fn damaged_snapshot_is_told_and_is_no_damage_of_the_log() {
     let house = House::new();
     let [older, newer] = &*house.snapshots() else { panic!("two snapshots") };

@@ -20,7 +20,7 @@ use doorbuster::journal::{
 use doorbuster_wal::{DirStorage, Entry, Options};
 use serde_json::Value;
 
-use crate::server::run;
+use crate::server::{doorbuster, run};
 
 /// Time of a log's first record: 2026-11-16T00:00:00Z.
 pub(crate) const START_MS: u64 = 1_794_787_200_000;
@@ -86,6 +86,13 @@ impl House {
     pub(crate) fn run(&self, words: &[&str]) -> Said {
         let data_dir = self.data_dir();
         Said::of(&run(&[words, &["--data-dir", data_dir.to_str().unwrap()]].concat()))
+    }
+
+    /// As [`Self::run`], with a variable in its environment.
+    pub(crate) fn run_with(&self, (name, value): (&str, &str), words: &[&str]) -> Said {
+        let mut command = doorbuster(words);
+        command.env(name, value).arg("--data-dir").arg(self.data_dir());
+        Said::of(&command.output().expect("the binary runs"))
     }
 
     /// As [`Self::run`]: the JSON of a command that must succeed.

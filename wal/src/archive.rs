@@ -69,7 +69,12 @@ impl ArchivedFile {
         let len = file.len()?;
         check_footer(&*file, len)?;
         let decoder = Decoder::new(Source { file, len, at: 0 }).map_err(damaged)?;
-        let len = decoder.seek_table().size_decomp();
+        let table = decoder.seek_table();
+        let table_bytes = table.clone().into_serializer().encoded_len() as u64;
+        if table.size_comp() + table_bytes != len {
+            return Err(damaged("its table is not one of so many bytes"));
+        }
+        let len = table.size_decomp();
         Ok(Self { decoder: Mutex::new(decoder), len })
     }
 }
@@ -81,7 +86,10 @@ fn check_footer(file: &dyn StorageFile, len: u64) -> io::Result<()> {
     if read_full(file, &mut footer, at)? < footer.len() {
         return Err(damaged("it is too short"));
     }
-    let [n0, n1, n2, n3, ..] = footer;
+    let [n0, n1, n2, n3, flags, ..] = footer;
+    if flags != 0 {
+        return Err(damaged("its table is of a kind that is not written"));
+    }
     let frames = u64::from(u32::from_le_bytes([n0, n1, n2, n3]));
     if frames * TABLE_ENTRY_BYTES > len {
         return Err(damaged(format!("{frames} parts do not fit {len} bytes")));
@@ -123,7 +131,13 @@ impl StorageFile for ArchivedFile {
         if offset >= self.len {
             return Ok(0);
         }
-        let read = decoder.set_offset(offset).and_then(|()| decoder.decompress(buf));
+        // Each part is entered by the table: one that does not tell where it is gives other bytes than
+        // were packed, whether few or many are asked for at once.
+        let table = decoder.seek_table();
+        let end = table.frame_end_decomp(table.frame_index_decomp(offset)).map_err(damaged)?;
+        let part = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buf.len());
+        let part = buf.get_mut(..part).unwrap_or_default();
+        let read = decoder.set_offset(offset).and_then(|()| decoder.decompress(part));
         read.map_err(|error| {
             // What it had begun is not to be gone on with.
             decoder.reset();

@@ -110,7 +110,8 @@ impl Cursor {
             Err(error) => {
                 // Its zeros must not pass for the file's bytes.
                 self.buffer.clear();
-                return Err(files::unreadable(self.header.segment, &self.name, error));
+                let (file, name) = (&*self.file, &*self.name);
+                return Err(files::unreadable_frames(file, name, &self.header, error));
             }
         }
         self.durable = durable;

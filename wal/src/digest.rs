@@ -20,7 +20,7 @@ impl Scan {
         let missing = || corrupt(0, 0, Some(sequence), "no segment holds it".to_owned());
         let header = header.ok_or_else(missing)?;
         let (open, mut bytes) = (files::open(&*self.storage, header.segment)?, Vec::new());
-        open.read(header.segment, header.segment_bytes, &mut bytes)?;
+        open.read(header, &mut bytes)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let walked = segment.walk(Some(sequence), &mut |_| Ok(()))?;
         match walked.stopped {

@@ -12,7 +12,11 @@ use crate::archive::{
 };
 use crate::header::{Header, file_name, segment_of};
 use crate::scan::SegmentReport;
+use crate::segment::Segment;
 use crate::storage::{Storage, StorageFile, read_full};
+
+/// What is unpacked at once where a file is damaged.
+const PART_BYTES: usize = 4 << 10;
 
 /// A segment's file, opened for reading as if it had never been compressed.
 pub(crate) struct OpenSegment {
@@ -83,19 +87,35 @@ impl OpenSegment {
         }
     }
 
-    /// Reads it into `buffer`, at most `bytes_max` of it.
-    pub(crate) fn read(
-        &self,
-        segment: u64,
-        bytes_max: u64,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), WalError> {
-        let unreadable = |error| unreadable(segment, &self.name, error);
-        let len = self.file.len().map_err(unreadable)?.min(bytes_max);
+    /// Reads it whole into `buffer`: at most as long as its header says.
+    pub(crate) fn read(&self, header: &Header, buffer: &mut Vec<u8>) -> Result<(), WalError> {
+        let unreadable = |error| unreadable_frames(&*self.file, &self.name, header, error);
+        let len = self.file.len().map_err(unreadable)?.min(header.segment_bytes);
         buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         let read = read_full(&*self.file, buffer, 0).map_err(unreadable)?;
         buffer.truncate(read);
         Ok(())
+    }
+}
+
+/// As [`unreadable`], where the header is sound: with the first record that cannot be read.
+pub(crate) fn unreadable_frames(
+    file: &dyn StorageFile,
+    name: &str,
+    header: &Header,
+    error: io::Error,
+) -> WalError {
+    let error = unreadable(header.segment, name, error);
+    let WalError::Corrupt { reason, .. } = error else { return error };
+    let (mut bytes, mut part) = (Vec::new(), vec![0; PART_BYTES]);
+    // Whole parts of it unpack up to the damage.
+    while let Ok(read @ 1..) = read_full(file, &mut part, bytes.len() as u64) {
+        bytes.extend_from_slice(part.get(..read).unwrap_or_default());
+    }
+    let segment = Segment { header, file: name, bytes: &bytes };
+    match segment.walk(None, &mut |_| Ok(())) {
+        Ok(walked) => segment.corrupt(walked.end, Some(walked.last_sequence + 1), reason),
+        Err(error) => error,
     }
 }
 

@@ -128,7 +128,7 @@ impl Ahead {
 }
 
 impl Scan {
-    /// As [`Scan::replay_rest`], a thread ahead of the visit.
+    /// As [`Scan::replay_rest`], a thread ahead of the visit; without it where the system gives none.
     pub(crate) fn replay_rest_ahead(
         &self,
         places: Range<usize>,
@@ -138,17 +138,21 @@ impl Scan {
     ) -> Result<(), WalError> {
         let (out, chunks) = sync_channel(CHUNKS_WAITING);
         let (visited, emptied) = channel();
-        std::thread::scope(|scope| {
+        let (reads, reader) = (places.clone(), &mut *replayed);
+        let read = std::thread::scope(|scope| {
             let ahead = Ahead { out, emptied };
-            let reading = scope.spawn(move || self.read(places, &ahead, replayed));
+            let read = move || self.read(reads, &ahead, reader);
+            let thread = std::thread::Builder::new().name("read-ahead".to_owned());
+            let reading = thread.spawn_scoped(scope, read).ok()?;
             // Taken along: an error ends the other thread by closing it.
-            visit_all(chunks, &visited, visit, progress)?;
-            match reading.join() {
+            let taken = visit_all(chunks, &visited, &mut *visit, &mut *progress);
+            Some(taken.and_then(|()| match reading.join() {
                 Ok(Err(Stop::Damage(error))) => Err(error),
                 Ok(Ok(()) | Err(Stop::NotTaken)) => Ok(()),
                 Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
+            }))
+        });
+        read.unwrap_or_else(|| self.replay_rest(places, visit, progress, replayed))
     }
 
     /// Reads and checks the segments at `places`, in order.
@@ -181,7 +185,7 @@ impl Scan {
         replayed: &mut Replayed,
     ) -> Result<(), Stop> {
         let open = files::open(&*self.storage, header.segment)?;
-        let unreadable = |error| files::unreadable(header.segment, &open.name, error);
+        let unreadable = |error| files::unreadable_frames(&*open.file, &open.name, header, error);
         let file_bytes = open.file.len().map_err(unreadable)?.min(header.segment_bytes);
         let name = open.name.as_str().into();
         let (seed, last) = (header.seed(), next.first_sequence - 1);

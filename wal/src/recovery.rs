@@ -244,8 +244,10 @@ fn fresh_header(
     };
     // The digest of the old segment up to the cut, from its bytes: the frames that move on into
     // the fresh segment are not part of it any more.
-    let mut bytes = Vec::new();
-    files::open(storage, cut.segment)?.read(cut.segment, cut.end, &mut bytes)?;
+    let open = files::open(storage, cut.segment)?;
+    let mut bytes = vec![0; usize::try_from(cut.end).unwrap_or(usize::MAX)];
+    let read = read_full(&*open.file, &mut bytes, 0);
+    bytes.truncate(read.map_err(|error| files::unreadable(cut.segment, &open.name, error))?);
     let mut digest = cut.header.digest();
     digest.update(bytes.get(HEADER_BYTES as usize..).unwrap_or_default());
     Ok(Header {
@@ -313,7 +315,7 @@ fn keep_copy(storage: &dyn Storage, replayed: &Replayed, torn: &TornTail) -> Res
     };
     let mut bytes = Vec::new();
     let number = last.header.segment;
-    files::open(storage, number)?.read(number, last.header.segment_bytes, &mut bytes)?;
+    files::open(storage, number)?.read(&last.header, &mut bytes)?;
     let segment = Segment { header: &last.header, file: &last.file, bytes: &bytes };
     let name = torn.copy_name();
     let file = storage.create(&name).map_err(WalError::io("create", &name))?;

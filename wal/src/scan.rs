@@ -457,7 +457,7 @@ impl Scan {
         replayed: &mut Replayed,
     ) -> Result<(), WalError> {
         let open = files::open(&*self.storage, header.segment)?;
-        open.read(header.segment, header.segment_bytes, buffer)?;
+        open.read(header, buffer)?;
         replayed.index.push(IndexEntry::start_of(header));
         let until = next.map(|next| next.first_sequence - 1);
         let mut visited = header.first_sequence - 1;
@@ -490,7 +490,7 @@ impl Scan {
                 // Beside a running engine the file may have been read while it was written.
                 Err(_) if next.is_none() && looks < LOOKS => {
                     looks += 1;
-                    open.read(header.segment, header.segment_bytes, buffer)?;
+                    open.read(header, buffer)?;
                 }
                 Err(error) => return Err(error),
             }

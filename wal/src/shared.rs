@@ -291,7 +291,7 @@ impl Shared {
             return Ok(false);
         }
         let mut bytes = Vec::new();
-        open.read(segment, header.segment_bytes, &mut bytes)?;
+        open.read(&header, &mut bytes)?;
         archive::move_into(&*self.storage, &header, &bytes, &next)?;
         Ok(true)
     }

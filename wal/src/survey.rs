@@ -10,15 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::WalError;
-use crate::files::{self, OpenSegment};
+use crate::files;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::pruned::Pruned;
 use crate::scan::{self, corrupt};
 use crate::segment::Segment;
 use crate::storage::{Storage, read_full};
-
-/// What is unpacked at once where a file is damaged.
-const PART_BYTES: usize = 4 << 10;
 
 /// What a look at every file of a log found.
 #[derive(Debug)]
@@ -71,7 +68,8 @@ pub fn survey(
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        (1..cores).for_each(|_| drop(scope.spawn(work)));
+        // One that the system refuses is one helper less.
+        (1..cores).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, work)));
         work();
     });
     let mut damage = shared.into_inner();
@@ -141,11 +139,11 @@ fn check_frames(
     after: Option<&Found>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), WalError> {
-    let Some(header) = &segment.header else { return Ok(()) };
+    // What stands in another's place was told by its header.
+    let in_place = |header: &&Header| header.segment == segment.number;
+    let Some(header) = segment.header.as_ref().filter(in_place) else { return Ok(()) };
     let open = files::open(storage, segment.number)?;
-    if let Err(error) = open.read(segment.number, header.segment_bytes, buffer) {
-        return Err(placed(error, &open, header, buffer));
-    }
+    open.read(header, buffer)?;
     let read = Segment { header, file: &open.name, bytes: buffer };
     let next = after.filter(|after| after.number == segment.number + 1);
     // A header that belongs elsewhere says nothing of this one.
@@ -166,22 +164,6 @@ fn check_frames(
                 Err(read.corrupt(walked.end, sequence, stopped.to_string()))
             }
         },
-    }
-}
-
-/// The error of a file that does not unpack, with the first record that cannot be read.
-fn placed(error: WalError, open: &OpenSegment, header: &Header, buffer: &mut Vec<u8>) -> WalError {
-    let WalError::Corrupt { reason, .. } = error else { return error };
-    buffer.clear();
-    let mut part = vec![0; PART_BYTES];
-    // Whole parts of it unpack up to the damage.
-    while let Ok(read @ 1..) = read_full(&*open.file, &mut part, buffer.len() as u64) {
-        buffer.extend_from_slice(part.get(..read).unwrap_or_default());
-    }
-    let read = Segment { header, file: &open.name, bytes: buffer };
-    match read.walk(None, &mut |_| Ok(())) {
-        Ok(walked) => read.corrupt(walked.end, Some(walked.last_sequence + 1), reason),
-        Err(error) => error,
     }
 }
 

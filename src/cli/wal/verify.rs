@@ -150,13 +150,7 @@ fn damaged(args: &InspectArgs, first: JournalError) -> anyhow::Result<Exit> {
     bar.unset_length();
     let found = survey(&storage, &|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
-    let mut damage: Vec<PlaceJson> = found.damage.iter().filter_map(place).collect();
-    // A frame may be sound and its record not one that can follow: only the pass knows it.
-    damage.extend(place(&first).filter(|first| {
-        let is_known = damage.iter().any(|known| known.segment == first.segment);
-        damage.is_empty() || first.sequence.is_some() && !is_known
-    }));
-    damage.sort_by_key(|place| (place.segment, place.offset));
+    let damage = merged(found.damage.iter().map(place).collect(), place(&first));
     let next = next(&damage, data_dir);
     let json = DamageJson { sound: false, segments: found.segments, damage, next };
     args.output.write(&json, |out| show(&json, out))?;
@@ -164,14 +158,32 @@ fn damaged(args: &InspectArgs, first: JournalError) -> anyhow::Result<Exit> {
     Err(failure(Exit::Damaged, format!("the log is damaged: {first}; {}", json.next)))
 }
 
-fn place(error: &JournalError) -> Option<PlaceJson> {
+fn place(error: &JournalError) -> PlaceJson {
     let JournalError::Corrupt { segment, file, offset, sequence, reason } = error else {
-        let reason = error.to_string();
-        let file = "journal".to_owned();
-        return Some(PlaceJson { segment: 0, file, offset: 0, sequence: None, reason });
+        let (file, reason) = ("journal".to_owned(), error.to_string());
+        return PlaceJson { segment: 0, file, offset: 0, sequence: None, reason };
     };
     let (segment, offset, sequence) = (*segment, *offset, *sequence);
-    Some(PlaceJson { segment, file: file.clone(), offset, sequence, reason: reason.clone() })
+    PlaceJson { segment, file: file.clone(), offset, sequence, reason: reason.clone() }
+}
+
+/// The damage of every segment, with what ended the pass over the records: a frame may be sound and
+/// its record not one that can follow, which only the pass knows.
+fn merged(mut damage: Vec<PlaceJson>, ended: PlaceJson) -> Vec<PlaceJson> {
+    let none_is_known = damage.is_empty();
+    match damage.iter_mut().find(|known| known.segment == ended.segment) {
+        // A digest says that something was changed in the segment, the pass says where.
+        Some(known) if ended.sequence.is_some() => {
+            if known.sequence.is_none() || ended.offset < known.offset {
+                *known = ended;
+            }
+        }
+        None if ended.sequence.is_some() || none_is_known => damage.push(ended),
+        // Of a chain that is broken, the segment that was changed is known.
+        Some(_) | None => {}
+    }
+    damage.sort_by_key(|place| (place.segment, place.offset));
+    damage
 }
 
 /// What to do: what can still be read, and then the way back.
@@ -207,4 +219,36 @@ fn show(json: &DamageJson, out: &mut String) {
         segments.len(),
         counted(json.segments as u64, "segment")
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(segment: u64, offset: u64, sequence: Option<u64>) -> PlaceJson {
+        let (file, reason) = (segment.to_string(), offset.to_string());
+        PlaceJson { segment, file, offset, sequence, reason }
+    }
+
+    fn told(damage: Vec<PlaceJson>, ended: PlaceJson) -> Vec<(u64, u64, Option<u64>)> {
+        let damage = merged(damage, ended).into_iter();
+        damage.map(|place| (place.segment, place.offset, place.sequence)).collect()
+    }
+
+    #[test]
+    fn record_that_cannot_follow_is_named_before_what_was_found_behind_it() {
+        let record = || at(2, 500, Some(7));
+        assert_eq!(told(vec![], record()), [(2, 500, Some(7))]);
+        assert_eq!(told(vec![at(2, 0, None)], record()), [(2, 500, Some(7))], "a digest");
+        assert_eq!(told(vec![at(2, 900, Some(9))], record()), [(2, 500, Some(7))], "a checksum");
+        let other = vec![at(1, 40, None), at(3, 60, Some(12))];
+        let all = [(1, 40, None), (2, 500, Some(7)), (3, 60, Some(12))];
+        assert_eq!(told(other, record()), all);
+    }
+
+    #[test]
+    fn broken_chain_is_told_of_the_segment_that_was_changed() {
+        assert_eq!(told(vec![at(2, 0, None)], at(3, 0, None)), [(2, 0, None)]);
+        assert_eq!(told(vec![], at(3, 0, None)), [(3, 0, None)], "unless none is known");
+    }
 }

@@ -14,7 +14,7 @@ impl Copier {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        open.read(header.segment, header.segment_bytes, &mut bytes).map_err(CopyError::Copy)?;
+        open.read(header, &mut bytes).map_err(CopyError::Copy)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let used = segment.checked_end(next).map_err(CopyError::Copy)?;
         self.cut(header, used as u64).map_err(CopyError::Copy)
@@ -56,7 +56,7 @@ impl Copier {
         let packed = archive::packed(&**self.source.scan().storage(), header.segment);
         let Some(packed) = packed.map_err(CopyError::Log)? else { return Ok(()) };
         let mut bytes = Vec::new();
-        copied.read(header.segment, header.segment_bytes, &mut bytes).map_err(CopyError::Copy)?;
+        copied.read(header, &mut bytes).map_err(CopyError::Copy)?;
         archive::move_packed(&*self.target, header, &bytes, next, &packed).map_err(CopyError::Copy)
     }
 }

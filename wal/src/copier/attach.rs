@@ -120,7 +120,7 @@ impl Copier {
         let diverged = CopyError::Diverged { segment: next.segment };
         let open = files::open(&*self.target, header.segment).map_err(CopyError::Copy)?;
         let mut bytes = Vec::new();
-        open.read(header.segment, header.segment_bytes, &mut bytes).map_err(CopyError::Copy)?;
+        open.read(header, &mut bytes).map_err(CopyError::Copy)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let mut same = Ok(true);
         let walked = segment.walk(Some(copied), &mut |entry| {

@@ -33,7 +33,7 @@ impl Copier {
             buffer.resize(bytes, 0);
             let read = read_full(&*open.file, &mut buffer, end.offset);
             let read = read.map_err(|error| {
-                CopyError::Log(files::unreadable(header.segment, &open.name, error))
+                CopyError::Log(files::unreadable_frames(&*open.file, &open.name, header, error))
             })?;
             let ahead = buffer.get(..read).unwrap_or_default();
             let from = end.offset;
@@ -87,7 +87,7 @@ impl Copier {
         self.check_written_again(header, next, end.sequence - 1)?;
         let open = files::open(&*self.target, header.segment).map_err(CopyError::Copy)?;
         let mut bytes = Vec::new();
-        open.read(header.segment, header.segment_bytes, &mut bytes).map_err(CopyError::Copy)?;
+        open.read(header, &mut bytes).map_err(CopyError::Copy)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let used = segment.checked_end(next).map_err(CopyError::Copy)?;
         Ok(used as u64)
@@ -103,7 +103,7 @@ impl Copier {
         let open = files::open(&**self.source.scan().storage(), header.segment);
         let open = open.map_err(CopyError::Log)?;
         let mut bytes = Vec::new();
-        open.read(header.segment, header.segment_bytes, &mut bytes).map_err(CopyError::Log)?;
+        open.read(header, &mut bytes).map_err(CopyError::Log)?;
         let segment = Segment { header, file: &open.name, bytes: &bytes };
         let wanted = self.wanted();
         let next = self.next_of(header);

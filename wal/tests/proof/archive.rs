@@ -165,6 +165,34 @@ fn damaged_archive_is_refused_or_reads_the_same() {
     assert!(refused > 100, "{refused} refused, {same} read the same");
 }
 
+/// What a reader that goes record by record makes of it.
+fn followed(storage: &MemStorage) -> Result<u64, WalError> {
+    let mut records = Scan::open(Arc::new(storage.clone()))?.records_from(1)?;
+    while records.next()?.is_some() {}
+    Ok(records.position())
+}
+
+#[test]
+fn damaged_table_of_an_archived_segment_is_refused_however_it_is_read() {
+    const TABLE_MAGIC: [u8; 4] = 0x184d_2a5e_u32.to_le_bytes();
+    let storage = MemStorage::new();
+    archive_all(&long(&storage));
+    let name = "archive/segment-0000000002.wal.zst";
+    let sound = storage.bytes(name).unwrap();
+    let table = sound.windows(4).rposition(|four| four == TABLE_MAGIC).expect("it has a table");
+    for bit in table * 8..sound.len() * 8 {
+        let mut flipped = sound.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        storage.set_bytes(name, flipped);
+        let what =
+            format!("bit {} of byte {} of {}", bit % 8, bit / 8 - table, sound.len() - table);
+        let read = read(&storage).map(|(records, _)| records.len());
+        assert!(matches!(read, Err(WalError::Corrupt { segment: 2, .. })), "{what}: {read:?}");
+        let read = followed(&storage);
+        assert!(matches!(read, Err(WalError::Corrupt { segment: 2, .. })), "{what}: {read:?}");
+    }
+}
+
 #[test]
 fn missing_archived_segment_is_damage_also_the_last_one() {
     for missing in 1..=3 {
