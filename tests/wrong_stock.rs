@@ -7,7 +7,7 @@
 mod server;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -187,6 +187,74 @@ fn a_list_of_ones_own_run_again_tells_what_it_cancelled_before() {
         "{words}"
     );
     assert_eq!(stock(&server), [100, 11, 0, 89]);
+    assert!(server.terminate().0.success());
+}
+
+#[test]
+fn more_than_an_order_ever_had_is_refused_and_the_rest_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(&place.path().join("data"), &[]);
+    server.create("lamp", 100);
+    let (ann, ben) = (buy(&server, "ann", 2), buy(&server, "ben", 2));
+    let file = place.path().join("own.csv");
+    let cancel = ["orders", "cancel", "--from", file.to_str().unwrap()];
+    for (header, ann) in [
+        ("order_id,product_id,quantity", format!("{ann},lamp,5")),
+        ("order_id,product_id,quantity,keep", format!("{ann},lamp,5,0")),
+    ] {
+        let keep = if header.ends_with("keep") { ",0" } else { "" };
+        std::fs::write(&file, format!("{header}\n{ann}\n{ben},lamp,1{keep}\n")).unwrap();
+        for more in [&["--dry-run"][..], &[]] {
+            let (code, words) = ask(&server, &[&cancel[..], more].concat());
+            assert_eq!(code, 1, "{words}");
+            let why = "line 2: it takes back 5 lamp, the order has 2; nothing of it was changed";
+            assert!(words.contains(why), "{words}");
+        }
+    }
+    assert_eq!(stock(&server)[1], 2, "of the other order a unit came back each time");
+    assert!(server.terminate().0.success());
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_ends_it_with_what_was_done_and_a_run_again_does_the_rest() {
+    const ORDERS: u64 = 1_500;
+    let place = tempfile::tempdir().unwrap();
+    let (data_dir, file) = (place.path().join("data"), place.path().join("own.csv"));
+    let server = Server::start(&data_dir, &[]);
+    server.create("lamp", ORDERS);
+    let mut rows = "order_id,product_id,quantity,keep\n".to_owned();
+    for buyer in 0..ORDERS {
+        rows += &format!("{},lamp,1,0\n", buy(&server, &format!("b{buyer}"), 1));
+    }
+    std::fs::write(&file, rows).unwrap();
+    let cancel = ["orders", "cancel", "--from", file.to_str().unwrap(), "--json"];
+    let mut command = doorbuster(&cancel);
+    command.args(["--url", &format!("http://{}", server.address)]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while stock(&server)[1] > ORDERS - 20 {
+        std::thread::yield_now();
+    }
+    server.kill();
+    let output = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("not asked for: run it again"), "{said}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |name: &str| told[name].as_u64().unwrap();
+    let (cancelled, unknown) = (number("orders_cancelled"), told["unknown"].as_array().unwrap());
+    let unknown = unknown.len() as u64;
+    assert!(cancelled >= 20 && unknown <= 8, "{told}");
+    assert_eq!(cancelled + unknown + number("not_asked"), ORDERS, "{told}");
+    assert!(told["stopped"].is_string() && told["failed"] == json!([]), "{told}");
+
+    let server = Server::start(&data_dir, &[]);
+    let done = ORDERS - stock(&server)[1];
+    assert!((cancelled..=cancelled + unknown).contains(&done), "{done}: {told}");
+    let (code, words) = ask(&server, &cancel);
+    assert_eq!(code, 0, "{words}");
+    let told: Value = serde_json::from_str(&words).unwrap();
+    assert_eq!(told["orders_cancelled"], ORDERS - done, "{told}");
+    assert_eq!(stock(&server)[1], 0);
     assert!(server.terminate().0.success());
 }
 

@@ -3,7 +3,7 @@
 //! Each order is asked for first, and only what is still to be taken back is: so a list may be run
 //! again after anything. What cannot be cancelled is told, and the rest goes on.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -71,6 +71,13 @@ struct Summary {
     /// Nothing was left to do.
     already: u64,
     failed: Vec<Failed>,
+    /// Why nothing more was asked for; absent when all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
+    /// Which ones may have been cancelled, and which ones were not asked for: a run again does what is
+    /// left.
+    unknown: Vec<String>,
+    not_asked: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,17 +96,25 @@ impl CancelArgs {
         self.output.prepare()?;
         let outcomes = actix_rt::System::new().block_on(self.undo_all(&target, &list));
         let summary = self.summary(&list, &outcomes);
-        let nothing_done = summary.failed.len() == list.len();
-        if let (true, Some(Outcome::Stopped(why))) = (nothing_done, outcomes.first()) {
+        let Some(why) = &summary.stopped else {
+            self.output.write(&summary, |out| summary.show(out))?;
+            return Ok(if summary.failed.is_empty() { Exit::Done } else { Exit::CheckFailed });
+        };
+        let not_asked = summary.not_asked;
+        if not_asked == list.len() as u64 {
             bail!("{url}: {why}");
         }
         self.output.write(&summary, |out| summary.show(out))?;
-        Ok(if summary.failed.is_empty() { Exit::Done } else { Exit::CheckFailed })
+        bail!(
+            "{url}: {why}; {} of {} not asked for: run it again, it goes on with what is left",
+            grouped(not_asked),
+            grouped(list.len() as u64)
+        );
     }
 
     async fn undo_all(&self, target: &Target, list: &[Undo]) -> Vec<Outcome> {
         let outcomes: Vec<Cell<Option<Outcome>>> = list.iter().map(|_| Cell::new(None)).collect();
-        let (trouble, stopped) = (Trouble::default(), RefCell::new(None::<String>));
+        let (trouble, stopped) = (Trouble::default(), Cell::new(false));
         let bar = ProgressBar::new(list.len() as u64);
         let style = ProgressStyle::with_template("cancelling {bar:30} {pos}/{len} {eta}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -107,13 +122,12 @@ impl CancelArgs {
             let (Some(one), Some(outcome)) = (list.get(number), outcomes.get(number)) else {
                 return;
             };
-            let before = stopped.borrow().clone();
-            let end = match before {
-                Some(why) => Outcome::Stopped(why),
-                None => undo(&caller, one, &self.reason, self.dry_run, &trouble).await,
+            let end = match stopped.get() {
+                true => Outcome::NotAsked,
+                false => undo(&caller, one, &self.reason, self.dry_run, &trouble).await,
             };
-            if let Outcome::Stopped(why) = &end {
-                *stopped.borrow_mut() = Some(why.clone());
+            if matches!(end, Outcome::Stopped(_) | Outcome::Unknown(_)) {
+                stopped.set(true);
             }
             outcome.set(Some(end));
             bar.inc(1);
@@ -123,8 +137,7 @@ impl CancelArgs {
         let rest = list.len().saturating_sub(1);
         spread(target, CONNECTIONS, rest, |caller, number| work(caller, number + 1)).await;
         bar.finish_and_clear();
-        let unasked = || Outcome::Failed("it was not asked for".to_owned());
-        outcomes.into_iter().map(|cell| cell.into_inner().unwrap_or_else(unasked)).collect()
+        outcomes.into_iter().map(|cell| cell.into_inner().unwrap_or(Outcome::NotAsked)).collect()
     }
 
     fn summary(&self, list: &[Undo], outcomes: &[Outcome]) -> Summary {
@@ -155,10 +168,19 @@ impl CancelArgs {
                     summary.units_unsure += units;
                 }
                 Outcome::Already => summary.already += 1,
-                Outcome::Failed(why) | Outcome::Stopped(why) => {
+                Outcome::Failed(why) => {
                     let id = one.id.as_str().to_owned();
                     summary.failed.push(Failed { id, why: why.clone() });
                 }
+                Outcome::Unknown(why) => {
+                    summary.unknown.push(one.id.as_str().to_owned());
+                    summary.stopped.get_or_insert_with(|| why.clone());
+                }
+                Outcome::Stopped(why) => {
+                    summary.not_asked += 1;
+                    summary.stopped.get_or_insert_with(|| why.clone());
+                }
+                Outcome::NotAsked => summary.not_asked += 1,
             }
         }
         summary
@@ -203,7 +225,13 @@ impl Summary {
         for failed in &self.failed {
             let _ = writeln!(out, "not cancelled: {}: {}", failed.id, failed.why);
         }
-        if self.dry_run && self.failed.is_empty() && self.orders_cancelled + self.holds_released > 0
+        for id in &self.unknown {
+            let _ = writeln!(out, "not known whether cancelled: {id}");
+        }
+        if self.dry_run
+            && self.stopped.is_none()
+            && self.failed.is_empty()
+            && self.orders_cancelled + self.holds_released > 0
         {
             out.push_str("nothing was changed; run it without --dry-run to cancel\n");
         }

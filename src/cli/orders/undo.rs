@@ -13,11 +13,13 @@ use sha2::{Digest, Sha256};
 
 use super::list::{Id, Undo, Wanted};
 use crate::cli::hex;
-use crate::cli::play::ask::{Trouble, ask};
+use crate::cli::play::ask::{Trouble, ask_for};
 use crate::cli::play::caller::{CallError, Caller, Reply};
+use crate::cli::play::stopwatch::Stopwatch;
 
-/// How often an answer is asked for that no key protects.
-const ATTEMPTS: u32 = 20;
+/// How long one request is asked for: a server that starts again is not always back by then, and the
+/// list can be run again.
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What became of one, or would.
@@ -33,8 +35,12 @@ pub(super) enum Outcome {
     Already,
     /// It cannot be done; the next ones may.
     Failed(String),
-    /// Nothing can be done.
+    /// It was not done, and the next ones cannot be either.
     Stopped(String),
+    /// As `Stopped`, but for this one: it may have been done.
+    Unknown(String),
+    /// One before it has stopped all.
+    NotAsked,
 }
 
 /// A word of 32 letters for these texts, the same for the same ones.
@@ -63,7 +69,8 @@ pub(super) async fn undo(
         Ok(found) => found,
         Err(outcome) => return outcome,
     };
-    if let Some(why) = not_in_it(&found, &undo.products) {
+    let cannot = not_in_it(&found, &undo.products).or_else(|| too_many(&found, undo));
+    if let Some(why) = cannot {
         return Outcome::Failed(why);
     }
     match &undo.id {
@@ -89,7 +96,7 @@ async fn cancel(
         is_unsure |= wanted.keep.is_none() && units > 0 && cancelled_of(found, product_id) > 0;
         let asked = match wanted.keep {
             Some(_) => units,
-            None => wanted.units.min(ordered_of(found, product_id)),
+            None => wanted.units,
         };
         if asked > units {
             short.push(format!("line {}: {units} of {asked} {product_id} are left", wanted.line));
@@ -108,9 +115,11 @@ async fn cancel(
     let key = word_of(&[&undo.origin, id, &products.join(",")]);
     let body = json!({ "reason": reason, "lines": parts });
     let path = format!("/v1/orders/{id}/cancel");
-    let heard = match ask(caller, &path, &format!("orders-cancel-{key}"), &body, trouble).await {
+    let key = format!("orders-cancel-{key}");
+    let heard = match ask_for(PATIENCE, caller, &path, &key, &body, trouble).await {
         Ok(heard) => heard,
-        Err(never) => return Outcome::Stopped(format!("{never}; run it again to find out")),
+        Err(never) if never.unknown => return Outcome::Unknown(never.to_string()),
+        Err(never) => return Outcome::Stopped(never.to_string()),
     };
     let (is_before, reply) = (heard.of_earlier_run(), heard.reply);
     match (reply.status, reply.problem()) {
@@ -148,6 +157,18 @@ fn not_in_it(found: &Value, products: &BTreeMap<String, Wanted>) -> Option<Strin
     (!missing.is_empty()).then(|| format!("{}; nothing of it was changed", missing.join(", ")))
 }
 
+/// The lines of a list that take back more than an order ever had, in words. A hold goes whole.
+fn too_many(found: &Value, undo: &Undo) -> Option<String> {
+    let Id::Order(_) = undo.id else { return None };
+    let more = undo.products.iter().filter_map(|(id, wanted)| {
+        let (line, units, ordered) = (wanted.line, wanted.units, ordered_of(found, id));
+        (units > ordered)
+            .then(|| format!("line {line}: it takes back {units} {id}, the order has {ordered}"))
+    });
+    let more: Vec<String> = more.collect();
+    (!more.is_empty()).then(|| format!("{}; nothing of it was changed", more.join(", ")))
+}
+
 /// A hold cannot be cut: it is released whole.
 async fn release(caller: &Caller, id: &str, found: &Value, dry_run: bool) -> Outcome {
     match found.get("status").and_then(Value::as_str) {
@@ -166,6 +187,7 @@ async fn release(caller: &Caller, id: &str, found: &Value, dry_run: bool) -> Out
         Ok(reply) if reply.problem() == "hold-expired" => Outcome::Already,
         Ok(reply) if reply.problem() == "hold-confirmed" => became_an_order(&reply.body),
         Ok(reply) => Outcome::Failed(reply.words()),
+        Err(Outcome::Stopped(why)) => Outcome::Unknown(why),
         Err(outcome) => outcome,
     }
 }
@@ -191,18 +213,21 @@ fn cancelled_of(order: &Value, product_id: &str) -> u64 {
 
 /// Asks again while there is no answer that says anything.
 async fn patiently(asked: impl AsyncFn() -> Result<Reply, CallError>) -> Result<Reply, Outcome> {
-    let mut why = String::new();
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
-        match asked().await {
-            Ok(reply) if reply.status == 503 => why = reply.words(),
+    let since = Stopwatch::start();
+    loop {
+        let why = match asked().await {
+            Ok(reply) if reply.status == 503 => reply.words(),
             Ok(reply) => return Ok(reply),
-            Err(error) => why = error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if since.elapsed() > PATIENCE {
+            return Err(Outcome::Stopped(format!(
+                "no answer within {} s: {why}",
+                PATIENCE.as_secs()
+            )));
         }
+        tokio::time::sleep(PAUSE).await;
     }
-    Err(Outcome::Stopped(why))
 }
 
 fn accepted(reply: Reply) -> Result<Value, Outcome> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::caller::{CallError, Caller, Reply};
 use super::stopwatch::Stopwatch;
 
-/// How long one request is asked for.
+/// How long a buyer's request is asked for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
@@ -56,10 +56,12 @@ pub(crate) struct Heard {
 
 /// No answer that stands came in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no outcome within {} s: {why}", PATIENCE.as_secs())]
+#[error("no outcome within {} s: {why}", patience.as_secs())]
 pub(crate) struct NeverHeard {
     why: String,
-    unknown: bool,
+    patience: Duration,
+    /// Whether an attempt may have been acted on without being heard of.
+    pub(crate) unknown: bool,
 }
 
 impl Trouble {
@@ -110,7 +112,7 @@ fn add_one(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
-/// Asks under one key until there is an answer that stands.
+/// Asks under one key until there is an answer that stands, as long as a buyer would.
 ///
 /// # Errors
 /// The patience ended.
@@ -121,14 +123,30 @@ pub(crate) async fn ask(
     body: &Value,
     trouble: &Trouble,
 ) -> Result<Heard, NeverHeard> {
+    ask_for(PATIENCE, caller, path, key, body, trouble).await
+}
+
+/// As [`ask`], for as long as `patience`.
+///
+/// # Errors
+/// The patience ended.
+pub(crate) async fn ask_for(
+    patience: Duration,
+    caller: &Caller,
+    path: &str,
+    key: &str,
+    body: &Value,
+    trouble: &Trouble,
+) -> Result<Heard, NeverHeard> {
     add_one(&trouble.in_flight);
-    let heard = ask_patiently(caller, path, key, body, trouble).await;
+    let heard = ask_patiently(patience, caller, path, key, body, trouble).await;
     trouble.in_flight.set(trouble.in_flight.get() - 1);
     trouble.resolve(&heard);
     heard
 }
 
 async fn ask_patiently(
+    patience: Duration,
     caller: &Caller,
     path: &str,
     key: &str,
@@ -150,8 +168,8 @@ async fn ask_patiently(
             }
         };
         trouble.again(why.trim());
-        if since.elapsed() > PATIENCE {
-            return Err(NeverHeard { why, unknown });
+        if since.elapsed() > patience {
+            return Err(NeverHeard { why, patience, unknown });
         }
         tokio::time::sleep(wait.unwrap_or(pause).min(RETRY_AFTER_MAX)).await;
         pause = (pause * 2).min(PAUSE_MAX);
