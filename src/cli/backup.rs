@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::directory::BackupDir;
 use self::refusal::refused;
 use super::bar;
-use super::exit::Exit;
+use super::exit::{Exit, failure};
 use super::log::journal_dir;
 use super::output::OutputArgs;
 use super::play::number::{counted, grouped};
@@ -44,7 +44,7 @@ pub(super) struct BackupArgs {
     #[arg(long, value_name = "DIR", group = "where")]
     follow: Option<PathBuf>,
     /// With --follow: serve /metrics here
-    #[arg(long, value_name = "ADDRESS", requires = "follow")]
+    #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     log: LogArgs,
@@ -77,6 +77,12 @@ struct Copied {
 
 impl BackupArgs {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
+        // The group of --to and --follow keeps clap from asking for it.
+        if self.metrics_listen.is_some() && self.follow.is_none() {
+            let message =
+                "--metrics-listen is for --follow: a backup that is made once tells its end";
+            return Err(failure(Exit::Usage, message));
+        }
         // Sales first. Whether the system grants it or not, the backup is the same.
         let _ = rustix::process::nice(NICENESS);
         let log = log_dir(&self.log.data_dir)?;

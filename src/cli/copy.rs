@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::exit::{Exit, failure};
 use super::settings::SettingsArgs;
 use super::target;
 use crate::config::Config;
@@ -40,7 +41,13 @@ impl CopyArgs {
         let flags = given
             .into_iter()
             .filter_map(|(key, value)| value.as_ref().map(|value| (key.to_owned(), value.clone())));
-        SettingsArgs::of(flags.collect(), self.config.clone()).config()
+        let config = SettingsArgs::of(flags.collect(), self.config.clone()).config()?;
+        if self.database_schema.is_some() && config.database_url.is_none() {
+            let message = "--database-schema is for PostgreSQL, and no --database-url or DATABASE_URL names \
+                           one: a SQLite file has none";
+            return Err(failure(Exit::Usage, message));
+        }
+        Ok(config)
     }
 }
 

@@ -105,6 +105,21 @@ pub(super) fn time(text: &str) -> Result<u64, String> {
     ms_of_rfc3339(text).map_err(str::to_owned)
 }
 
+/// Whether something can lie between `--since` and `--until`.
+///
+/// # Errors
+/// Nothing can.
+pub(super) fn check_window(since: Option<u64>, until: Option<u64>) -> anyhow::Result<()> {
+    match since.zip(until) {
+        Some((since, until)) if since > until => {
+            let (since, until) = (rfc3339(since), rfc3339(until));
+            let message = format!("--since {since} is after --until {until}: nothing lies between");
+            Err(failure(Exit::Usage, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The times of the first and the last record, in words.
 ///
 /// # Errors

@@ -28,8 +28,8 @@ use crate::domain::Sequence;
 use crate::engine::ports::ProjectionProblem;
 use crate::journal::JournalFiles;
 use crate::projection::{
-    DiskRoom, Moment, ProjectorOptions, SchemaName, Standing, StoreConfig, TargetError, check_copy,
-    start_copy,
+    DiskRoom, LedgerError, Moment, ProjectorOptions, SchemaName, Standing, StoreConfig,
+    TargetError, check_copy, start_copy,
 };
 
 /// How often it is looked how far it is.
@@ -143,7 +143,18 @@ fn other_kind(store: &StoreConfig) -> &'static str {
 /// That nothing stands there, or a copy of this log that can go on: from which record.
 fn check_target(store: &StoreConfig, data_dir: &Path) -> anyhow::Result<Sequence> {
     let (shown, other) = (target::shown(store), other_kind(store));
-    match Moment::standing(store)? {
+    let unusable = |error: LedgerError| {
+        let message = match store {
+            StoreConfig::Sqlite { path } if path.is_dir() => {
+                format!("{shown} is a directory: name a new file in it")
+            }
+            _ => format!(
+                "{shown}: {error}: see to it that it can be opened, or name another {other}"
+            ),
+        };
+        failure(Exit::Environment, message)
+    };
+    match Moment::standing(store).map_err(unusable)? {
         Standing::Nothing => Ok(Sequence::new(0)),
         Standing::Foreign(table) => {
             let message = format!(

@@ -51,7 +51,7 @@ struct WriteArgs {
     /// Write the proof into this file [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Tell what was written as JSON
+    /// With --output: tell what was written as JSON
     #[arg(long, requires = "output")]
     json: bool,
 }

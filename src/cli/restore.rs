@@ -15,12 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use doorbuster_wal::{Copier, CopyError, CopyStep, CopyUpto, DirStorage, Options, Scan, Storage};
+use doorbuster_wal::{
+    Copier, CopyError, CopyStep, CopyUpto, DirLock, DirStorage, LockError, Options, Scan, Storage,
+};
 use serde::Serialize;
 
 use self::place::NewDir;
 use self::until::Until;
+use super::advice::quoted;
 use super::bar;
+use super::data_dir::lie_in_each_other;
 use super::exit::{Exit, exit_of, exit_of_log, failure};
 use super::hex;
 use super::log::journal_dir;
@@ -77,6 +81,8 @@ struct Source {
     segment_bytes: u64,
     last: u64,
     cut: u64,
+    /// Nobody writes it meanwhile.
+    _locks: Vec<DirLock>,
 }
 
 impl RestoreArgs {
@@ -96,23 +102,54 @@ impl RestoreArgs {
         let from = self.from.display();
         let directory = journal_dir(&self.from);
         let log = DirStorage::open_existing(&directory).map_err(|error| {
-            failure(Exit::Usage, format!("no journal in {}: {error}", directory.display()))
+            let message = format!(
+                "no journal in {}: {error}; --from names a backup, or a data directory that nobody writes",
+                directory.display()
+            );
+            failure(Exit::Usage, message)
         })?;
+        if lie_in_each_other(&self.data_dir, &self.from)? {
+            let message = format!(
+                "{} is, lies in, or holds the backup {from}: what loses the one would lose the other; name \
+                 another --data-dir",
+                self.data_dir.display()
+            );
+            return Err(failure(Exit::Usage, message));
+        }
+        let locks = [&self.from, &directory].map(|dir| self.unwritten(dir));
+        let locks = locks.into_iter().collect::<anyhow::Result<Vec<Option<_>>>>()?;
         let log = Arc::new(log);
-        let scan = || Scan::open(Arc::clone(&log) as Arc<dyn Storage>);
-        let scanned = scan()?;
+        let damaged = |error| self.refused(CopyError::Log(error));
+        let scanned = Scan::open(Arc::clone(&log) as Arc<dyn Storage>).map_err(damaged)?;
         let Some(header) = scanned.headers().last().copied() else {
             let message = format!("{from} has no segments: a backup of it never began");
             return Err(failure(Exit::Usage, message));
         };
         let first = scanned.first_sequence();
-        let last = scanned.records_from(first)?.last_sequence();
+        let last = scanned.records_from(first).map_err(damaged)?.last_sequence();
         let cut = match &self.until {
             None => last,
             Some(until) => until.cut(&log, first, last, &from.to_string())?,
         };
         let (identity, segment_bytes) = (header.identity, header.segment_bytes);
-        Ok(Source { log, identity, segment_bytes, last, cut })
+        let _locks = locks.into_iter().flatten().collect();
+        Ok(Source { log, identity, segment_bytes, last, cut, _locks })
+    }
+
+    /// Keeps servers and backups from writing a directory of the backup, where its file system locks.
+    fn unwritten(&self, directory: &Path) -> anyhow::Result<Option<DirLock>> {
+        match DirLock::share(directory) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Io { .. }) => Ok(None),
+            Err(LockError::Held { .. }) => {
+                let from = quoted(&self.from);
+                let message = format!(
+                    "a server or `doorbuster backup` writes {from}: stop it, or restore from a backup of it: \
+                     `doorbuster backup --to BACKUP --data-dir {from}` makes one"
+                );
+                Err(failure(Exit::InUse, message))
+            }
+        }
     }
 
     fn copy(&self, source: &Source, to: &Arc<DirStorage>) -> anyhow::Result<()> {
@@ -132,7 +169,11 @@ impl RestoreArgs {
         let (from, new) = (self.from.display(), self.data_dir.display());
         let (exit, advice) = match &error {
             CopyError::Log(error) => {
-                (exit_of_log(error), format!("restore from another backup than {from}"))
+                let verify = format!("`doorbuster wal verify --data-dir {}`", quoted(&self.from));
+                let advice = format!(
+                    "restore from another backup than {from}; {verify} names all that is damaged"
+                );
+                (exit_of_log(error), advice)
             }
             _ => (Exit::Environment, "make room, then run this again".to_owned()),
         };

@@ -27,8 +27,9 @@ use crate::journal::JournalRecords;
 pub(super) struct StateArgs {
     #[command(flatten)]
     log: LogArgs,
-    /// After this record, at the end of this moment, or now
-    #[arg(long, value_name = "SEQUENCE|TIME|now")]
+    /// After this record (its sequence, or a position as answers tell it), at the end of this moment, or
+    /// now
+    #[arg(long, value_name = "SEQUENCE|POSITION|TIME|now")]
     as_of: Place,
     /// This product alone
     #[arg(long, value_name = "ID")]

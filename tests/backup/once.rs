@@ -8,7 +8,7 @@ use doorbuster_wal::{DirStorage, Scan};
 use serde_json::json;
 
 use crate::house::{
-    House, backup, dumped, fill, number, refused, restore, text, verified, wait_until,
+    Follower, House, backup, dumped, fill, number, refused, restore, text, verified, wait_until,
 };
 use crate::server::Server;
 
@@ -237,4 +237,39 @@ fn restore_refuses_a_directory_in_use_and_a_cut_that_is_not_there() {
     assert!(!nowhere.exists(), "{said}");
     backup_refused(&data, &to, 3, "move");
     assert_eq!(verified(&new)["epoch"], json!(restored["epoch"]));
+}
+
+#[test]
+fn log_that_is_written_and_a_place_in_the_backup_itself_are_no_ends_of_a_restore() {
+    let house = House::new();
+    let (data, to, new) = (house.data(), house.backup(), house.path("new"));
+    let server = Server::start(&data, &[]);
+    server.create("hat", 10);
+    let restore_refused = |from: &Path, new: &Path, code: i32, why: &[&str]| {
+        let (found, said) = refused(&["restore", "--from", text(from), "--data-dir", text(new)]);
+        assert_eq!(found, code, "{said}");
+        assert!(why.iter().all(|why| said.contains(why)), "{said}");
+    };
+    let writes = ["a server or `doorbuster backup` writes", "`doorbuster backup --to BACKUP"];
+    restore_refused(&data, &new, 4, &writes);
+    let follower = Follower::start(&data, &to, &[]);
+    wait_until("it follows", || follower.words().contains("shipped up to"));
+    restore_refused(&to, &new, 4, &["a server or `doorbuster backup` writes"]);
+    follower.kill();
+    server.kill();
+    restore_refused(&to, &to.join("inside"), 2, &["lies in", "name another --data-dir"]);
+    restore_refused(&to, &to, 2, &["is, lies in, or holds the backup"]);
+    restore_refused(&house.path("none"), &new, 2, &["--from names a backup"]);
+    assert!(!new.exists() && !to.join("inside").exists());
+    // A directory that nobody writes any more is a backup, and stays as it was.
+    let before = files(&data);
+    restore(&data, &new, &[]);
+    assert_eq!(files(&data), before);
+
+    let damaged = to.join("journal/segment-0000000001.wal");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let verify = format!("`doorbuster wal verify --data-dir {}` names all", to.display());
+    restore_refused(&to, &house.path("again"), 3, &["restore from another backup", &verify]);
 }

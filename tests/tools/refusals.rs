@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use crate::house::{House, flip};
+use crate::house::{House, Said, flip};
+use crate::server::run;
 
 #[test]
 fn wrong_settings_of_serve_name_the_next_command() {
@@ -96,4 +97,61 @@ fn another_name_of_the_live_copy_is_no_new_copy() {
     std::fs::hard_link(&live, &link).unwrap();
     let said = house.run(&["project", "--rebuild", "--to", link.to_str().unwrap()]);
     said.check(2, &["is the copy that the server writes"]);
+}
+
+#[test]
+fn what_is_named_and_cannot_be_used_is_told_with_what_to_name() {
+    let house = House::new();
+    let (dir, file) = (house.beside("a dir"), house.beside("a file"));
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(&file, "no database, and no CSV\n").unwrap();
+    let [dir, file] = [&dir, &file].map(|path| path.to_str().unwrap());
+    let rebuild = |to: &str| house.run(&["project", "--rebuild", "--to", to]);
+    rebuild(dir).check(5, &[dir, "is a directory: name a new file in it"]);
+    rebuild(file).check(5, &[file, "name another file"]);
+    let away = "postgresql://nobody@127.0.0.1:1/none";
+    rebuild(away).check(5, &["127.0.0.1:1/none", "name another schema with --schema"]);
+    let sqlite = house.run(&["reconcile", "--sqlite", dir]);
+    sqlite.check(2, &["is a directory: name the file in it, such as ", "/doorbuster.sqlite"]);
+    let no_text = house.beside("binary.csv");
+    std::fs::write(&no_text, b"\0\r\x01reference,product,quantity\n").unwrap();
+    let orders = house.run(&["reconcile", "--orders", no_text.to_str().unwrap()]);
+    orders.check(2, &["line 1: there is a byte of 0 in it: it is no text, save it as CSV"]);
+    let order = house.run(&["wal", "dump", "--order", "o123"]);
+    order.check(2, &["it is no such id", "o000g0000040000000019wk61"]);
+    let negative = house.run(&["orders", "beyond", "hat", "--true-stock", "-5"]);
+    negative.check(2, &["invalid value '-5'"]);
+    let serve = Said::of(&run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", file]));
+    serve.check(2, &[file, "it is a file, name a directory"]);
+    let proof = house.beside("proof.ndjson");
+    let proof = proof.to_str().unwrap();
+    house.run(&["proof", "--product", "hat", "--output", proof]).check(0, &[]);
+    let check = Said::of(&run(&["proof", "check", proof, "--against", dir]));
+    check.check(2, &["there is no journal in", "--against names a data directory or a backup"]);
+    assert!(!check.err.contains("--data-dir"), "{check:?}");
+}
+
+#[test]
+fn flags_that_would_do_nothing_are_refused() {
+    let house = House::new();
+    let to = house.beside("backup");
+    let to = to.to_str().unwrap();
+    let metrics = ["--metrics-listen", "127.0.0.1:0"];
+    let once = house.run(&[&["backup", "--to", to], &metrics[..]].concat());
+    once.check(2, &["--metrics-listen is for --follow"]);
+    let schema = house.run(&["reconcile", "--database-schema", "other"]);
+    schema.check(2, &["--database-schema is for PostgreSQL"]);
+    let window = ["--since", "2026-11-18T00:00:00Z", "--until", "2026-11-17T00:00:00Z"];
+    let empty = "--since 2026-11-18T00:00:00.000Z is after --until 2026-11-17T00:00:00.000Z";
+    house.run(&[&["wal", "dump"], &window[..]].concat()).check(2, &[empty]);
+    let shop = house.beside("shop.csv");
+    std::fs::write(&shop, "reference,product,quantity\n").unwrap();
+    let orders = ["reconcile", "--orders", shop.to_str().unwrap()];
+    house.run(&[&orders[..], &window[..]].concat()).check(2, &[empty]);
+    // Where nobody can watch it, no backup is begun.
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap().to_string();
+    let follow = house.run(&["backup", "--follow", to, "--metrics-listen", &taken]);
+    follow.check(5, &["cannot listen on"]);
+    assert!(!std::path::Path::new(to).exists());
 }

@@ -45,6 +45,15 @@ impl DirLock {
         Ok(Self { _held: held.into() })
     }
 
+    /// Keeps others from taking the directory, for as long as it is only read; any number may. Puts
+    /// nothing into it.
+    ///
+    /// # Errors
+    /// A process has taken it, or the file system does not lock.
+    pub fn share(dir: &Path) -> Result<Self, LockError> {
+        Ok(Self { _held: vec![lock_with(dir, File::open(dir), File::try_lock_shared)?] })
+    }
+
     /// Takes the directory and puts nothing into it: for one that can be reached by other ways than
     /// through the directory it lies in, by a link or a second mount.
     ///
@@ -56,10 +65,18 @@ impl DirLock {
 }
 
 fn lock(dir: &Path, opened: io::Result<File>) -> Result<File, LockError> {
+    lock_with(dir, opened, File::try_lock)
+}
+
+fn lock_with(
+    dir: &Path,
+    opened: io::Result<File>,
+    take: impl Fn(&File) -> Result<(), TryLockError>,
+) -> Result<File, LockError> {
     let name = || dir.display().to_string();
     let io = |source| LockError::Io { dir: name(), source };
     let file = opened.map_err(io)?;
-    match file.try_lock() {
+    match take(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LockError::Held { dir: name() }),
         Err(TryLockError::Error(source)) => Err(io(source)),

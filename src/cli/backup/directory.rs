@@ -8,7 +8,7 @@ use anyhow::Context;
 use doorbuster_wal::{DirLock, DirStorage};
 
 use crate::cli::JOURNAL_DIR;
-use crate::cli::data_dir::JournalDir;
+use crate::cli::data_dir::{JournalDir, lie_in_each_other};
 use crate::cli::exit::{Exit, failure};
 
 /// The lock's file: a directory with nothing else in it is as good as empty.
@@ -48,8 +48,7 @@ impl BackupDir {
 }
 
 fn check_apart(path: &Path, data_dir: &Path) -> anyhow::Result<()> {
-    let (to, from) = (real(path)?, real(data_dir)?);
-    if to.starts_with(&from) || from.starts_with(&to) {
+    if lie_in_each_other(path, data_dir)? {
         let message = format!(
             "it is, lies in, or holds the data directory {}: what loses the one would lose the other",
             data_dir.display()
@@ -57,20 +56,6 @@ fn check_apart(path: &Path, data_dir: &Path) -> anyhow::Result<()> {
         return Err(failure(Exit::Usage, message));
     }
     Ok(())
-}
-
-/// The path without links, as far as it is there.
-fn real(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    match path.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match (path.parent(), path.file_name()) {
-                (Some(parent), Some(name)) => Ok(real(parent)?.join(name)),
-                _ => Ok(path),
-            }
-        }
-        found => found,
-    }
 }
 
 /// A directory that has something, and no journal, is somebody else's.

@@ -88,28 +88,25 @@ pub(super) fn run(
     output: &OutputArgs,
     metrics_listen: Option<SocketAddr>,
 ) -> anyhow::Result<Exit> {
-    let backup = BackupDir::take(to, data_dir)?;
-    let (journal, lag) = (backup.journal()?, Arc::<Lag>::default());
-    let copy = Arc::clone(&journal.storage);
-    let (data_dir, to) = (data_dir.to_owned(), to.to_owned());
-    let (theirs, json) = (Arc::clone(&lag), output.json);
-    let follower =
-        Follower { data_dir, to, log, copy, lag: theirs, json, told: None, tidied: None };
-    actix_rt::System::new().block_on(wait(follower, lag, metrics_listen))
+    actix_rt::System::new().block_on(wait(data_dir, log, to, output.json, metrics_listen))
 }
 
 async fn wait(
-    follower: Follower,
-    lag: Arc<Lag>,
+    data_dir: &Path,
+    log: Arc<DirStorage>,
+    to: &Path,
+    json: bool,
     metrics_listen: Option<SocketAddr>,
 ) -> anyhow::Result<Exit> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let metrics = telemetry::install()?;
+    let (metrics, lag) = (telemetry::install()?, Arc::<Lag>::default());
+    // Before the directory is made: where nobody can watch it, none is begun.
     let server = match metrics_listen {
         None => None,
         Some(listen) => {
-            let refresh = Arc::new(move || lag.set_gauges());
+            let gauges = Arc::clone(&lag);
+            let refresh = Arc::new(move || gauges.set_gauges());
             let bound = serve_metrics(listen, metrics, refresh);
             let (addresses, server) =
                 bound.with_context(|| format!("cannot listen on {listen} (metrics-listen)"))?;
@@ -119,6 +116,11 @@ async fn wait(
             Some(actix_rt::spawn(server))
         }
     };
+    let backup = BackupDir::take(to, data_dir)?;
+    let journal = backup.journal()?;
+    let copy = Arc::clone(&journal.storage);
+    let (data_dir, to) = (data_dir.to_owned(), to.to_owned());
+    let follower = Follower { data_dir, to, log, copy, lag, json, told: None, tidied: None };
     let (stop, stopped) = channel();
     let (tell, mut ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("follow".to_owned());

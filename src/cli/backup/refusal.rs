@@ -11,7 +11,7 @@ pub(super) fn refused(error: CopyError, data_dir: &Path, to: &Path) -> anyhow::E
     let (data_dir, to) = (data_dir.display(), to.display());
     let advice = match &error {
         CopyError::Log(WalError::Corrupt { .. }) => format!(
-            "{to} is sound up to there; `doorbuster wal verify --data-dir {data_dir}` shows the place"
+            "what {to} has is sound; `doorbuster wal verify --data-dir {data_dir}` shows the place"
         ),
         CopyError::Copy(WalError::Corrupt { .. }) => {
             format!("move {to} away, keep it, and back up into a new directory")

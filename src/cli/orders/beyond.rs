@@ -32,7 +32,7 @@ pub(in crate::cli) struct BeyondArgs {
     /// The product
     product: String,
     /// Units of it there really were to sell, less those written off since
-    #[arg(long, value_name = "UNITS")]
+    #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
     true_stock: u64,
     /// Cut no order: one that does not fit whole is beyond whole, and leaves its units to later ones
     #[arg(long)]

@@ -13,7 +13,7 @@ use super::{heading, table};
 use crate::cli::advice::reading;
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
-use crate::cli::log::open_log;
+use crate::cli::log::{journal_dir, open_log};
 use crate::cli::output::OutputArgs;
 use crate::proof::{Alone, Closing, Head, Shown, check_against, check_alone};
 
@@ -133,6 +133,12 @@ fn against(path: &Path, alone: &Alone, dir: &Path) -> anyhow::Result<Check> {
             "its first line does not say what it is a proof of: nothing to compare".to_owned();
         return Ok(check(false, Some(1), found));
     };
+    if !journal_dir(dir).is_dir() {
+        let dir = dir.display();
+        let message =
+            format!("there is no journal in {dir}: --against names a data directory or a backup");
+        return Err(failure(Exit::Usage, message));
+    }
     let log = open_log(dir)?;
     let (mut file, _) = open(path)?;
     let bar = bar::over_bytes(2 * log.journal().bytes_total(), "comparing with the log");

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::report::{Difference, Kind, Report};
 use super::walk::{Rows, Walk};
+use crate::cli::SQLITE_FILE;
 use crate::cli::advice::quoted;
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
@@ -89,6 +90,14 @@ fn compared(data_dir: &Path, store: &StoreConfig, report: &mut Report) -> anyhow
             another_copy(data_dir)
         );
         return Err(failure(Exit::Environment, message));
+    }
+    if let StoreConfig::Sqlite { path } = store
+        && path.is_dir()
+    {
+        let file = quoted(&path.join(SQLITE_FILE));
+        let message =
+            format!("{} is a directory: name the file in it, such as {file}", target::shown(store));
+        return Err(failure(Exit::Usage, message));
     }
     let mut moment = Moment::open(store)?;
     let unfilled = "it has no tables of doorbuster that can be read: has a server filled it?";

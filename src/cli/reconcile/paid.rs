@@ -16,6 +16,7 @@ use super::shop::{Paid, PaidLine};
 use crate::cli::bar;
 use crate::cli::exit::{Exit, failure};
 use crate::cli::output::OutputArgs;
+use crate::cli::place;
 use crate::cli::play::number::{counted, grouped};
 use crate::cli::rehearse::record;
 use crate::cli::replayed::{Replayed, decisions, whole_log};
@@ -29,10 +30,10 @@ pub(super) struct Window {
     #[arg(long, value_name = "PRODUCT", requires = "orders")]
     product: Option<String>,
     /// Orders before this time need not be in the file: RFC 3339, such as 2026-11-27T00:00:00Z
-    #[arg(long, value_name = "TIME", requires = "orders", value_parser = time)]
+    #[arg(long, value_name = "TIME", requires = "orders", value_parser = place::time)]
     since: Option<u64>,
     /// Orders from this time on need not be in the file
-    #[arg(long, value_name = "TIME", requires = "orders", value_parser = time)]
+    #[arg(long, value_name = "TIME", requires = "orders", value_parser = place::time)]
     until: Option<u64>,
     /// Orders without a reference are counted, and are no difference
     #[arg(long, requires = "orders")]
@@ -91,12 +92,6 @@ struct Comparing<'a> {
     report: Report,
 }
 
-fn time(text: &str) -> Result<u64, String> {
-    let time: jiff::Timestamp =
-        text.parse().map_err(|_| "must be RFC 3339, such as 2026-11-27T09:00:00Z".to_owned())?;
-    u64::try_from(time.as_millisecond()).map_err(|_| "must lie after 1970".to_owned())
-}
-
 /// Compares and tells.
 pub(super) fn run(
     data_dir: &Path,
@@ -108,6 +103,7 @@ pub(super) fn run(
         let wrong = |error| failure(Exit::Usage, format!("product {product:?}: {error}"));
         ProductId::new(product).map_err(wrong)?;
     }
+    place::check_window(window.since, window.until)?;
     let name = file.display().to_string();
     let mut paid = Paid::read(&record::read(file)?, &name)?;
     if let Some(product) = &window.product {

@@ -103,6 +103,13 @@ impl<'a> Records<'a> {
     /// # Errors
     /// There is none, or it cannot be taken.
     pub(in crate::cli) fn header(&mut self) -> Result<Record, String> {
+        self.skip_blank_lines();
+        if first_line(self.rest).0.contains(&0) {
+            let line = self.line;
+            return Err(format!(
+                "line {line}: there is a byte of 0 in it: it is no text, save it as CSV"
+            ));
+        }
         let header = self.next().ok_or("it is empty")?;
         match &header.bad {
             None => Ok(header),

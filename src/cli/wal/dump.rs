@@ -87,6 +87,7 @@ impl DumpArgs {
         if let Some(path) = &self.output {
             output::can_write(path)?;
         }
+        place::check_window(self.filter.since, self.filter.until)?;
         let log = open_log(&self.log.data_dir)?;
         let mut names = Names::of_journal(log.places());
         let mut records = log.records_from(Sequence::new(1))?;

@@ -5,6 +5,7 @@
 //! exactly.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use clap::Args;
 use memchr::memmem;
@@ -30,10 +31,10 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<Kind>,
     /// What placed this order, and its cancellations
-    #[arg(long, value_name = "ID", conflicts_with = "hold")]
+    #[arg(long, value_name = "ID", conflicts_with = "hold", value_parser = id::<OrderId>)]
     pub(super) order: Option<OrderId>,
     /// What placed this hold, extended it and ended it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id::<HoldId>)]
     pub(super) hold: Option<HoldId>,
     /// Records decided at this time or later, such as 2026-11-27T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = place::time)]
@@ -41,6 +42,12 @@ pub(super) struct FilterArgs {
     /// Records decided at this time or earlier
     #[arg(long, value_name = "TIME", value_parser = place::time)]
     pub(super) until: Option<u64>,
+}
+
+fn id<T: FromStr>(text: &str) -> Result<T, String> {
+    let wrong = "it is no such id, or one that was mistyped: an answer, a dump or the tables have it, as in \
+                 o000g0000040000000019wk61 for an order and h… for a hold";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
