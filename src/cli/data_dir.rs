@@ -1,5 +1,4 @@
 //! The data directory: made where it is missing, held by one process.
-#![expect(clippy::disallowed_methods, reason = "looks at the directories that were named")]
 
 use std::io;
 use std::path::{Path, PathBuf};
