@@ -19,7 +19,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Option<String>> {
             let text = files::read(path);
             let text = text.map_err(|error| failure(Exit::Usage, format!("{error:#}")))?;
             let key = text.trim();
-            if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let path = path.display();
                 let message = format!("{path} holds no API key: one line, and nothing else in it");
                 return Err(failure(Exit::Usage, message));

@@ -73,6 +73,12 @@ impl ProjectArgs {
 
     fn rebuild(&self, config: &Config) -> anyhow::Result<Exit> {
         let store = self.store(config)?;
+        if let StoreConfig::Sqlite { path } = &store
+            && (path.as_os_str().is_empty() || path.is_dir())
+        {
+            let message = format!("--to {path:?} is no file: name a new file, or a PostgreSQL URL");
+            return Err(failure(Exit::Usage, message));
+        }
         check_not_in_use(config, &store)?;
         let copied = check_target(&store, &config.data_dir)?;
         let mut log = whole_log(&config.data_dir, "rebuilt")?.with_copied(copied)?;
@@ -144,14 +150,8 @@ fn other_kind(store: &StoreConfig) -> &'static str {
 fn check_target(store: &StoreConfig, data_dir: &Path) -> anyhow::Result<Sequence> {
     let (shown, other) = (target::shown(store), other_kind(store));
     let unusable = |error: LedgerError| {
-        let message = match store {
-            StoreConfig::Sqlite { path } if path.is_dir() => {
-                format!("{shown} is a directory: name a new file in it")
-            }
-            _ => format!(
-                "{shown}: {error}: see to it that it can be opened, or name another {other}"
-            ),
-        };
+        let message =
+            format!("{shown}: {error}: see to it that it can be opened, or name another {other}");
         failure(Exit::Environment, message)
     };
     match Moment::standing(store).map_err(unusable)? {

@@ -23,7 +23,8 @@ impl ServerArgs {
     /// # Errors
     /// It is none that can be asked: TLS is a proxy's.
     pub(super) fn base_url(&self) -> anyhow::Result<&str> {
-        if !self.url.starts_with("http://") {
+        let host = self.url.strip_prefix("http://");
+        if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
             let message = format!("{:?} is not of the form http://HOST:PORT", self.url);
             return Err(failure(Exit::Usage, message));
         }

@@ -110,8 +110,8 @@ pub fn check_copy(
     let durable = log.durable();
     if sequence > durable {
         return Err(CopyError::Other(format!(
-            "{place} is at record {sequence}, this log ends at {durable}: an older copy of the log \
-             was restored; restore a newer one, or give this log another {kind}: \
+            "{place} is at record {sequence}, this log ends at {durable}: it is an older copy of the log. \
+             Restore a newer one (of a backup: back up again), or give this log another {kind}: \
              `doorbuster project --rebuild` fills one, keep this one to compare",
         )));
     }

@@ -261,6 +261,14 @@ fn log_that_is_written_and_a_place_in_the_backup_itself_are_no_ends_of_a_restore
     restore_refused(&to, &to, 2, &["is, lies in, or holds the backup"]);
     restore_refused(&house.path("none"), &new, 2, &["--from names a backup"]);
     assert!(!new.exists() && !to.join("inside").exists());
+    let (real, link, nowhere) = (house.path("real"), house.path("link"), house.path("nowhere"));
+    std::os::unix::fs::symlink(&nowhere, &link).unwrap();
+    restore_refused(&to, &link, 2, &["leads nowhere"]);
+    fs::remove_file(&link).unwrap();
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    restore(&to, &link.join(""), &[]);
+    assert!(link.is_symlink() && real.join("journal").is_dir());
     // A directory that nobody writes any more is a backup, and stays as it was.
     let before = files(&data);
     restore(&data, &new, &[]);
@@ -272,4 +280,5 @@ fn log_that_is_written_and_a_place_in_the_backup_itself_are_no_ends_of_a_restore
     fs::write(&damaged, bytes).unwrap();
     let verify = format!("`doorbuster wal verify --data-dir {}` names all", to.display());
     restore_refused(&to, &house.path("again"), 3, &["restore from another backup", &verify]);
+    assert!(!house.path("again.restoring").exists());
 }

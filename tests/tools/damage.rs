@@ -64,6 +64,9 @@ fn all_damaged_segments_are_named_with_the_next_command() {
     house.run(&["wal", "verify"]).check(0, &["sound: "]);
     std::fs::remove_file(segment(&house, 3)).unwrap();
     assert_eq!(damaged(&house), [3], "one that is missing");
+    let missing =
+        "archive/segment-0000000003.wal.zst at offset 0: it is missing, the next one is archive/";
+    house.run(&["wal", "verify"]).check(3, &[missing]);
 }
 
 #[test]

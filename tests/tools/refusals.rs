@@ -107,7 +107,8 @@ fn what_is_named_and_cannot_be_used_is_told_with_what_to_name() {
     std::fs::write(&file, "no database, and no CSV\n").unwrap();
     let [dir, file] = [&dir, &file].map(|path| path.to_str().unwrap());
     let rebuild = |to: &str| house.run(&["project", "--rebuild", "--to", to]);
-    rebuild(dir).check(5, &[dir, "is a directory: name a new file in it"]);
+    rebuild(dir).check(2, &[dir, "is no file: name a new file, or a PostgreSQL URL"]);
+    rebuild("").check(2, &["is no file"]);
     rebuild(file).check(5, &[file, "name another file"]);
     let away = "postgresql://nobody@127.0.0.1:1/none";
     rebuild(away).check(5, &["127.0.0.1:1/none", "name another schema with --schema"]);
@@ -120,7 +121,7 @@ fn what_is_named_and_cannot_be_used_is_told_with_what_to_name() {
     let order = house.run(&["wal", "dump", "--order", "o123"]);
     order.check(2, &["it is no such id", "o000g0000040000000019wk61"]);
     let negative = house.run(&["orders", "beyond", "hat", "--true-stock", "-5"]);
-    negative.check(2, &["invalid value '-5'"]);
+    negative.check(2, &["invalid value '-5'", "must be 0 to 9007199254740991 units"]);
     let serve = Said::of(&run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", file]));
     serve.check(2, &[file, "it is a file, name a directory"]);
     let proof = house.beside("proof.ndjson");

@@ -67,12 +67,14 @@ impl ArchivedFile {
     /// `InvalidData`: it is damaged; or the storage's.
     pub(crate) fn open(file: Arc<dyn StorageFile>) -> io::Result<Self> {
         let len = file.len()?;
-        check_footer(&*file, len)?;
-        let decoder = Decoder::new(Source { file, len, at: 0 }).map_err(damaged)?;
+        let of_table = |why: io::Error| damaged(format!("the table at its end: {why}"));
+        check_footer(&*file, len).map_err(of_table)?;
+        let decoder = Decoder::new(Source { file, len, at: 0 });
+        let decoder = decoder.map_err(|error| of_table(damaged(error)))?;
         let table = decoder.seek_table();
         let table_bytes = table.clone().into_serializer().encoded_len() as u64;
         if table.size_comp() + table_bytes != len {
-            return Err(damaged("its table is not one of so many bytes"));
+            return Err(of_table(damaged("the parts it tells are not so many bytes")));
         }
         let len = table.size_decomp();
         Ok(Self { decoder: Mutex::new(decoder), len })
@@ -88,7 +90,7 @@ fn check_footer(file: &dyn StorageFile, len: u64) -> io::Result<()> {
     }
     let [n0, n1, n2, n3, flags, ..] = footer;
     if flags != 0 {
-        return Err(damaged("its table is of a kind that is not written"));
+        return Err(damaged("it is of a kind that is not written"));
     }
     let frames = u64::from(u32::from_le_bytes([n0, n1, n2, n3]));
     if frames * TABLE_ENTRY_BYTES > len {
@@ -264,10 +266,15 @@ fn pack(used: &[u8]) -> io::Result<Vec<u8>> {
         .frame_size_policy(FrameSizePolicy::Uncompressed(u32::MAX));
     let mut packed = Vec::with_capacity(used.len() / 2);
     let mut encoder = options.into_encoder(&mut packed).map_err(damaged)?;
-    let (mut from, mut at) = (0, HEADER_BYTES as usize);
+    let (mut from, mut at, mut is_first) = (0, HEADER_BYTES as usize, true);
     let mut put = |chunk: &[u8]| {
-        encoder.compress(chunk)?;
-        encoder.end_frame().map(drop)
+        if is_first {
+            is_first = false;
+        } else {
+            // Not behind the last one, which the end of the file ends: an empty frame would follow it.
+            encoder.end_frame()?;
+        }
+        encoder.compress(chunk)
     };
     while at < used.len() {
         // The first chunk is the header alone: a start reads nothing else of an archived segment.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::Digest;
 
+use crate::archive::archived_path;
 use crate::copied;
 use crate::files::{self, unreadable};
 use crate::frame::NoFrame;
@@ -161,8 +162,9 @@ impl Scan {
             return Ok(());
         };
         if files::open(&*self.storage, last.segment)?.is_archived {
-            let reason = "it is archived, so another follows it, which is missing".to_owned();
-            return Err(corrupt(last.segment, 0, None, reason));
+            let (before, next) = (archived_path(last.segment), last.segment + 1);
+            let reason = format!("it is missing: {before} is archived, so another followed it");
+            return Err(corrupt(next, 0, None, reason));
         }
         if *len != last.segment_bytes {
             let reason = format!("the last segment has {len} bytes, not {}", last.segment_bytes);

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::WalError;
+use crate::archive::archived_path;
 use crate::files;
 use crate::header::{HEADER_BYTES, Header, file_name};
 use crate::pruned::Pruned;
-use crate::scan::{self, corrupt};
+use crate::scan;
 use crate::segment::Segment;
 use crate::storage::{Storage, read_full};
 
@@ -105,8 +106,12 @@ fn check_order(found: &[Found], pruned: Option<&Pruned>, damage: &mut Vec<WalErr
         let number = segment.number;
         match before.map_or(segment.number, |before| before.number + 1) {
             missing if missing != number => {
-                let reason = format!("it is missing, the next one is {}", file_name(number));
-                damage.push(corrupt(missing, 0, None, reason));
+                let reason = format!("it is missing, the next one is {}", segment.file);
+                // Segments are archived in order.
+                let is_archived = segment.file == archived_path(number);
+                let file = if is_archived { archived_path(missing) } else { file_name(missing) };
+                let (segment, sequence) = (missing, None);
+                damage.push(WalError::Corrupt { segment, file, offset: 0, sequence, reason });
             }
             _ => {
                 // One that stands in another's place is blamed itself, and not what follows it.

@@ -29,6 +29,10 @@ impl BackupDir {
     /// system refuses.
     pub(super) fn take(path: &Path, data_dir: &Path) -> anyhow::Result<Self> {
         let context = || format!("cannot use {} for a backup", path.display());
+        if path.is_file() {
+            let message = format!("{}: it is a file, name a directory", context());
+            return Err(failure(Exit::Usage, message));
+        }
         check_apart(path, data_dir).with_context(context)?;
         check_not_foreign(path).with_context(context)?;
         DirStorage::open(path).with_context(context)?;

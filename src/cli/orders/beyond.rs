@@ -20,7 +20,7 @@ use crate::cli::play::number::{counted, grouped};
 use crate::cli::play::table::table;
 use crate::cli::print::print;
 use crate::cli::replayed::{Replayed, decisions, whole_log};
-use crate::domain::{Decision, Handle, OrderLine, OrderPlaced, Sequence, rfc3339};
+use crate::domain::{Decision, FIGURE_MAX, Handle, OrderLine, OrderPlaced, Sequence, rfc3339};
 use crate::journal::{FileTail, JournalFiles, Payload, Record};
 
 /// Rows that a person is shown; the file has all.
@@ -32,7 +32,7 @@ pub(in crate::cli) struct BeyondArgs {
     /// The product
     product: String,
     /// Units of it there really were to sell, less those written off since
-    #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "UNITS", allow_negative_numbers = true, value_parser = units)]
     true_stock: u64,
     /// Cut no order: one that does not fit whole is beyond whole, and leaves its units to later ones
     #[arg(long)]
@@ -46,6 +46,11 @@ pub(in crate::cli) struct BeyondArgs {
     /// Write the list as CSV into this file, for `orders cancel --from`
     #[arg(long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
+}
+
+fn units(text: &str) -> Result<u64, String> {
+    let units = text.parse().ok().filter(|units| *units <= FIGURE_MAX);
+    units.ok_or_else(|| format!("must be 0 to {FIGURE_MAX} units"))
 }
 
 #[derive(Debug, Serialize)]

@@ -237,6 +237,13 @@ fn accepted(reply: Reply) -> Result<Value, Outcome> {
             "{}: give a key with the scopes read and sell by --api-key-file or DOORBUSTER_API_KEY",
             reply.words()
         ))),
+        // No order has such an answer: somebody else listens there, or under another path.
+        404 if reply.problem().is_empty() || reply.problem() == "unknown-path" => {
+            Err(Outcome::Stopped(format!(
+                "no doorbuster answers under this URL ({}): give the one that the server tells at its start",
+                reply.status
+            )))
+        }
         _ => Err(Outcome::Failed(reply.words())),
     }
 }
