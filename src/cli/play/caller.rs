@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -191,6 +191,10 @@ async fn read(
     >,
 ) -> Result<Reply, CallError> {
     let mut response = sent.map_err(|error| match error {
+        // It was connected: what was sent may have been acted on.
+        SendRequestError::Connect(error @ ConnectError::Disconnected) => {
+            CallError::Unheard(error.to_string())
+        }
         SendRequestError::Connect(error) => CallError::NotSent(error.to_string()),
         SendRequestError::Url(error) => CallError::NotSent(error.to_string()),
         error => CallError::Unheard(error.to_string()),
@@ -203,4 +207,42 @@ async fn read(
     let body = body.map_err(|error| CallError::Unheard(error.to_string()))?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     Ok(Reply { status, replayed, retry_after: seconds.map(Duration::from_secs), body })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{SocketAddr, TcpListener};
+
+    use super::*;
+
+    fn posted(to: SocketAddr) -> Result<u16, CallError> {
+        let target = Target::new(&format!("http://{to}"), None);
+        let answer = actix_rt::System::new()
+            .block_on(async { Caller::new(&target).post("/v1/orders", "key", &Value::Null).await });
+        answer.map(|reply| reply.status)
+    }
+
+    #[test]
+    fn request_that_was_sent_and_not_answered_may_have_been_acted_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hears = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            assert!(connection.read(&mut head).unwrap() > 0);
+        });
+        let answer = posted(address);
+        assert!(matches!(answer, Err(CallError::Unheard(_))), "{answer:?}");
+        hears.join().unwrap();
+    }
+
+    #[test]
+    fn request_that_found_nobody_was_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let answer = posted(address);
+        assert!(matches!(answer, Err(CallError::NotSent(_))), "{answer:?}");
+    }
 }
