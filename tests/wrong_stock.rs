@@ -243,7 +243,8 @@ fn a_server_that_dies_in_the_middle_ends_it_with_what_was_done_and_a_run_again_d
     let number = |name: &str| told[name].as_u64().unwrap();
     let (cancelled, unknown) = (number("orders_cancelled"), told["unknown"].as_array().unwrap());
     let unknown = unknown.len() as u64;
-    assert!(cancelled >= 20 && unknown <= 8, "{told}");
+    // Of what was done when it died, up to eight answers were not heard.
+    assert!(cancelled + unknown >= 20 && unknown <= 8, "{told}");
     assert_eq!(cancelled + unknown + number("not_asked"), ORDERS, "{told}");
     assert!(told["stopped"].is_string() && told["failed"] == json!([]), "{told}");
 
