@@ -108,8 +108,10 @@ pub(crate) fn unreadable_frames(
     let error = unreadable(header.segment, name, error);
     let WalError::Corrupt { reason, .. } = error else { return error };
     let (mut bytes, mut part) = (Vec::new(), vec![0; PART_BYTES]);
-    // Whole parts of it unpack up to the damage.
-    while let Ok(read @ 1..) = read_full(file, &mut part, bytes.len() as u64) {
+    // Whole parts of it unpack up to the damage; no segment is longer than its header says.
+    while (bytes.len() as u64) < header.segment_bytes
+        && let Ok(read @ 1..) = read_full(file, &mut part, bytes.len() as u64)
+    {
         bytes.extend_from_slice(part.get(..read).unwrap_or_default());
     }
     let segment = Segment { header, file: name, bytes: &bytes };
