@@ -14,7 +14,7 @@ use crate::background::waited_for_a_core;
 const RESTS_FOR_A_WAIT: u32 = 9;
 
 /// Longest rest.
-const REST_MAX: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(5);
 
 /// A batch of fewer records is no burden.
 const RECORDS_MIN: usize = 128;
@@ -71,10 +71,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waited_rests_longer_up_to_a_second() {
+    fn whoever_waited_rests_longer_up_to_five_seconds() {
         assert_eq!(rest(Duration::ZERO, ms(0)), Duration::ZERO);
         assert_eq!(rest(ms(5), ms(0)), ms(45));
-        assert_eq!(rest(ms(700), ms(29_999)), ms(1_000));
+        assert_eq!(rest(ms(700), ms(29_999)), ms(5_000));
     }
 
     #[test]

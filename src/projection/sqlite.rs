@@ -147,7 +147,9 @@ impl Store for SqliteStore {
             && database.file.check(&self.path).is_ok()
         {
             // What it cannot move now, because of a reader or the disk, it moves the next time.
-            let _ = database.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            // What it keeps of the file in memory was for what is copied now.
+            let settle = "PRAGMA wal_checkpoint(PASSIVE); PRAGMA shrink_memory";
+            let _ = database.connection.execute_batch(settle);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::frame;
 use crate::header::{HEADER_BYTES, Header, file_name, segment_of};
 use crate::planted::{Planted, planted};
 use crate::segment::Segment;
-use crate::storage::{Storage, StorageFile, read_full};
+use crate::storage::{Storage, StorageFile, read_full, write_in_pieces};
 
 /// Its directory beside the segments.
 pub(crate) const ARCHIVE_DIR: &str = "archive";
@@ -226,8 +226,7 @@ fn put(storage: &dyn Storage, header: &Header, used: &[u8], packed: &[u8]) -> Re
     let (path, archived) = (archived_path(header.segment), archived_name(header.segment));
     let io = |operation| WalError::io(operation, &path);
     let file = archive.create(PACKING).map_err(io("create"))?;
-    file.write_all_at(packed, 0).map_err(io("write"))?;
-    file.sync_data().map_err(io("sync"))?;
+    write_in_pieces(&*file, packed).map_err(io("write"))?;
     check_same(&*archive, PACKING, used).map_err(io("read back"))?;
     if let Err(error) = archive.rename(PACKING, &archived) {
         if error.kind() != io::ErrorKind::AlreadyExists {

@@ -64,7 +64,7 @@ pub use recovery::Recovery;
 pub use scan::{Checkpoint, Replayed, Scan, SegmentReport, TornTail};
 pub use shared::Shared;
 pub use spare::Preallocator;
-pub use storage::{Storage, StorageFile};
+pub use storage::{PIECE_BYTES, Storage, StorageFile};
 pub use survey::{Survey, survey};
 pub use tail::Tail;
 

@@ -173,7 +173,7 @@ impl Recovery {
         let start_sequence = replayed.last_sequence + 1;
         let frames = rewritten(&replayed, start_sequence, start_payload, header.seed());
         header.segment_bytes = header.segment_bytes.max(bytes_for(&frames)?);
-        let file = spare::zeroed(&*storage, FRESH, header.segment_bytes)?;
+        let file = spare::zeroed(&*storage, FRESH, header.segment_bytes, &mut || {})?;
         if let Some(torn) = &replayed.torn {
             keep_copy(&*storage, &replayed, torn)?;
             if planted(Planted::ResurrectStaleFrames) {

@@ -156,6 +156,12 @@ impl Shared {
         self.room.load(Ordering::Relaxed)
     }
 
+    /// Whether the log may soon wait for the next spare.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        let share = i64::try_from(self.options.segment_room()).unwrap_or(i64::MAX);
+        self.room_bytes() < share / 2
+    }
+
     /// Puts the room right at a change of segments, where `used_bytes` of frames went into the
     /// old one: its share of the room ends with it.
     pub(crate) fn settle_room(&self, used_bytes: u64) {
@@ -169,10 +175,15 @@ impl Shared {
     /// # Errors
     /// The storage's, such as a full disk; the log goes on to the end of what is zeroed.
     pub fn prepare_spare(&self) -> io::Result<bool> {
+        self.prepare_spare_with(&mut || {})
+    }
+
+    /// As [`Self::prepare_spare`], with a `rest` between two pieces.
+    pub(crate) fn prepare_spare_with(&self, rest: &mut dyn FnMut()) -> io::Result<bool> {
         let Some(name) = self.spares.next_name(self.options.spare_segments) else {
             return Ok(false);
         };
-        match spare::zeroed(&*self.storage, &name, self.options.segment_bytes) {
+        match spare::zeroed(&*self.storage, &name, self.options.segment_bytes, rest) {
             Ok(file) => {
                 self.spares.add(Spare { name, file });
                 self.release(self.options.segment_room());
@@ -350,8 +361,8 @@ impl Spares {
         self.taken.wait_while(&mut state, |state| !state.stopped && state.spares.len() >= wanted);
     }
 
-    /// Waits, after a failure, before the next attempt; the end does not wait.
-    pub(crate) fn wait_before_retry(&self, at_most: Duration) {
+    /// Waits between two attempts or two pieces; the end does not wait.
+    pub(crate) fn rest(&self, at_most: Duration) {
         let mut state = self.ready.lock();
         self.taken.wait_while_for(&mut state, |state| !state.stopped, at_most);
     }
@@ -378,6 +389,6 @@ mod tests {
         let spares = Spares::default();
         spares.stop();
         spares.wait_wanted(0);
-        spares.wait_before_retry(Duration::from_secs(3600));
+        spares.rest(Duration::from_secs(3600));
     }
 }

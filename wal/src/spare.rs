@@ -1,6 +1,10 @@
 //! Segments zeroed ahead: a sync on zeroed, allocated blocks writes data alone, where a growing
 //! file writes its metadata too.
 //!
+//! Zeroes are written and synced in small pieces, with rests between them while the log has room: a
+//! sync of the log waits for all that the disk was given before it, and a segment's zeroes given at
+//! once are tens of milliseconds (docs/adr/0013).
+//!
 //! Running out of space here is no failure of the log: it writes to the end of what is zeroed, and
 //! the zeroing goes on by itself when there is space again. A panic is no failure of the log either:
 //! nothing that is half done here is in use, so it is told and tried again like any other error.
@@ -14,13 +18,17 @@ use std::time::Duration;
 use crate::WalError;
 use crate::pruned;
 use crate::shared::{Shared, Spares};
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{PIECE_BYTES, Storage, StorageFile};
 
 /// The file in which a start prepares its segment.
 pub(crate) const FRESH: &str = "fresh.tmp";
 
-static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+static ZEROS: [u8; PIECE_BYTES] = [0; PIECE_BYTES];
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Rest after a piece, in times of what the piece took: the disk is the log's for three parts of four.
+const RESTS_FOR_A_PIECE: u32 = 3;
+/// Longest rest.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// A zeroed file under a temporary name.
 pub(crate) struct Spare {
@@ -53,18 +61,19 @@ pub(crate) fn is_spare(name: &str) -> bool {
 /// Makes a zeroed and synced file; removes what it could not finish.
 ///
 /// Looks at the free space first: writing until it is full would take the last bytes from others
-/// that need them, once in every attempt.
+/// that need them, once in every attempt. Calls `rest` between two pieces.
 pub(crate) fn zeroed(
     storage: &dyn Storage,
     name: &str,
     bytes: u64,
+    rest: &mut dyn FnMut(),
 ) -> Result<Arc<dyn StorageFile>, WalError> {
     let free_bytes = storage.free_bytes().map_err(WalError::io("measure the space for", name))?;
     if free_bytes < bytes {
         return Err(WalError::NoRoom { needed_bytes: bytes, free_bytes });
     }
     let file = storage.create(name).map_err(WalError::io("create", name))?;
-    match zero(&*file, bytes) {
+    match zero(&*file, bytes, rest) {
         Ok(()) => Ok(file),
         Err(error) => {
             // Half a spare would only take the room that others need.
@@ -75,14 +84,18 @@ pub(crate) fn zeroed(
     }
 }
 
-fn zero(file: &dyn StorageFile, bytes: u64) -> io::Result<()> {
+fn zero(file: &dyn StorageFile, bytes: u64, rest: &mut dyn FnMut()) -> io::Result<()> {
     let mut at = 0;
-    while at < bytes {
+    loop {
         let step = (bytes - at).min(ZEROS.len() as u64);
         file.write_all_at(ZEROS.get(..step as usize).unwrap_or(&ZEROS), at)?;
+        file.sync_data()?;
         at += step;
+        if at == bytes {
+            return Ok(());
+        }
+        rest();
     }
-    file.sync_data()
 }
 
 /// A random salt for a segment.
@@ -105,7 +118,16 @@ impl Preallocator {
         let theirs = Arc::clone(&shared);
         let run = move || {
             let enough = theirs.options.spare_segments;
-            keep_ready(&theirs.spares, enough, || theirs.prepare_spare(), &mut tell);
+            let prepare = || {
+                let mut began = now();
+                theirs.prepare_spare_with(&mut || {
+                    if !theirs.is_short_of_room() {
+                        theirs.spares.rest((began.elapsed() * RESTS_FOR_A_PIECE).min(REST_MAX));
+                    }
+                    began = now();
+                })
+            };
+            keep_ready(&theirs.spares, enough, prepare, &mut tell);
         };
         let thread = std::thread::Builder::new().name("preallocate".to_owned()).spawn(run)?;
         Ok(Self { shared, thread: Some(thread) })
@@ -145,7 +167,7 @@ fn keep_ready(
                 if !std::mem::replace(&mut told, true) {
                     tell(&error);
                 }
-                spares.wait_before_retry(RETRY_AFTER);
+                spares.rest(RETRY_AFTER);
             }
         }
     }
@@ -155,6 +177,11 @@ fn keep_ready(
 fn without_panic(prepare: &mut impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     catch_unwind(AssertUnwindSafe(prepare))
         .unwrap_or_else(|_| Err(io::Error::other("the zeroing of a segment panicked")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures a sync; decides nothing")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 #[cfg(test)]
@@ -175,10 +202,24 @@ mod tests {
         let storage = MemStorage::new();
         storage.set_capacity(Some(4095));
         let before = storage.operations();
-        let error = zeroed(&storage, "spare-1.tmp", 4096).err().map(|error| error.to_string());
+        let error =
+            zeroed(&storage, "spare-1.tmp", 4096, &mut || {}).err().map(|error| error.to_string());
         let expected = "4096 bytes for a segment are needed, 4095 are free";
         assert_eq!(error.as_deref(), Some(expected));
         assert_eq!(storage.operations(), before);
+    }
+
+    #[test]
+    fn zeroes_are_synced_piece_by_piece_with_a_rest_between_two() {
+        let storage = MemStorage::new();
+        let bytes = 2 * PIECE_BYTES as u64 + 4096;
+        let mut at_rest = Vec::new();
+        let rest = &mut || {
+            storage.sync_dir().unwrap();
+            at_rest.push(storage.stable_bytes("spare-1.tmp", 0).map(|bytes| bytes.len()));
+        };
+        zeroed(&storage, "spare-1.tmp", bytes, rest).unwrap();
+        assert_eq!(at_rest, [Some(PIECE_BYTES), Some(2 * PIECE_BYTES)]);
     }
 
     #[test]

@@ -91,6 +91,24 @@ pub trait StorageFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
 }
 
+/// What is written beside the log goes to the disk in pieces of about this, each synced: a sync of
+/// the log waits for all that the disk was given before it (docs/adr/0013).
+pub const PIECE_BYTES: usize = 256 << 10;
+
+/// Writes all of `buf`, piece by piece; it is durable when this returns.
+///
+/// # Errors
+/// The storage's; part of it may have been written.
+pub(crate) fn write_in_pieces(file: &dyn StorageFile, buf: &[u8]) -> io::Result<()> {
+    let mut at = 0;
+    for piece in buf.chunks(PIECE_BYTES) {
+        file.write_all_at(piece, at)?;
+        file.sync_data()?;
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
 /// Reads exactly `buf.len()` bytes or up to the end of the file; gives how many.
 pub(crate) fn read_full(file: &dyn StorageFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorbuster_wal::StorageFile;
+use doorbuster_wal::{PIECE_BYTES, StorageFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,7 @@ struct Out {
     file: Arc<dyn StorageFile>,
     name: String,
     offset: u64,
+    synced_upto: u64,
 }
 
 impl SnapshotWriter {
@@ -52,7 +53,8 @@ impl SnapshotWriter {
         preamble.extend_from_slice(&[0; 4]);
         file.write_all_at(&preamble, 0).map_err(SnapshotError::io("write", name))?;
         let offset = PREAMBLE_BYTES as u64;
-        let mut writer = Self::new(Some(Out { file, name: name.to_owned(), offset }));
+        let mut writer =
+            Self::new(Some(Out { file, name: name.to_owned(), offset, synced_upto: 0 }));
         put_row(&HeadRow::from(head), &mut writer.block);
         writer.end_block()?;
         Ok(writer)
@@ -103,7 +105,7 @@ impl SnapshotWriter {
         Ok(&mut self.block)
     }
 
-    /// Ends it; it is not synced yet.
+    /// Ends it; its end is not synced yet.
     ///
     /// # Errors
     /// The storage's.
@@ -130,12 +132,25 @@ impl SnapshotWriter {
         let crc = crc32c::crc32c_append(seed_of(self.blocks), payload);
         let head = [length.to_le_bytes(), crc.to_le_bytes()].concat();
         self.block.iter_mut().zip(head).for_each(|(to, from)| *to = from);
-        if let Some(Out { file, name, offset }) = &mut self.file {
-            file.write_all_at(&self.block, *offset).map_err(SnapshotError::io("write", name))?;
-            *offset += self.block.len() as u64;
+        if let Some(out) = &mut self.file {
+            out.write(&self.block)?;
         }
         self.blocks += 1;
         self.block.truncate(BLOCK_HEAD_BYTES + SECTION_BYTES);
+        Ok(())
+    }
+}
+
+impl Out {
+    /// Writes a block, and syncs what has come together to a piece.
+    fn write(&mut self, block: &[u8]) -> Result<(), SnapshotError> {
+        let Self { file, name, offset, synced_upto } = self;
+        file.write_all_at(block, *offset).map_err(SnapshotError::io("write", name))?;
+        *offset += block.len() as u64;
+        if *offset - *synced_upto >= PIECE_BYTES as u64 {
+            file.sync_data().map_err(SnapshotError::io("sync", name))?;
+            *synced_upto = *offset;
+        }
         Ok(())
     }
 }
