@@ -40,6 +40,20 @@ pub fn own_cpu_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// Seconds of all cores together that the machine below withheld from this one since it started;
+/// `None`: the kernel does not tell.
+#[must_use]
+pub fn stolen_seconds() -> Option<f64> {
+    stolen(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// The eighth figure of the line of all cores.
+fn stolen(stat: &str) -> Option<f64> {
+    let cores = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: u32 = cores.split_ascii_whitespace().nth(7)?.parse().ok()?;
+    Some(f64::from(ticks) / TICKS_PER_SECOND)
+}
+
 /// The process that started it.
 fn parent(stat: &str) -> Option<u32> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -68,5 +82,12 @@ mod tests {
         assert_eq!(parent(stat), Some(1));
         assert!(cpu_seconds(std::process::id()).is_some());
         assert!(own_cpu_seconds() > 0.0);
+    }
+
+    #[test]
+    fn stolen_time_is_the_eighth_figure_of_all_cores() {
+        let stat = "cpu  549 63 129 212 18 0 26 1684 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
+        assert_eq!(stolen(stat), Some(16.84));
+        assert_eq!(stolen("cpu0 1 2 3 4 5 6 7 8"), None);
     }
 }

@@ -25,7 +25,7 @@ use crate::turn::Through;
 ///   "sides": {                              // key: the side's name
 ///     "bare": {
 ///       "per_second": {"median": 110000.0, "min": …, "max": …},
-///       "p50_us": {…}, "p99_us": {…},
+///       "p50_us": {…}, "p99_us": {…}, "stolen_cores": {…},
 ///       "ratio": {"median": 0.65, "min": …, "max": …}   // doorbuster's rate over this side's; null: none
 ///     }, …
 ///   },
@@ -88,6 +88,8 @@ pub struct SideReport {
     pub p50_us: Middle,
     /// Latency that 99 in 100 stayed under, in microseconds.
     pub p99_us: Middle,
+    /// Cores that the machine below withheld on average, of those there are.
+    pub stolen_cores: Middle,
     /// The engine's answers a second over this side's, in the same round; none for the engine.
     pub ratio: Option<Middle>,
 }
@@ -112,6 +114,7 @@ impl SideReport {
             per_second: of(|turn| turn.per_second),
             p50_us: of(|turn| turn.latency_us.p50),
             p99_us: of(|turn| turn.latency_us.p99),
+            stolen_cores: of(|turn| turn.stolen_cpu_seconds.unwrap_or(0.0) / turn.seconds),
             ratio: ratios.peek().is_some().then(|| Middle::of(ratios.copied())),
         }
     }

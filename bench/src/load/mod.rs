@@ -142,10 +142,12 @@ pub fn raise_file_limit(connections: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Processor seconds while measuring: of this process, and of the server where it is known.
+/// Processor seconds while measuring: of this process, of the server where it is known, and what the
+/// machine below withheld where the kernel tells.
 struct Costs {
     client: f64,
     server: Option<f64>,
+    stolen: Option<f64>,
 }
 
 /// Samples processor time where measuring begins and where it ends.
@@ -161,12 +163,15 @@ fn watch<T>(plan: &LoadPlan, threads: &[ScopedJoinHandle<'_, T>]) -> Costs {
         }
     };
     sleep_until(start + plan.warm_up);
-    let before = (cost::own_cpu_seconds(), server());
+    let so_far = || (cost::own_cpu_seconds(), server(), cost::stolen_seconds());
+    let before = so_far();
     sleep_until(start + plan.warm_up + plan.measured);
-    let after = (cost::own_cpu_seconds(), server());
+    let after = so_far();
+    let difference = |(before, after): (f64, f64)| after - before;
     Costs {
         client: after.0 - before.0,
-        server: before.1.zip(after.1).map(|(before, after)| after - before),
+        server: before.1.zip(after.1).map(difference),
+        stolen: before.2.zip(after.2).map(difference),
     }
 }
 

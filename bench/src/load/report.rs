@@ -62,6 +62,8 @@ pub struct LoadReport {
     pub client_cpu_us: f64,
     /// Processor time of the server and its store, where their processes are known.
     pub server_cpu_seconds: Option<f64>,
+    /// Processor time of all cores that the machine below withheld meanwhile (`steal` in `/proc/stat`).
+    pub stolen_cpu_seconds: Option<f64>,
 }
 
 /// What a run saw of one kind of request.
@@ -154,6 +156,7 @@ pub(super) fn of(plan: &LoadPlan, tally: &Tally, costs: Costs) -> LoadReport {
         client_cpu_seconds: costs.client,
         client_cpu_us: costs.client * 1e6 / tally.in_time.max(1) as f64,
         server_cpu_seconds: costs.server,
+        stolen_cpu_seconds: costs.stolen,
     }
 }
 

@@ -20,7 +20,7 @@ mod sections;
 mod suite;
 mod targets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -107,9 +107,19 @@ pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Resul
         drawn.extend(name.ends_with(".svg").then_some(name));
     }
     let path = plan.out.join("REPORT.md");
-    std::fs::write(&path, page::of(&raw, &drawn))
+    std::fs::write(&path, page::of(&raw, &drawn, &reasons(&pictures)?))
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(raw.steps.values().filter(|kept| kept.failed.is_some()).count())
+}
+
+/// What a person wrote beside the pictures about the targets that were missed.
+fn reasons(pictures: &Path) -> anyhow::Result<String> {
+    let path = pictures.join("reasons.md");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text + "\n"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 fn measure(

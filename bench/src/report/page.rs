@@ -7,8 +7,9 @@ use super::raw::Raw;
 use super::suite::{Form, Leaves, SATURATED, SUITE};
 use super::{sections, targets};
 
-/// The page in Markdown; `pictures` are the files there are beside it, in `report/`.
-pub(super) fn of(raw: &Raw, pictures: &[String]) -> String {
+/// The page in Markdown; `pictures` are the files there are beside it, in `report/`,
+/// and `reasons` what a person wrote about the targets that were missed.
+pub(super) fn of(raw: &Raw, pictures: &[String], reasons: &str) -> String {
     let mut page = String::from("# What doorbuster does, measured\n\n");
     page.push_str(&origin(raw));
     page.push_str(&machine(raw));
@@ -21,6 +22,7 @@ pub(super) fn of(raw: &Raw, pictures: &[String]) -> String {
     }
     page.push('\n');
     page.push_str(NOTES);
+    page.push_str(reasons);
     for plot in PLOTS {
         let table = sections::below(plot.file, raw);
         let has_picture = pictures.iter().any(|file| file == plot.file);
@@ -48,7 +50,8 @@ pub(super) fn of(raw: &Raw, pictures: &[String]) -> String {
 const NOTES: &str = "\
 Client and server share the cores, so the client's own cost is part of every figure with load; what it
 costs alone is in `report/raw/client.json`, and each comparison measures it beside its sides. A closed loop
-compares sides; only an open loop tells what arrivals feel. A ratio is of two turns in the same round.
+compares sides; only an open loop tells what arrivals feel. A ratio is of two turns in the same round. Cores stolen are
+what a machine below this one withheld meanwhile, as its kernel counts it: while it does, everything here stands still.
 
 ";
 
@@ -135,11 +138,12 @@ mod tests {
     #[test]
     fn the_page_says_where_it_comes_from_what_failed_and_what_was_not_run() {
         let pictures = ["peers.svg", "flame-purchase.svg"].map(str::to_owned);
-        let page = of(&sample::raw(), &pictures);
+        let page = of(&sample::raw(), &pictures, "## What was missed, and why\n\nA reason.\n\n");
         for words in [
             "of commit `0123abc`, in 2 minutes",
             "2 cores, A processor, Linux 6.1; fdatasync of 4 KiB: median 135 µs",
             "| 0.85 or more | 0.600 (0.540 to 0.660) | **missed** |",
+            "## What was missed, and why\n\nA reason.",
             "](report/peers.svg)",
             "![flame-purchase.svg](report/flame-purchase.svg)",
             "| idle | `doorbuster-bench idle` | 3 | error: the server was not ready in time |",
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = of(&Raw::default(), &[]);
+        let page = of(&Raw::default(), &[], "");
         assert!(page.contains("not measured") && page.contains("not run"), "{page}");
     }
 }

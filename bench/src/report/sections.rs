@@ -81,6 +81,7 @@ fn sides(raw: &Raw, steps: &[&str]) -> String {
         "answers a second",
         "p50 ms",
         "p99 ms",
+        "cores stolen",
         "doorbuster / side",
     ];
     table(&head, &rows) + &missing
@@ -98,6 +99,7 @@ fn side_row(raw: &Raw, step: &str, side: &str) -> Option<Vec<String>> {
         spread(at("per_second")?, 0),
         spread(at("p50_us")?.map(ms), 2),
         spread(at("p99_us")?.map(ms), 2),
+        at("stolen_cores").map_or_else(String::new, |cores| spread(cores, 2)),
         at("ratio").map_or_else(String::new, |ratio| spread(ratio, 3)),
     ])
 }
