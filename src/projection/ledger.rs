@@ -13,6 +13,7 @@ use tokio_postgres::types::Type;
 use super::options::StoreConfig;
 use super::postgres::{READ_PROGRESS, Server, limited, progress_columns, unavailable};
 use super::sqlite;
+use super::sqlite_room;
 use super::store::{Progress, StoreError};
 
 /// Longest time the reading may take.
@@ -152,7 +153,7 @@ pub fn sqlite_progress(path: &Path, partition: u16) -> Option<Progress> {
 
 fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = sqlite_room::open(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
 }

@@ -34,6 +34,7 @@ mod rows;
 mod source;
 mod sqlite;
 mod sqlite_file;
+mod sqlite_room;
 mod status;
 pub mod stepped;
 mod store;

@@ -16,6 +16,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::ledger::LedgerError;
 use super::options::StoreConfig;
 use super::postgres::{Server, unavailable};
+use super::sqlite_room;
 use super::store::{Progress, ProgressColumns, StoreError};
 
 /// Longest time of one statement.
@@ -288,7 +289,7 @@ pub fn quoted(text: &str) -> String {
 
 fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = sqlite_room::open(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.execute_batch("BEGIN")?;
     // The moment is that of the first reading.

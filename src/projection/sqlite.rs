@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{
-    Connection, ErrorCode, OptionalExtension, Row, Statement, ToSql, TransactionBehavior, ffi,
-    params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Statement, ToSql,
+    TransactionBehavior, ffi, params,
 };
 
 use super::migrations::{InSqlite, SQLITE, runner};
 use super::plan::{plan, touched};
 use super::rows::{Found, ProductRow, Rows};
 use super::sqlite_file::{FileFault, OpenFile};
+use super::sqlite_room;
 use super::store::{
     Applied, Batch, ContentError, Opened, ProgressColumns, Store, StoreError, journal_id_text,
 };
@@ -173,7 +174,7 @@ impl OpenDatabase {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let connection = sqlite_room::open(path, OpenFlags::default())?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SETTINGS)?;
     connection.set_prepared_statement_cache_capacity(64);

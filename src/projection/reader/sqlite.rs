@@ -9,6 +9,7 @@ use super::{READ_LIMIT, Rows, Tables};
 use crate::engine::ports::{HistoryQuery, OrderQuery};
 use crate::projection::sqlite::{READ_PROGRESS, progress_columns, unavailable};
 use crate::projection::sqlite_file::{FilePlace, place_of};
+use crate::projection::sqlite_room;
 use crate::projection::store::StoreError;
 use crate::projection::time::ms_of_rfc3339;
 
@@ -70,7 +71,7 @@ impl Tables for SqliteTables {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = sqlite_room::open(path, flags)?;
     connection.busy_timeout(READ_LIMIT)?;
     Ok(connection)
 }
