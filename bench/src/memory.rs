@@ -10,8 +10,8 @@
 //! the difference to the smallest server, by product, less the bytes of its id and name. The allocator
 //! is told to give back at once what is freed (`GIVE_BACK`): what it would keep, up to a segment's
 //! buffer of 64 MiB, is kept by chance, and no product's. Its overhead and the tables are part of the
-//! figure; tables double, so it depends on how full they are. The keys under which products were put in are not: they are
-//! forgotten after 24 hours, and left out of the log.
+//! figure; tables double, so it depends on how full they are. The keys under which products were put in
+//! are not: they are forgotten after 24 hours, and left out of the log.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

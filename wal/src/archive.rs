@@ -226,7 +226,7 @@ fn put(storage: &dyn Storage, header: &Header, used: &[u8], packed: &[u8]) -> Re
     let (path, archived) = (archived_path(header.segment), archived_name(header.segment));
     let io = |operation| WalError::io(operation, &path);
     let file = archive.create(PACKING).map_err(io("create"))?;
-    write_in_pieces(&*file, packed).map_err(io("write"))?;
+    write_in_pieces(&*file, &path, packed)?;
     check_same(&*archive, PACKING, used).map_err(io("read back"))?;
     if let Err(error) = archive.rename(PACKING, &archived) {
         if error.kind() != io::ErrorKind::AlreadyExists {

@@ -220,6 +220,6 @@ impl Log {
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures a sync; decides nothing")]
-fn now() -> std::time::Instant {
+pub(crate) fn now() -> std::time::Instant {
     std::time::Instant::now()
 }

@@ -158,16 +158,19 @@ impl Shared {
 
     /// Whether the log may soon wait for the next spare.
     pub(crate) fn is_short_of_room(&self) -> bool {
-        let share = i64::try_from(self.options.segment_room()).unwrap_or(i64::MAX);
-        self.room_bytes() < share / 2
+        self.room_bytes() < self.segment_share() / 2
+    }
+
+    /// What a segment adds to the room.
+    fn segment_share(&self) -> i64 {
+        i64::try_from(self.options.segment_room()).unwrap_or(i64::MAX)
     }
 
     /// Puts the room right at a change of segments, where `used_bytes` of frames went into the
     /// old one: its share of the room ends with it.
     pub(crate) fn settle_room(&self, used_bytes: u64) {
-        let share = i64::try_from(self.options.segment_room()).unwrap_or(i64::MAX);
         let used = i64::try_from(used_bytes).unwrap_or(i64::MAX);
-        self.room.fetch_add(used - share, Ordering::Relaxed);
+        self.room.fetch_add(used - self.segment_share(), Ordering::Relaxed);
     }
 
     /// Zeroes at most one segment ahead. `false`: enough are ready.

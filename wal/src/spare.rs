@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::WalError;
+use crate::log::now;
 use crate::pruned;
 use crate::shared::{Shared, Spares};
 use crate::storage::{PIECE_BYTES, Storage, StorageFile};
@@ -177,11 +178,6 @@ fn keep_ready(
 fn without_panic(prepare: &mut impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     catch_unwind(AssertUnwindSafe(prepare))
         .unwrap_or_else(|_| Err(io::Error::other("the zeroing of a segment panicked")))
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures a sync; decides nothing")]
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::WalError;
+
 /// A directory of files. Everything the log does to a disk goes through it.
 pub trait Storage: Send + Sync + 'static {
     /// A new or emptied file, for reading and writing.
@@ -95,15 +97,19 @@ pub trait StorageFile: Send + Sync {
 /// the log waits for all that the disk was given before it (docs/adr/0013).
 pub const PIECE_BYTES: usize = 256 << 10;
 
-/// Writes all of `buf`, piece by piece; it is durable when this returns.
+/// Writes all of `buf` into the file called `name`, piece by piece; it is durable when this returns.
 ///
 /// # Errors
 /// The storage's; part of it may have been written.
-pub(crate) fn write_in_pieces(file: &dyn StorageFile, buf: &[u8]) -> io::Result<()> {
+pub(crate) fn write_in_pieces(
+    file: &dyn StorageFile,
+    name: &str,
+    buf: &[u8],
+) -> Result<(), WalError> {
     let mut at = 0;
     for piece in buf.chunks(PIECE_BYTES) {
-        file.write_all_at(piece, at)?;
-        file.sync_data()?;
+        file.write_all_at(piece, at).map_err(WalError::io("write", name))?;
+        file.sync_data().map_err(WalError::io("sync", name))?;
         at += piece.len() as u64;
     }
     Ok(())

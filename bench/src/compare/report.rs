@@ -88,8 +88,8 @@ pub struct SideReport {
     pub p50_us: Middle,
     /// Latency that 99 in 100 stayed under, in microseconds.
     pub p99_us: Middle,
-    /// Cores that the machine below withheld on average, of those there are.
-    pub stolen_cores: Middle,
+    /// Cores that the machine below withheld on average, of those there are; none where it is not told.
+    pub stolen_cores: Option<Middle>,
     /// The engine's answers a second over this side's, in the same round; none for the engine.
     pub ratio: Option<Middle>,
 }
@@ -109,12 +109,15 @@ impl SideReport {
         let of = |figure: fn(&LoadReport) -> f64| {
             Middle::of(rounds.iter().filter_map(|round| round.turns.get(&side)).map(figure))
         };
+        let turns = rounds.iter().filter_map(|round| round.turns.get(&side));
+        let stolen = turns.filter_map(|turn| Some(turn.stolen_cpu_seconds? / turn.seconds));
+        let mut stolen = stolen.peekable();
         let mut ratios = rounds.iter().filter_map(|round| round.ratios.get(&side)).peekable();
         Self {
             per_second: of(|turn| turn.per_second),
             p50_us: of(|turn| turn.latency_us.p50),
             p99_us: of(|turn| turn.latency_us.p99),
-            stolen_cores: of(|turn| turn.stolen_cpu_seconds.unwrap_or(0.0) / turn.seconds),
+            stolen_cores: stolen.peek().is_some().then(|| Middle::of(stolen)),
             ratio: ratios.peek().is_some().then(|| Middle::of(ratios.copied())),
         }
     }
