@@ -16,6 +16,13 @@ const RESTS_FOR_A_WAIT: u32 = 9;
 /// Longest rest.
 const REST_MAX: Duration = Duration::from_secs(5);
 
+/// Rest for each unit of time that the disk was busy with a piece: it is the log's for three parts of
+/// four (docs/adr/0013).
+const RESTS_FOR_A_PIECE: u32 = 3;
+
+/// Longest rest for a piece.
+const REST_FOR_A_PIECE_MAX: Duration = Duration::from_millis(50);
+
 /// A batch of fewer records is no burden.
 const RECORDS_MIN: usize = 128;
 
@@ -62,6 +69,15 @@ fn rest(waited: Duration, late: Duration) -> Duration {
     }
 }
 
+/// How long to leave the disk to the log after a piece that took so long, while the last batch copied
+/// was so late.
+pub(super) fn rest_of_disk(took: Duration, late: Duration) -> Duration {
+    match late < LATE {
+        true => (took * RESTS_FOR_A_PIECE).min(REST_FOR_A_PIECE_MAX),
+        false => Duration::ZERO,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +96,13 @@ mod tests {
     #[test]
     fn late_copy_does_not_rest() {
         assert_eq!(rest(ms(700), ms(30_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn disk_is_left_to_the_log_for_three_parts_of_four_unless_the_copy_is_late() {
+        assert_eq!(rest_of_disk(ms(2), ms(0)), ms(6));
+        assert_eq!(rest_of_disk(ms(200), ms(29_999)), ms(50));
+        assert_eq!(rest_of_disk(ms(2), ms(30_000)), Duration::ZERO);
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct ProjectorOptions {
     pub batch_bytes_max: usize,
     /// How often to look for new records when there are none.
     pub poll: Duration,
+    /// How long records gather after some were written: each transaction writes every page it
+    /// touches, so that few large ones cost the disk much less than many small ones.
+    pub gather: Duration,
     /// First wait after a failure; doubles.
     pub backoff_min: Duration,
     /// Longest wait after a failure.
@@ -109,6 +112,7 @@ impl ProjectorOptions {
             batch_rows_max: 32_768,
             batch_bytes_max: 2 << 20,
             poll: Duration::from_millis(20),
+            gather: Duration::from_millis(250),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
             transaction_limit: Duration::from_secs(30),

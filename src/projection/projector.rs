@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::control::Control;
-use super::courtesy::{Copied, Courtesy};
+use super::courtesy::{Copied, Courtesy, rest_of_disk};
 use super::options::ProjectorOptions;
 use super::source::{CopyError, LogSource, LogTail, check_copy};
 use super::status::Status;
@@ -32,8 +32,11 @@ use crate::journal::{Payload, Places, Planted, ReadError, Tailed, planted};
 /// Fewest records a batch may hold once the projector falls behind.
 const BATCH_RECORDS_START: usize = 64;
 
-/// So many records since the store has settled are worth doing it.
-const SETTLE_RECORDS: usize = 1_000;
+/// So many bytes left to settle are worth doing it between two batches.
+const SETTLE_BYTES_BUSY: u64 = 48 << 20;
+
+/// And so many where there is nothing else to do.
+const SETTLE_BYTES_IDLE: u64 = 1 << 20;
 
 /// Longest pause after another projector was faster.
 const RACED_PAUSE: Duration = Duration::from_millis(50);
@@ -119,8 +122,10 @@ pub(super) struct Projector {
     raced: u32,
     /// By the last step.
     copied: Copied,
-    /// Records written since the store has settled.
-    unsettled: usize,
+    /// Something was written since the projector last had nothing to do.
+    written: bool,
+    /// Bytes that the store could not settle the last time, because somebody reads them.
+    kept_bytes: u64,
     /// Most records of the next batch: doubles while it is behind, halves when one takes too long.
     batch_records: usize,
 }
@@ -147,8 +152,9 @@ impl Projector {
             following: None,
             raced: 0,
             copied: Copied::default(),
-            // Whatever a process before left.
-            unsettled: SETTLE_RECORDS,
+            // By a process before, for all that is known.
+            written: true,
+            kept_bytes: 0,
             batch_records,
         }
     }
@@ -163,10 +169,18 @@ impl Projector {
                 Step::Ended => return Some(self),
                 Step::Stopped => return None,
                 Step::Behind => self.control.idle(rest),
-                Step::Idle => self.control.idle(rest.max(self.options.poll)),
+                Step::Idle => self.control.idle(rest.max(self.pause())),
                 Step::Waits(pause) if self.control.sleep(pause) => return Some(self),
                 Step::Waits(_) => {}
             }
+        }
+    }
+
+    /// How long to let records gather once all are written.
+    fn pause(&self) -> Duration {
+        match self.copied.records {
+            0 => self.options.poll,
+            _ => self.options.gather,
         }
     }
 
@@ -234,10 +248,10 @@ impl Projector {
             self.status.has(following.done());
             self.status.is_well();
             self.backoff.reset();
-            self.following = Some(following);
-            if self.unsettled >= SETTLE_RECORDS {
-                self.settle();
+            if std::mem::take(&mut self.written) {
+                self.settle_from(SETTLE_BYTES_IDLE)?;
             }
+            self.following = Some(following);
             return Ok(Step::Idle);
         };
         // The disk is asked only when there is something to write.
@@ -252,11 +266,12 @@ impl Projector {
         let late_ms = last_at_ms.map(|at_ms| (self.options.now_ms)().saturating_sub(at_ms));
         let late = Duration::from_millis(late_ms.unwrap_or(0));
         self.copied = Copied { records: records.len(), late };
-        self.unsettled += records.len();
+        self.written = true;
         self.raced = 0;
         self.status.has(following.done());
         self.status.is_well();
         self.backoff.reset();
+        self.settle_from(SETTLE_BYTES_BUSY)?;
         let (is_full, more) = (records.len() >= self.batch_records, following.ahead.is_some());
         self.following = Some(following);
         if is_full {
@@ -357,9 +372,18 @@ impl Projector {
         })
     }
 
-    fn settle(&mut self) {
-        self.store.settle();
-        self.unsettled = 0;
+    /// Settles what was left since the last time, if it is so much.
+    fn settle_from(&mut self, bytes_min: u64) -> Result<(), Halt> {
+        let unsettled_bytes = self.store.unsettled_bytes();
+        self.kept_bytes = self.kept_bytes.min(unsettled_bytes);
+        if unsettled_bytes - self.kept_bytes < bytes_min {
+            return Ok(());
+        }
+        let (control, late) = (&self.control, self.copied.late);
+        let settled = self.store.settle(&mut |took| control.idle(rest_of_disk(took, late)));
+        settled.map_err(|error| self.halt(error))?;
+        self.kept_bytes = self.store.unsettled_bytes();
+        Ok(())
     }
 
     /// Rows that can be written so that the log's reserve is left; waits where there is room for few.
@@ -369,9 +393,9 @@ impl Projector {
         }
         let mut room = (self.options.room)();
         let kept = room.reserve_bytes.saturating_add(TRANSACTION_BYTES);
-        if self.unsettled > 0 && room.free_bytes < kept.saturating_add(UNSETTLED_BYTES) {
+        if room.free_bytes < kept.saturating_add(self.store.unsettled_bytes()) {
             // What is left for later takes its room now, so that the reserve is not what it takes.
-            self.settle();
+            self.settle_from(1)?;
             room = (self.options.room)();
         }
         match room.free_bytes.saturating_sub(kept) / ROW_BYTES {
@@ -413,8 +437,6 @@ fn unreadable(error: ReadError) -> Halt {
 /// What any transaction may take of the disk: the last page of each table and index, and what is moved from
 /// the write-ahead file into the database meanwhile.
 const TRANSACTION_BYTES: u64 = 256 << 10;
-/// What a store may take of it when it settles.
-const UNSETTLED_BYTES: u64 = 64 << 20;
 /// What a row may take of it: it and its indexes' entries each lie in a page of 4 KiB, written to the
 /// write-ahead file and then to the database.
 const ROW_BYTES: u64 = 16 << 10;

@@ -5,6 +5,7 @@
 //! are written again at the next start: still exactly once.
 
 mod orders;
+mod settling;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ use rusqlite::{
     TransactionBehavior, ffi, params,
 };
 
+use self::settling::SettleError;
 use super::migrations::{InSqlite, SQLITE, runner};
 use super::plan::{plan, touched};
 use super::rows::{Found, ProductRow, Rows};
@@ -31,10 +33,11 @@ use crate::journal::JournalIdentity;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The settings of each connection. The cache holds the upper pages of the indexes; the limit
-/// gives back what a catch-up made of the write-ahead file, which is moved when it has 64 MiB.
+/// gives back what a catch-up made of the write-ahead file. SQLite never moves it by itself: see
+/// [`settling`].
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
     PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
-    PRAGMA wal_autocheckpoint = 16384;";
+    PRAGMA wal_autocheckpoint = 0;";
 
 pub(super) const READ_PROGRESS: &str =
     "SELECT journal_id, partition, epoch, sequence, checksum FROM progress WHERE partition = ?1";
@@ -143,14 +146,28 @@ impl Store for SqliteStore {
         result
     }
 
-    fn settle(&mut self) {
-        if let Some(database) = &self.open
-            && database.file.check(&self.path).is_ok()
-        {
-            // What it cannot move now, because of a reader or the disk, it moves the next time.
-            // What it keeps of the file in memory was for what is copied now.
-            let settle = "PRAGMA wal_checkpoint(PASSIVE); PRAGMA shrink_memory";
-            let _ = database.connection.execute_batch(settle);
+    fn unsettled_bytes(&self) -> u64 {
+        let bytes = |open: &OpenDatabase| settling::unsettled_bytes(&open.connection).ok();
+        self.open.as_ref().and_then(bytes).unwrap_or(0)
+    }
+
+    fn settle(&mut self, rest: &mut dyn FnMut(Duration)) -> Result<(), StoreError> {
+        let Some(database) = &mut self.open else { return Ok(()) };
+        if database.file.check(&self.path).is_err() {
+            // The next batch tells.
+            return Ok(());
+        }
+        match settling::settle(&mut database.connection, &self.path, database.file.file(), rest) {
+            Ok(()) | Err(SettleError::NotNow(_)) => {
+                // What it keeps of the file in memory was for what is copied now.
+                let _ = database.connection.execute_batch("PRAGMA shrink_memory");
+                Ok(())
+            }
+            Err(unsynced) => {
+                database.leave_as_it_is();
+                self.open = None;
+                Err(StoreError::Unavailable(unsynced.to_string()))
+            }
         }
     }
 }

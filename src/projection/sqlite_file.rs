@@ -52,6 +52,11 @@ impl OpenFile {
         Ok(Self { file, place: (metadata.dev(), metadata.ino()) })
     }
 
+    /// The file itself, to sync it.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Whether nothing is in it yet.
     pub(super) fn is_empty(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.len() == 0)

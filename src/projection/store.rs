@@ -4,6 +4,8 @@
 //! `progress`; it says which way a failure goes, and decides nothing else. Opening and
 //! reading `progress` again resolves every doubt, such as a commit whose answer was lost.
 
+use std::time::Duration;
+
 use crate::domain::Sequence;
 use crate::journal::{JournalIdentity, Places, Planted, Tailed, planted};
 
@@ -104,8 +106,19 @@ pub trait Store: Send {
     /// Why nothing was written.
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError>;
 
-    /// Does what was left for later, as far as it can be done now: there is time for it.
-    fn settle(&mut self) {}
+    /// Bytes that were written and left to be written once more, to where they stay.
+    fn unsettled_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Writes them there, as far as it can be done now, in pieces: `rest` is called after each with
+    /// how long it took.
+    ///
+    /// # Errors
+    /// `Unavailable`: it is not known what is written.
+    fn settle(&mut self, _rest: &mut dyn FnMut(Duration)) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl Progress {

@@ -26,8 +26,9 @@ fn drain_does_not_wait_for_an_idle_processor() {
         Fault::None
     });
     // Longer than the test: what comes after the first look is left to the drain.
+    let hour = Duration::from_secs(3_600);
     let options =
-        doorbuster::projection::ProjectorOptions { poll: Duration::from_secs(3_600), ..options() };
+        doorbuster::projection::ProjectorOptions { poll: hour, gather: hour, ..options() };
     let projection =
         doorbuster::projection::start_with(Box::new(store), log.reader(), options).unwrap();
     until_report(&projection, "the end of the log", |report| report.lag_records == 0);

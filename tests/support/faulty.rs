@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorbuster::journal::JournalIdentity;
 use doorbuster::projection::{
@@ -78,6 +79,12 @@ impl Store for Faulty {
     }
     fn is_on_data_disk(&self) -> bool {
         self.inner.is_on_data_disk()
+    }
+    fn unsettled_bytes(&self) -> u64 {
+        self.inner.unsettled_bytes()
+    }
+    fn settle(&mut self, rest: &mut dyn FnMut(Duration)) -> Result<(), StoreError> {
+        self.inner.settle(rest)
     }
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError> {
         self.call(0, |store| store.open(identity))
