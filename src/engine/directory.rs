@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use actix::Addr;
 use actix::dev::SendError;
@@ -95,6 +95,7 @@ pub struct Directory {
     shards: [RwLock<HashTable<u32>>; SHARDS],
     /// By handle.
     entries: AppendOnly<ProductEntry>,
+    edition: AtomicU64,
     hasher: RandomState,
 }
 
@@ -270,6 +271,13 @@ impl Directory {
         entries.filter(|entry| entry.is_published()).take(limit).collect()
     }
 
+    /// Moves on after views have changed and before anyone hears of it: what was read of them after a
+    /// look at it is still true while it stands.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
     /// How many products there are, durable or not.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -299,9 +307,14 @@ impl Directory {
 
     /// Shows what has become durable, in order.
     pub(super) fn publish(&self, changes: impl Iterator<Item = (Handle, ViewChange)>) {
+        let mut changed = 0;
         for (handle, change) in changes {
             let entry = self.entry_by_handle(handle);
             entry.expect("it was entered before it was changed").publish(change);
+            changed += 1;
+        }
+        if changed > 0 {
+            self.edition.fetch_add(changed, Ordering::Release);
         }
     }
 

@@ -152,6 +152,12 @@ impl Engine {
         self.core().map_or_else(Vec::new, |core| core.directory.products_from(first, limit))
     }
 
+    /// What [`Directory::edition`] says; 0 before the start is over.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.core().map_or(0, |core| core.directory.edition())
+    }
+
     /// An order, read from its record: there the instant it was answered, database or not.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod orders;
 mod patience;
 mod probes;
 mod problem;
+mod product_list;
 mod products;
 mod purchases;
 mod query;

@@ -1,8 +1,7 @@
-//! `/v1/products`: creating, listing, reading and changing the terms of products.
+//! `/v1/products`: creating, reading and changing the terms of products; the list is beside it.
 
 use super::auth::Scope;
 use super::conditional::{self, IfMatch};
-use super::cursor::List;
 use super::decide::decide;
 use super::fields::{Errors, Members, string, whole};
 use super::idempotency::Fingerprint;
@@ -10,14 +9,11 @@ use super::problem::Problem;
 use super::render::{Fields, Json};
 use super::reply::Reply;
 use super::worker::{Call, Keyed};
-use super::{json, query, terms};
+use super::{json, terms};
 use crate::domain::{
-    ChangeTerms, CreateProduct, Decision, FIGURE_MAX, Handle, ProductId, Targets, TermsPatch,
+    ChangeTerms, CreateProduct, Decision, FIGURE_MAX, ProductId, Targets, TermsPatch,
 };
-use crate::engine::{Action, Board, ProductEntry, Request, View};
-
-const ROWS_DEFAULT: u16 = 50;
-const ROWS_MAX: u16 = 500;
+use crate::engine::{Action, Request};
 
 /// `POST /v1/products`.
 ///
@@ -60,68 +56,6 @@ fn read_creation(value: &json::Value<'_>) -> Result<CreateProduct, Problem> {
         Some(CreateProduct { product_id: product_id?, terms: terms?, stock: stock? })
     });
     errors.unless_any(create)
-}
-
-/// `GET /v1/products`: in order of creation.
-///
-/// # Errors
-/// A parameter that is unknown or wrong.
-pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
-    call.admit_started(Scope::Read)?;
-    let (first, limit) = read_page(call.query())?;
-    let engine = call.worker.engine();
-    // One more than asked for tells whether there is more.
-    let entries = engine.products_from(first, limit + 1);
-    let next = entries.get(limit).map(|entry| List::Products.at(entry.handle().get().into()));
-    let now_ms = engine.now_ms();
-    let all_paused = engine.board().is_some_and(Board::selling_paused);
-    let rows = entries.iter().take(limit);
-    let body = Json::whole(64 + 176 * limit.min(entries.len()), |fields| {
-        fields.array("products", rows, |entry, item| {
-            item.object(|fields| {
-                let view = entry.view();
-                let state = if all_paused { "paused" } else { state_of(&view, now_ms) };
-                write_row(entry, &view, state, fields);
-            });
-        });
-        fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
-    });
-    Ok(Reply::ok(body))
-}
-
-fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
-    let mut errors = Errors::default();
-    let [cursor, limit] = query::read(text, ["cursor", "limit"], &mut errors);
-    let first = match cursor.map(|word| List::Products.read(word).map(u32::try_from)) {
-        None => Some(Handle::new(0)),
-        Some(Some(Ok(next))) => Some(Handle::new(next)),
-        Some(_) => errors.none("?cursor", query::NO_CURSOR),
-    };
-    let limit = query::limit(limit, ROWS_DEFAULT, ROWS_MAX, &mut errors);
-    errors.unless_any(first.zip(limit.map(usize::from)))
-}
-
-fn write_row(entry: &ProductEntry, view: &View, state: &'static str, fields: &mut Fields<'_>) {
-    fields.plain("product_id", entry.id().as_str());
-    fields.text("name", view.terms.name.as_str());
-    fields.or_null("price", view.terms.price, Fields::money);
-    fields.number("available", view.available());
-    fields.plain("state", state);
-}
-
-/// What a buyer would hear now; the order is that of the domain's checks.
-fn state_of(view: &View, now_ms: u64) -> &'static str {
-    if view.terms.paused {
-        "paused"
-    } else if now_ms < view.terms.opens_at_ms {
-        "not_open"
-    } else if now_ms >= view.terms.closes_at_ms {
-        "closed"
-    } else if view.available() == 0 {
-        "sold_out"
-    } else {
-        "open"
-    }
 }
 
 /// `GET /v1/products/{id}`.

@@ -167,7 +167,7 @@ impl Fields<'_> {
         &mut self,
         name: &'static str,
         items: impl IntoIterator<Item = T>,
-        write: impl Fn(T, &mut Json),
+        mut write: impl FnMut(T, &mut Json),
     ) {
         self.name(name);
         self.out.out.push(b'[');

@@ -20,13 +20,14 @@ use super::auth::{Doorkeeper, Keys, Scope};
 use super::metrics::Meters;
 use super::patience::{Patience, now};
 use super::problem::{Problem, ProblemType};
+use super::product_list::LastPage;
 use super::reply::Reply;
 use super::request_id::RequestIds;
 use super::route::{Route, method_label};
 use super::server::Surroundings;
 use super::{
-    adjustments, body, cancellations, carts, history, holds, idempotency, orders, probes, products,
-    purchases, query, sales, stock,
+    adjustments, body, cancellations, carts, history, holds, idempotency, orders, probes,
+    product_list, products, purchases, query, sales, stock,
 };
 use crate::domain::Principal;
 use crate::engine::{Client, Engine};
@@ -67,6 +68,7 @@ pub(super) struct Worker {
     listener: Listener,
     doorkeeper: Doorkeeper,
     ids: RequestIds,
+    pub(super) last_page: LastPage,
 }
 
 /// A request on its way through a resource.
@@ -92,7 +94,8 @@ impl Worker {
         actix_rt::spawn(patience.keep());
         let doorkeeper = Doorkeeper::new(shared.keys.clone());
         let (meters, ids) = (shared.surroundings.tallies.meters(), RequestIds::new());
-        Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids })
+        let last_page = LastPage::default();
+        Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids, last_page })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -238,7 +241,7 @@ impl Call<'_> {
             Route::Sales if reads => sales::show_all(self),
             Route::Sales if patches => Box::pin(sales::change_all(self)).await,
             Route::Stock(id) if reads => stock::show(self, id),
-            Route::Products if reads => products::list(self),
+            Route::Products if reads => product_list::list(self),
             // Boxed, so that the future of a purchase, the one there are many of, stays small.
             Route::Products if posts => Box::pin(products::create(self)).await,
             Route::Product(id) if reads => products::show(self, id),

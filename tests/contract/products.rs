@@ -185,6 +185,32 @@ fn list_tells_each_state() {
 }
 
 #[test]
+fn list_tells_every_change_to_whoever_heard_of_it() {
+    let house = House::open(Plan::default());
+    house.product("a", 50, json!({}));
+    // One connection, so one worker, which keeps the page it rendered last.
+    let mut wire = Wire::open(house.address);
+    let list = |wire: &mut Wire| Ask::get("/v1/products").over(wire).ok(200)["products"].clone();
+    let first = list(&mut wire);
+    assert_eq!((&first[0]["available"], &first[0]["state"]), (&json!(50), &json!("open")));
+    for sold in 1..=50 {
+        let body = r#"{"product_id":"a","buyer_id":"b","quantity":1}"#;
+        Ask::post("/v1/purchases", &format!("k{sold}"), body).over(&mut wire).ok(201);
+        assert_eq!(list(&mut wire)[0]["available"], json!(50 - sold));
+    }
+    assert_eq!(list(&mut wire)[0]["state"], "sold_out");
+    let pause = |wire: &mut Wire, paused: bool| {
+        let body = json!({ "paused": paused }).to_string();
+        Ask::patch("/v1/sales", body).over(wire).ok(200);
+        list(wire)[0]["state"].clone()
+    };
+    assert_eq!(pause(&mut wire, true), "paused");
+    assert_eq!(pause(&mut wire, false), "sold_out");
+    house.product("b", 1, json!({}));
+    assert_eq!(list(&mut wire).as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn cursors_walk_a_thousand_products_each_once() {
     let house = House::open(Plan::default());
     let mut wire = Wire::open(house.address);
