@@ -7,6 +7,8 @@
 
 use std::cell::RefCell;
 
+use actix_web::web::Bytes;
+
 use super::auth::Scope;
 use super::cursor::List;
 use super::fields::Errors;
@@ -30,7 +32,7 @@ struct Page {
     of: PageKey,
     /// From this moment on a row may have another state.
     until_ms: u64,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 /// What a page depends on, but for the time.
@@ -58,7 +60,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 
 impl LastPage {
     /// The kept page if it still is what `render` would give, or that.
-    fn get(&self, key: PageKey, now_ms: u64, render: impl FnOnce() -> Page) -> Vec<u8> {
+    fn get(&self, key: PageKey, now_ms: u64, render: impl FnOnce() -> Page) -> Bytes {
         let mut last = self.0.borrow_mut();
         let still = last.take().filter(|page| page.of == key && now_ms < page.until_ms);
         last.insert(still.unwrap_or_else(render)).body.clone()
@@ -85,7 +87,7 @@ fn render(engine: &Engine, key: PageKey, now_ms: u64) -> Page {
         });
         fields.or_null("next_cursor", next, |fields, name, next| fields.display(name, next));
     });
-    Page { of: key, until_ms, body }
+    Page { of: key, until_ms, body: body.into() }
 }
 
 fn read_page(text: &str) -> Result<(Handle, usize), Problem> {
@@ -131,20 +133,20 @@ mod tests {
         PageKey { first: Handle::new(0), limit: 20, edition: 7, all_paused: false };
 
     /// What is answered, after a page that is true until 100, for `key` at `now_ms`.
-    fn answer(key: PageKey, now_ms: u64) -> Vec<u8> {
+    fn answer(key: PageKey, now_ms: u64) -> Bytes {
         let pages = LastPage::default();
-        let page = |of, body: &[u8]| Page { of, until_ms: 100, body: body.to_vec() };
-        pages.get(KEY, 0, || page(KEY, b"kept"));
-        pages.get(key, now_ms, || page(key, b"anew"))
+        let page = |of, body: &'static str| Page { of, until_ms: 100, body: body.into() };
+        pages.get(KEY, 0, || page(KEY, "kept"));
+        pages.get(key, now_ms, || page(key, "anew"))
     }
 
     #[test]
     fn page_is_kept_until_what_it_depends_on_changes() {
-        assert_eq!(answer(KEY, 99), b"kept");
-        assert_eq!(answer(KEY, 100), b"anew", "a row opens or closes");
-        assert_eq!(answer(PageKey { first: Handle::new(1), ..KEY }, 0), b"anew");
-        assert_eq!(answer(PageKey { limit: 21, ..KEY }, 0), b"anew");
-        assert_eq!(answer(PageKey { edition: 8, ..KEY }, 0), b"anew");
-        assert_eq!(answer(PageKey { all_paused: true, ..KEY }, 0), b"anew");
+        assert_eq!(answer(KEY, 99), "kept");
+        assert_eq!(answer(KEY, 100), "anew", "a row opens or closes");
+        assert_eq!(answer(PageKey { first: Handle::new(1), ..KEY }, 0), "anew");
+        assert_eq!(answer(PageKey { limit: 21, ..KEY }, 0), "anew");
+        assert_eq!(answer(PageKey { edition: 8, ..KEY }, 0), "anew");
+        assert_eq!(answer(PageKey { all_paused: true, ..KEY }, 0), "anew");
     }
 }

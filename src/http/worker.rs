@@ -152,7 +152,7 @@ impl Worker {
 }
 
 fn reply_answer(reply: Reply) -> Response<Bytes> {
-    let mut answer = Response::with_body(reply.status, Bytes::from(reply.body));
+    let mut answer = Response::with_body(reply.status, reply.body);
     let headers = answer.headers_mut();
     if reply.status != StatusCode::NOT_MODIFIED {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.media_type));

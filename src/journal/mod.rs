@@ -51,6 +51,9 @@ pub use doorbuster_wal::Checkpoint;
 /// What reading a log found.
 pub use doorbuster_wal::Replayed;
 
+/// Bytes that go to the log's disk at once, at most, of what is written beside it.
+pub use doorbuster_wal::PIECE_BYTES;
+
 /// Why the log cannot be read or written: see `doorbuster_wal::WalError`.
 pub use doorbuster_wal::WalError as JournalError;
 

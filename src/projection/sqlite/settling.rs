@@ -17,9 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use doorbuster_wal::PIECE_BYTES;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::journal::PIECE_BYTES;
 use crate::projection::sqlite_room;
 
 /// Bytes of a page of the database.
