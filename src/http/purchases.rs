@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use smallvec::smallvec;
 
 use super::auth::Scope;
-use super::decide::{decide, unless_known};
+use super::decide::{Decided, decide, unless_known};
 use super::fields::{Errors, Members, money, string, whole};
 use super::idempotency::Fingerprint;
 use super::json;
@@ -38,11 +38,13 @@ struct Purchase<'a> {
     reference: Option<Reference>,
 }
 
-/// Sells, or says why not.
+/// Asks for a sale: what waits for it tells of the sale, or why there is none.
 ///
 /// # Errors
-/// Any problem of DESIGN's list that a purchase can meet.
-pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
+/// Any problem of DESIGN's list that a purchase can meet before it is asked for.
+pub(super) async fn create<'a>(
+    call: &Call<'a>,
+) -> Result<impl Future<Output = Result<Reply, Problem>> + use<'a>, Problem> {
     let Keyed { principal, key, deadline } = call.admit_keyed(Scope::Sell)?;
     let body = call.json_body().await?;
     let purchase = Purchase::parse(&body)?;
@@ -55,11 +57,13 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
     let line = LineWish { product: entry.handle(), quantity, unit_price };
     let action = Action::Order(PlaceOrder { buyer_id, lines: smallvec![line] });
     let request = Request { principal, reference, key: Some(stamp), deadline, action };
-    let decided = decide(worker, request).await?;
-    let body =
-        orders::render_placed(worker.engine(), decided.sequence, &decided.record, Some(entry));
-    let body = body.ok_or_else(Problem::key_reused)?;
-    Ok(Reply::created(body, decided.replayed))
+    let decided = decide(worker, request);
+    Ok(async move {
+        let Decided { sequence, record, replayed } = decided.await?;
+        let body = orders::render_placed(worker.engine(), sequence, &record, Some(entry));
+        let body = body.ok_or_else(Problem::key_reused)?;
+        Ok(Reply::created(body, replayed))
+    })
 }
 
 impl<'a> Purchase<'a> {

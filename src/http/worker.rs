@@ -74,8 +74,16 @@ pub(super) struct Worker {
 /// A request on its way through a resource.
 pub(super) struct Call<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) request: &'a Request,
+    pub(super) request: Request,
     payload: Cell<Option<Payload>>,
+}
+
+/// What became of a request once all of it was read.
+enum Handled<L> {
+    /// Its answer.
+    Now(Result<Reply, Problem>),
+    /// What waits for its answer, and needs nothing more of the request.
+    Later(L),
 }
 
 /// Who asks under which key, and how long the engine may take.
@@ -109,18 +117,25 @@ impl Worker {
     ) -> Result<Response<Bytes>, actix_http::Error> {
         let started = now();
         let payload = Cell::new(Some(request.take_payload()));
-        let route = self.route(&request);
-        let call = Call { worker: &self, request: &request, payload };
-        let outcome = call.handle(&route).await;
+        let call = Call { worker: &self, request, payload };
+        let route = self.route(&call.request);
+        let (pattern, method) = (route.pattern(), method_label(call.request.method()));
+        let id = self.ids.of(call.headers());
+        let handled = call.handle(&route).await;
         if let Some(mut unread) = call.payload.take()
             && !matches!(unread, Payload::None)
         {
             Box::pin(body::drop_rest(&mut unread, &self.patience)).await;
         }
-        let answer = self.finish(&request, outcome);
-        let elapsed = now() - started;
-        let method = method_label(request.method());
-        self.meters.observe(route.pattern(), method, answer.status(), elapsed);
+        // While a decision waits for the disk, the next request is read into this one's memory,
+        // which a core still has in its cache.
+        drop(call);
+        let outcome = match handled {
+            Handled::Now(outcome) => outcome,
+            Handled::Later(outcome) => outcome.await,
+        };
+        let answer = finish(id, outcome);
+        self.meters.observe(pattern, method, answer.status(), now() - started);
         Ok(answer)
     }
 
@@ -140,15 +155,15 @@ impl Worker {
         }
     }
 
-    fn finish(&self, request: &Request, outcome: Result<Reply, Problem>) -> Response<Bytes> {
-        let id = self.ids.of(&request.head().headers);
-        let mut answer = match outcome {
-            Ok(reply) => reply_answer(reply),
-            Err(problem) => problem_answer(&problem, id.to_str().unwrap_or_default()),
-        };
-        answer.headers_mut().insert(REQUEST_ID, id);
-        answer
-    }
+}
+
+fn finish(id: HeaderValue, outcome: Result<Reply, Problem>) -> Response<Bytes> {
+    let mut answer = match outcome {
+        Ok(reply) => reply_answer(reply),
+        Err(problem) => problem_answer(&problem, id.to_str().unwrap_or_default()),
+    };
+    answer.headers_mut().insert(REQUEST_ID, id);
+    answer
 }
 
 fn reply_answer(reply: Reply) -> Response<Bytes> {
@@ -203,8 +218,24 @@ enum Media {
     JsonOrMergePatch,
 }
 
-impl Call<'_> {
-    async fn handle(&self, route: &Route<'_>) -> Result<Reply, Problem> {
+impl<'a> Call<'a> {
+    async fn handle(
+        &self,
+        route: &Route<'_>,
+    ) -> Handled<impl Future<Output = Result<Reply, Problem>> + use<'a>> {
+        match route {
+            Route::Purchases if *self.request.method() == Method::POST => {
+                match purchases::create(self).await {
+                    Ok(bought) => Handled::Later(bought),
+                    Err(problem) => Handled::Now(Err(problem)),
+                }
+            }
+            route => Handled::Now(self.handle_others(route).await),
+        }
+    }
+
+    /// All but a purchase, the one there are many of.
+    async fn handle_others(&self, route: &Route<'_>) -> Result<Reply, Problem> {
         let method = self.request.method();
         let reads = matches!(*method, Method::GET | Method::HEAD);
         match route {
@@ -225,7 +256,6 @@ impl Call<'_> {
         let posts = *method == Method::POST;
         let patches = *method == Method::PATCH;
         let answer = match route {
-            Route::Purchases if posts => purchases::create(self).await,
             Route::Order(id) if reads => orders::show(self, id),
             Route::Orders if reads => Box::pin(orders::list(self)).await,
             Route::History(id) if reads => Box::pin(history::list(self, id)).await,
@@ -242,7 +272,7 @@ impl Call<'_> {
             Route::Sales if patches => Box::pin(sales::change_all(self)).await,
             Route::Stock(id) if reads => stock::show(self, id),
             Route::Products if reads => product_list::list(self),
-            // Boxed, so that the future of a purchase, the one there are many of, stays small.
+            // Boxed, so that the future of a purchase stays small.
             Route::Products if posts => Box::pin(products::create(self)).await,
             Route::Product(id) if reads => products::show(self, id),
             Route::Product(id) if patches => Box::pin(products::change(self, id)).await,
