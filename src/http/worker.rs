@@ -154,7 +154,6 @@ impl Worker {
             route => route,
         }
     }
-
 }
 
 fn finish(id: HeaderValue, outcome: Result<Reply, Problem>) -> Response<Bytes> {

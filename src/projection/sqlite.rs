@@ -36,7 +36,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// gives back what a catch-up made of the write-ahead file. SQLite never moves it by itself: see
 /// [`settling`].
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-    PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864; \
+    PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864; \
     PRAGMA wal_autocheckpoint = 0;";
 
 pub(super) const READ_PROGRESS: &str =
