@@ -375,7 +375,7 @@ fn connections_within_files(connections_max: usize) -> anyhow::Result<usize> {
 /// Lets the answers in flight leave, then ends: only the next start can tell what became durable.
 async fn farewell(handle: &ServerHandle, reason: Option<String>) -> anyhow::Error {
     let _ = tokio::time::timeout(FAREWELL, handle.stop(true)).await;
-    let reason = reason.unwrap_or_else(|| "the journal's thread ended".to_owned());
+    let reason = reason.unwrap_or_else(|| "the journal failed".to_owned());
     failure(
         Exit::Environment,
         format!("{reason}; start again: recovery tells which of the open answers happened"),

@@ -44,7 +44,7 @@ pub struct RefusedEffect {
     pub(super) stake: Stake,
 }
 
-/// Completes batches on the journal's thread.
+/// Completes batches once they are durable.
 pub struct AfterSync {
     health: Arc<Health>,
     directory: Arc<Directory>,

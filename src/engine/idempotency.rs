@@ -24,9 +24,6 @@ pub const KEY_AGE_MS: u64 = 24 * 3_600_000;
 
 /// So many that the index of one stays in a core's cache while it is made of millions of keys.
 const SHARDS: usize = 128;
-/// Replay looks after this many keys of a shard for ones that have aged out.
-const REPLAYED_BEFORE_FORGETTING: usize = 64;
-
 /// The keys of a partition.
 pub struct Idempotency {
     shards: [Mutex<Shard>; SHARDS],
@@ -41,6 +38,9 @@ pub struct Idempotency {
 struct Shard {
     /// In the order of their records, so the oldest is in front.
     entries: Fifo<Entry>,
+    /// When the oldest was decided, known here because it lies far from the newest: `None` without
+    /// entries.
+    oldest_ms: Option<u64>,
     /// Of all entries but the newest ones that are `behind`.
     index: HashTable<u32>,
     /// Entries that replay has left to [`Shard::catch_up`].
@@ -160,11 +160,8 @@ impl Idempotency {
         let shard = shard.get_mut();
         let len = self.len.get_mut();
         *len += 1;
-        // The oldest of a queue lies far from its newest: not for every record.
-        if shard.entries.len().is_multiple_of(REPLAYED_BEFORE_FORGETTING) {
-            *len -= shard.forget(*newest_ms);
-        }
-        shard.entries.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
+        *len -= shard.forget(*newest_ms);
+        shard.push(Entry { stamp: *stamp, sequence: sequence.get(), decided_at_ms });
         shard.behind += 1;
     }
 
@@ -294,8 +291,14 @@ impl Shard {
 
     fn enter(&mut self, entry: Entry) {
         self.catch_up();
-        let number = self.entries.push(entry);
+        let number = self.push(entry);
         self.index(number, &entry.stamp);
+    }
+
+    /// Puts it into the queue, not yet into the index; gives its number.
+    fn push(&mut self, entry: Entry) -> u32 {
+        self.oldest_ms.get_or_insert(entry.decided_at_ms);
+        self.entries.push(entry)
     }
 
     /// Puts into the index what replay left out of it.
@@ -323,9 +326,7 @@ impl Shard {
     /// Forgets what has aged out by `now_ms`; how many that was.
     fn forget(&mut self, now_ms: u64) -> usize {
         let mut forgotten = 0;
-        while let Some(front) = self.entries.front()
-            && aged(front.decided_at_ms, now_ms)
-        {
+        while self.oldest_ms.is_some_and(|oldest_ms| aged(oldest_ms, now_ms)) {
             self.forget_front();
             forgotten += 1;
         }
@@ -334,6 +335,7 @@ impl Shard {
 
     fn forget_front(&mut self) {
         let Some((number, entry)) = self.entries.pop() else { return };
+        self.oldest_ms = self.entries.front().map(|oldest| oldest.decided_at_ms);
         // What is behind are the newest: the oldest is among them only when all are.
         self.behind = self.behind.min(self.entries.len());
         if let Ok(found) =

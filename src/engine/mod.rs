@@ -4,7 +4,7 @@
 //! worker ── Client::ask ──► view? key? permit? ──► Router ──► ProductActor ─┐
 //!   ▲                                                  └────► PartitionActor ┤
 //!   │                                                        Partition::turn ▼
-//!   └── ReplyQueue ◄── AfterSync: views, keys, replies ◄── journal's thread ─┘
+//!   └── ReplyQueue ◄── AfterSync: views, keys, replies ◄── sync ◄─ commit ─┘
 //! ```
 //!
 //! Called by: `http` through [`Engine`] and [`Client`]; `cli` starts it.
@@ -20,6 +20,7 @@ mod board;
 mod client;
 mod clock;
 mod command;
+mod commit;
 mod completion;
 mod directory;
 mod expiry;

@@ -1,7 +1,7 @@
 //! The partition's own actor: commands of no single product, first commands of resting products,
 //! and time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::fatal::FatalPanic;
 use super::partition::{MINUTE_MS, Partition};
 use super::product_actor::ProductActor;
 use crate::domain::{Handle, Targets};
-use crate::journal::{Journal as _, LocalJournal};
+use crate::journal::LocalJournal;
 
 type LocalPartition = Partition<LocalJournal<Effect>>;
 
@@ -28,8 +28,10 @@ pub(super) struct SharedPartition {
     partition: Rc<RefCell<LocalPartition>>,
     /// A hold is over before the one the timer waits for.
     due_sooner: Rc<Notify>,
-    /// There was a turn since the journal's writer was woken.
+    /// There was a turn since the journal was last looked at.
     turned: Rc<Notify>,
+    /// Nothing is decided any more.
+    closed: Rc<Cell<bool>>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -77,7 +79,8 @@ impl Actor for PartitionActor {
 impl SharedPartition {
     pub(super) fn new(partition: LocalPartition) -> Self {
         let partition = Rc::new(RefCell::new(partition));
-        Self { partition, due_sooner: Rc::default(), turned: Rc::default() }
+        let (due_sooner, turned, closed) = <_>::default();
+        Self { partition, due_sooner, turned, closed }
     }
 
     /// When the first hold is over.
@@ -103,13 +106,19 @@ impl SharedPartition {
         self.turned.notify_one();
     }
 
-    /// Wakes the journal's writer after turns, for as long as the partition's thread lives: spawn it
-    /// once. It has its own turn on the thread once an actor's mailbox is empty.
-    pub(super) async fn wake_writer(self) {
-        loop {
-            self.turned.notified().await;
-            self.partition.borrow_mut().journal.wake_writer();
-        }
+    /// Waits for a turn. Whoever waits comes after it on the thread once the actor's mailbox is empty.
+    pub(super) async fn turned(&self) {
+        self.turned.notified().await;
+    }
+
+    /// Whether the last turn was had.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        self.turned.notify_one();
     }
 }
 
@@ -180,6 +189,7 @@ impl Handler<Close> for PartitionActor {
     fn handle(&mut self, _: Close, context: &mut Self::Context) {
         let now_ms = self.clock.now_ms();
         self.partition.turn(|partition| partition.count_refusals(self.minute_ms, now_ms));
+        self.partition.close();
         context.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! Replies: from the partition and the journal's thread back to the worker that waits.
+//! Replies: from the partition's thread back to the worker that waits.
 //!
 //! Each worker has one [`ReplyQueue`] and fills its own slots from it, so a batch costs one
 //! cross-thread wake per worker, not one per request. A future that is dropped frees its slot, and

@@ -4,18 +4,20 @@
 //! lock ─► headers ─► replay ─► clock ─► fresh segment ─► views ─► actors ─► ready
 //! ```
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
 
 use actix::Arbiter;
+use tokio::sync::oneshot;
 
 use super::Engine;
 use super::admission::AdmissionLimits;
 use super::assembly::{self, Assembly};
 use super::clock::{Clock, ClockError};
+use super::commit::{PartitionWriter, commit_turns};
 use super::completion::Effect;
 use super::expiry::expire_in_time;
-use super::fatal::FatalPanic;
 use super::partition::{MINUTE_MS, Partition, PartitionParts};
 use super::partition_actor::{
     ActorLimits, Close, PartitionActor, SharedPartition, start_with_mailbox,
@@ -23,9 +25,7 @@ use super::partition_actor::{
 use super::policy::decide_in_batches;
 use super::snapshot::NoSnapshot;
 use crate::domain::{HoldRules, Sequence};
-use crate::journal::{
-    JournalError, JournalIdentity, LocalJournal, Opening, Preallocator, WriterThread,
-};
+use crate::journal::{JournalError, JournalIdentity, LocalJournal, Opening, Preallocator};
 
 /// The partition of an engine: there is one.
 pub const PARTITION: u16 = 1;
@@ -84,7 +84,7 @@ pub enum StartError {
     Clock(#[from] ClockError),
     /// The system has no thread left.
     #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
+    Thread(io::Error),
     /// Something else has seen durable records that the log does not have.
     #[error(
         "{place} has seen record {seen}, {}: durable records are gone",
@@ -111,7 +111,8 @@ pub struct Running {
     engine: Engine,
     arbiter: Arbiter,
     partition: actix::Addr<PartitionActor>,
-    writer: WriterThread<Effect>,
+    /// What comes back once the partition is closed.
+    writer: oneshot::Receiver<PartitionWriter>,
     preallocator: Preallocator,
     /// What recovery found.
     pub summary: StartSummary,
@@ -146,19 +147,20 @@ pub fn start(
     let recovery = assembly::recover(engine, opening, options, new_identity()?)?;
     let preallocator = recovery.log.preallocate().map_err(StartError::Thread)?;
     let Assembly { parts, writer, core, summary } = recovery.assemble(engine, &config);
-    // Lives in the closure, and so ends the process when a panic ends the journal's thread: nobody
-    // would be answered any more.
-    let fatal = FatalPanic;
-    let on_batch = move |records, sync_ns| {
-        let _owned = &fatal;
-        observe_batch(records, sync_ns);
+    let (give_back, given_back) = oneshot::channel();
+    let committing = move |partition: SharedPartition| async move {
+        if let Some(writer) = commit_turns(writer, partition).await {
+            // Nobody takes it only when the process ends already.
+            let _ = give_back.send(writer);
+        }
     };
-    let writer = WriterThread::start(writer, on_batch).map_err(StartError::Thread)?;
-    let (arbiter, partition) = start_actors(parts, config.actors);
+    let (arbiter, partition) =
+        start_actors(parts, config.actors, committing).map_err(StartError::Thread)?;
     core.router.set_partition(partition.clone());
     assert!(engine.core.set(core).is_ok(), "an engine starts once");
     engine.health().set_ready();
-    Ok(Running { engine: engine.clone(), arbiter, partition, writer, preallocator, summary })
+    let (engine, writer) = (engine.clone(), given_back);
+    Ok(Running { engine, arbiter, partition, writer, preallocator, summary })
 }
 
 fn new_identity() -> Result<JournalIdentity, StartError> {
@@ -167,28 +169,32 @@ fn new_identity() -> Result<JournalIdentity, StartError> {
     Ok(JournalIdentity { journal_id, partition: PARTITION, epoch: 1 })
 }
 
-fn observe_batch(records: usize, sync_ns: u64) {
-    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
-    {
-        metrics::histogram!(crate::telemetry::SYNC_SECONDS).record(sync_ns as f64 / 1e9);
-        metrics::histogram!(crate::telemetry::BATCH_RECORDS).record(records as f64);
-    }
-}
-
 type Parts = PartitionParts<LocalJournal<Effect>>;
 
-/// The partition's thread, with its own actor on it.
-fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<PartitionActor>) {
-    let arbiter = Arbiter::new();
+/// The partition's thread, with its own actor and what commits its turns.
+///
+/// # Errors
+/// The system has no thread left.
+fn start_actors<F: Future<Output = ()> + 'static>(
+    parts: Parts,
+    limits: ActorLimits,
+    committing: impl FnOnce(SharedPartition) -> F + Send + 'static,
+) -> io::Result<(Arbiter, actix::Addr<PartitionActor>)> {
+    // It waits for commands and for time, never for sockets: so a worker that sends wakes it only
+    // where it sleeps, where one with sockets is written to for every message it did not expect.
+    let waits = || tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let arbiter = Arbiter::try_with_tokio_rt(waits)?;
     let (tell, hear) = mpsc::channel();
     let spawned = arbiter.spawn_fn(move || {
+        // What operators see of it; where the system refuses, it keeps the arbiter's name.
+        let _ = rustix::thread::set_name(c"partition");
         decide_in_batches();
         let directory = Arc::clone(&parts.directory);
         let clock = Arc::clone(&parts.clock);
         let minute_ms = clock.now_ms() / MINUTE_MS * MINUTE_MS;
         let partition = SharedPartition::new(Partition::new(parts));
         actix_rt::spawn(expire_in_time(partition.clone(), Arc::clone(&clock)));
-        actix_rt::spawn(partition.clone().wake_writer());
+        actix_rt::spawn(committing(partition.clone()));
         let decided = 0;
         let actor = || PartitionActor { partition, directory, clock, limits, minute_ms, decided };
         // The other end waits right below.
@@ -196,7 +202,7 @@ fn start_actors(parts: Parts, limits: ActorLimits) -> (Arbiter, actix::Addr<Part
     });
     assert!(spawned, "a new arbiter takes work");
     let partition = hear.recv().expect("the arbiter's first work sends an address");
-    (arbiter, partition)
+    Ok((arbiter, partition))
 }
 
 impl Running {
@@ -210,10 +216,13 @@ impl Running {
     pub async fn stop(self) {
         // The mailbox is in order: what was asked before is decided before.
         let _ = self.partition.send(Close).await;
+        let writer = self.writer.await.ok();
         self.arbiter.stop();
         let join = move || {
             let _ = self.arbiter.join();
-            self.writer.close();
+            if let Some(writer) = writer {
+                writer.close();
+            }
             self.preallocator.stop();
         };
         let _ = actix_rt::task::spawn_blocking(join).await;

@@ -1,27 +1,23 @@
 //! The local journal: a queue between the partition and the writer, over `doorbuster_wal`.
 //!
-//! The partition appends and goes on; the writer takes all that queued up during its last sync,
-//! writes once, syncs once, and completes the effects in order. No timers, no tuning: the disk's
-//! latency makes the batch. [`Writer::step`] is the whole of it, so that a simulator can run it;
-//! [`WriterThread`] is the shell that waits.
+//! The partition appends and goes on; the writer takes all that has queued up, writes once, syncs
+//! once, and completes the effects in order. No timers, no tuning: what comes during a sync makes the
+//! next batch. [`Writer::step`] is the whole of it, so that a simulator can run it; whoever serves
+//! calls it after turns.
 //!
 //! Invariants: sequences are given under the queue's lock, so the log has them without gaps; an
 //! effect is completed after everything queued before it is on stable storage; after a failed
 //! write or sync nothing is completed any more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorbuster_wal::{Batch, Log, Shared};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::opening::OpenLog;
 use super::reader::JournalReader;
 use super::{Journal, JournalError, Payload, Planted, encode, planted};
 use crate::domain::Sequence;
-
-/// How long nothing may be queued before the durable watermark is written into the log itself.
-const WATERMARK_AFTER: Duration = Duration::from_millis(100);
 
 /// An effect in its place in the queue.
 #[derive(Debug)]
@@ -77,7 +73,6 @@ pub struct Writer<E, C> {
 #[derive(Debug)]
 struct Queue<E> {
     pending: Mutex<Pending<E>>,
-    wake: Condvar,
 }
 
 #[derive(Debug)]
@@ -89,9 +84,6 @@ struct Pending<E> {
     promised: bool,
     /// The writer holds items that are not completed yet.
     writing: bool,
-    /// The writer's thread sleeps.
-    waiting: bool,
-    closing: bool,
     /// A write or sync failed: nothing is queued any more.
     failed: bool,
 }
@@ -108,11 +100,9 @@ pub fn local_journal<E: Send, C: Completion<E>>(
         next_sequence: log.next_sequence(),
         promised: false,
         writing: false,
-        waiting: false,
-        closing: false,
         failed: false,
     };
-    let queue = Arc::new(Queue { pending: Mutex::new(pending), wake: Condvar::new() });
+    let queue = Arc::new(Queue { pending: Mutex::new(pending) });
     let mut watermark_payload = Vec::new();
     encode(&Payload::Watermark, &mut watermark_payload);
     let writer = Writer {
@@ -160,15 +150,6 @@ impl<E> Journal<E> for LocalJournal<E> {
         }
         pending.items.push(Queued::Barrier(effect));
         None
-    }
-
-    fn wake_writer(&mut self) {
-        let pending = self.0.pending.lock();
-        let sleeps_over_work = pending.waiting && !pending.items.is_empty();
-        drop(pending);
-        if sleeps_over_work {
-            self.0.wake.notify_one();
-        }
     }
 }
 
@@ -228,6 +209,14 @@ impl<E, C: Completion<E>> Writer<E, C> {
         error
     }
 
+    /// Writes what is left and the watermark. Call it when nothing is appended any more.
+    pub fn close(mut self) {
+        // Whether the journal failed, its completion has told.
+        while let Ok(Stepped::Completed { .. }) = self.step() {}
+        self.queue_watermark();
+        let _ = self.step();
+    }
+
     /// Queues the durable watermark as a record of its own, if the log does not hold it yet.
     /// Nobody waits for it; without room it stays out.
     pub fn queue_watermark(&mut self) {
@@ -264,76 +253,6 @@ impl<E, C: Completion<E>> Writer<E, C> {
     /// The storage's.
     pub fn prepare_spare(&self) -> std::io::Result<bool> {
         self.shared.prepare_spare()
-    }
-}
-
-/// The writer on a thread of its own.
-#[derive(Debug)]
-pub struct WriterThread<E> {
-    queue: Arc<Queue<E>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl<E: Send + 'static> WriterThread<E> {
-    /// Starts the thread; `on_batch` sees each step that wrote something.
-    ///
-    /// # Errors
-    /// The system has no thread left.
-    pub fn start<C: Completion<E>>(
-        writer: Writer<E, C>,
-        on_batch: impl FnMut(usize, u64) + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let queue = Arc::clone(&writer.queue);
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || run(writer, on_batch))?;
-        Ok(Self { queue, thread: Some(thread) })
-    }
-
-    /// Writes what is queued and the watermark, then ends the thread. Call it when nothing is
-    /// appended any more.
-    pub fn close(mut self) {
-        self.queue.pending.lock().closing = true;
-        self.queue.wake.notify_one();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the journal's thread panicked");
-        }
-    }
-}
-
-fn run<E, C: Completion<E>>(mut writer: Writer<E, C>, mut on_batch: impl FnMut(usize, u64)) {
-    let queue = Arc::clone(&writer.queue);
-    let mut closed = false;
-    loop {
-        match writer.step() {
-            Ok(Stepped::Completed { records, sync_ns, .. }) => {
-                if records > 0 {
-                    on_batch(records, sync_ns);
-                }
-                continue;
-            }
-            Ok(Stepped::Idle) if closed => return,
-            Ok(Stepped::Idle) => {}
-            // The completion has told everybody; it also ends the process.
-            Err(_) => return,
-        }
-        let mut pending = queue.pending.lock();
-        if !pending.items.is_empty() {
-            continue;
-        }
-        closed = pending.closing;
-        let mut idle = closed;
-        if !closed {
-            pending.waiting = true;
-            idle = queue.wake.wait_for(&mut pending, WATERMARK_AFTER).timed_out();
-            pending.waiting = false;
-        }
-        drop(pending);
-        if idle {
-            writer.queue_watermark();
-        }
     }
 }
 
@@ -490,10 +409,9 @@ mod tests {
         let storage = MemStorage::new();
         let ((mut journal, writer), telling, _) = open(&storage);
         let room = writer.reader().room();
-        let thread = WriterThread::start(writer, |_, _| {}).unwrap();
         append(&mut journal, &room, "one");
         append(&mut journal, &room, "two");
-        thread.close();
+        writer.close();
         assert_eq!(telling.take().0, ["one", "two"]);
         assert!(open(&storage.crash(Crash::LoseAll)).2 >= 3, "both are proven");
     }

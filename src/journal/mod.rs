@@ -29,7 +29,7 @@ pub use codec::{
 };
 pub use epoch::restored_epoch;
 pub use files::{FileTail, JournalFiles};
-pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, WriterThread, local_journal};
+pub use local::{Completion, LocalJournal, Queued, Stepped, Writer, local_journal};
 pub use opening::{OpenLog, Opening, Preallocator};
 pub use peek::{Peek, peek, undecoded};
 pub use position::{HoldId, OrderId, Places, Position, PositionError};
@@ -83,8 +83,4 @@ pub trait Journal<E> {
     /// Gives the effect back when everything is durable already: complete it at once. Once the
     /// journal has failed the effect is dropped, as what it rests on may not be durable.
     fn barrier(&mut self, effect: E) -> Option<E>;
-
-    /// Wakes the writer for what was queued, if it sleeps. Called when nothing more is at hand to
-    /// queue: a writer that is woken for the first record of many writes and syncs that one alone.
-    fn wake_writer(&mut self);
 }

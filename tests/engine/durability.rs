@@ -14,14 +14,13 @@ fn nothing_is_told_or_shown_before_its_sync() {
     run(async {
         let mut house = House::new(roomy());
         let product = house.create("p", 1, TermsPatch::default()).await;
-        house.storage.syncs.close();
+        house.clock.turns.close();
         let sale = house.client.submit(with_key(1, buy(product, "anna", 1))).unwrap();
-        house.storage.syncs.until_held();
         // The view still has the unit, so this one is refused by the actor, and rests on the sale.
         let refusal = house.client.submit(buy(product, "ben", 1)).unwrap();
         let creation = house.client.submit(create("q", 1, TermsPatch::default())).unwrap();
         let again = house.client.submit(create("q", 1, TermsPatch::default())).unwrap();
-        decide_all(&house, product).await;
+        decide_up_to_the_sync(&house);
         for reply in [&sale, &refusal, &creation, &again] {
             assert!(reply.take().is_none(), "told before it is durable");
         }
@@ -54,12 +53,11 @@ fn failed_sync_leaves_outcomes_unknown_and_decides_nothing_more() {
         house.engine.health().on_failure(move |_| {
             telling.fetch_add(1, Ordering::SeqCst);
         });
-        house.storage.syncs.close();
+        house.clock.turns.close();
         let first = house.client.submit(with_key(1, buy(product, "anna", 1))).unwrap();
-        house.storage.syncs.until_held();
         let second = house.client.submit(with_key(2, buy(product, "ben", 1))).unwrap();
         let refused = house.client.submit(with_key(3, buy(product, "carl", 1))).unwrap();
-        decide_all(&house, product).await;
+        decide_up_to_the_sync(&house);
         house.storage.files.fail_sync_after(0);
         house.storage.syncs.open();
         for reply in [first, second, refused] {
@@ -97,17 +95,14 @@ fn commands_decided_after_the_log_failed_are_not_decided() {
         let lost = house.client.submit(with_key(1, buy(product, "anna", 1))).unwrap();
         house.storage.syncs.until_held();
         // Admitted before the failure; the partition's thread gets to them after it.
-        house.clock.turns.close();
         let held: Vec<_> = (2..40)
             .map(|number| house.client.submit(with_key(number, buy(product, "anna", 1))).unwrap())
             .chain([house.client.submit(create("p", 1, TermsPatch::default())).unwrap()])
             .collect();
-        house.clock.turns.until_held();
         house.storage.files.fail_sync_after(0);
         house.storage.syncs.open();
         let answer = lost.await;
         assert!(matches!(answer, Answer::OutcomeUnknown), "{answer:?}");
-        house.clock.turns.open();
         for reply in held {
             let answer = reply.await;
             assert!(matches!(answer, Answer::NotDecided), "nothing is written now: {answer:?}");

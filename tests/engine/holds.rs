@@ -217,13 +217,12 @@ fn expiry_is_durable_before_any_answer_that_rests_on_it() {
         let product = house.create("p", 2, TermsPatch::default()).await;
         let held = place(&house, "anna", &[(product, 2)], HOUR_MS).await;
         house.clock.advance(HOUR_MS);
-        house.storage.syncs.close();
+        house.clock.turns.close();
         // Refused for want of a third unit, sold of the two that the hold gave back.
         let refusal = house.client.submit(buy(product, "ben", 3)).unwrap();
         let sale = house.client.submit(buy(product, "ben", 2)).unwrap();
         let late = house.client.submit(confirm(held, 1)).unwrap();
-        house.storage.syncs.until_held();
-        decide_all(&house, product).await;
+        decide_up_to_the_sync(&house);
         for reply in [&refusal, &sale, &late] {
             assert!(reply.take().is_none(), "told before the expiry is durable");
         }

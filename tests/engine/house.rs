@@ -265,17 +265,11 @@ pub(crate) fn decided(answer: Answer) -> (u64, bool) {
     }
 }
 
-/// Waits until all that was asked before, of `product` or of the partition, has been decided: both
-/// mailboxes are in order, and what comes too late is answered at once.
-pub(crate) async fn decide_all(house: &House, product: Handle) {
-    let hurried = |request| Request { deadline: Duration::ZERO, ..request };
-    house.clock.turns.close();
-    let late = [buy(product, "late", 1), create("late", 1, TermsPatch::default())]
-        .map(|request| house.client.submit(hurried(request)));
-    house.clock.advance(1);
+/// Has the commands decided that were asked while turns were held, those of one mailbox together, and
+/// holds the sync that follows.
+pub(crate) fn decide_up_to_the_sync(house: &House) {
+    house.clock.turns.until_held();
+    house.storage.syncs.close();
     house.clock.turns.open();
-    for reply in late {
-        let answer = reply.expect("the view does not refuse").await;
-        assert!(matches!(answer, Answer::NotDecided), "{answer:?}");
-    }
+    house.storage.syncs.until_held();
 }

@@ -140,10 +140,10 @@ fn measure(
             watch(Event::Ended { name: step.name, seconds, failed });
         }
     }
-    let seconds = if plan.only.is_empty() {
-        begun.elapsed().as_secs_f64()
-    } else {
-        raw.steps.values().map(|kept| kept.seconds).sum()
-    };
+    // A few steps measured again leave the rest what it was: each step names its own commit.
+    if !plan.only.is_empty() && raw.about.is_some() {
+        return Ok(());
+    }
+    let seconds = begun.elapsed().as_secs_f64();
     raw.keep_about(&place.raw, About { form, commit: place.commit.clone(), seconds })
 }

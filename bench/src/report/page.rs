@@ -111,11 +111,12 @@ fn flames(pictures: &[String]) -> String {
 
 /// Every step of the suite, run or not.
 fn steps(raw: &Raw) -> String {
-    let mut text =
-        String::from("## What was run\n\n| step | command | seconds | |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "## What was run\n\n| step | commit | command | seconds | |\n|---|---|---|---|---|\n",
+    );
     for step in SUITE {
         let Some(kept) = raw.steps.get(step.name) else {
-            let _ = writeln!(text, "| {} | | | not run |", step.name);
+            let _ = writeln!(text, "| {} | | | | not run |", step.name);
             continue;
         };
         let outcome = kept.failed.as_deref().map_or_else(String::new, |why| {
@@ -123,8 +124,8 @@ fn steps(raw: &Raw) -> String {
         });
         let _ = writeln!(
             text,
-            "| {} | `{}` | {:.0} | {outcome} |",
-            step.name, kept.command, kept.seconds
+            "| {} | `{}` | `{}` | {:.0} | {outcome} |",
+            step.name, kept.commit, kept.command, kept.seconds
         );
     }
     text
@@ -146,8 +147,8 @@ mod tests {
             "## What was missed, and why\n\nA reason.",
             "](report/peers.svg)",
             "![flame-purchase.svg](report/flame-purchase.svg)",
-            "| idle | `doorbuster-bench idle` | 3 | error: the server was not ready in time |",
-            "| decide | | | not run |",
+            "| idle | `0123abc` | `doorbuster-bench idle` | 3 | error: the server was not ready in time |",
+            "| decide | | | | not run |",
         ] {
             assert!(page.contains(words), "{words} is not in:\n{page}");
         }
