@@ -1,9 +1,9 @@
 //! Committing: the partition's thread writes, syncs and tells what its turns have queued.
 //!
 //! ```text
-//! turns until every mailbox is empty ─► one write, one sync ─► views, keys, answers ─┐
-//!   ▲                                                                                │
-//!   └────────────────── what came meanwhile waits in the mailboxes ◄─────────────────┘
+//! turns of who has commands ─► one write, one sync ─► views, keys, answers ─┐
+//!   ▲                                                                       │
+//!   └───────────── what came meanwhile waits in the mailboxes ◄─────────────┘
 //! ```
 //!
 //! On the same thread as the turns (docs/adr/0016): a command that comes during a sync wakes nobody,

@@ -24,6 +24,7 @@ pub const KEY_AGE_MS: u64 = 24 * 3_600_000;
 
 /// So many that the index of one stays in a core's cache while it is made of millions of keys.
 const SHARDS: usize = 128;
+
 /// The keys of a partition.
 pub struct Idempotency {
     shards: [Mutex<Shard>; SHARDS],

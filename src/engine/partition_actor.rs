@@ -106,7 +106,8 @@ impl SharedPartition {
         self.turned.notify_one();
     }
 
-    /// Waits for a turn. Whoever waits comes after it on the thread once the actor's mailbox is empty.
+    /// Waits for a turn. Whoever waits has the thread once the actor's mailbox is empty, or the actor
+    /// gives way ([`TURNS_IN_A_ROW`]).
     pub(super) async fn turned(&self) {
         self.turned.notified().await;
     }

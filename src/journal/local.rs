@@ -55,13 +55,13 @@ pub enum Stepped {
 
 /// The appending side, owned by the partition.
 #[derive(Debug)]
-pub struct LocalJournal<E>(Arc<Queue<E>>);
+pub struct LocalJournal<E>(Arc<Mutex<Queue<E>>>);
 
 /// The writing side.
 pub struct Writer<E, C> {
     log: Log,
     shared: Arc<Shared>,
-    queue: Arc<Queue<E>>,
+    queue: Arc<Mutex<Queue<E>>>,
     batch: Batch,
     items: Vec<Queued<E>>,
     completion: C,
@@ -72,11 +72,6 @@ pub struct Writer<E, C> {
 
 #[derive(Debug)]
 struct Queue<E> {
-    pending: Mutex<Pending<E>>,
-}
-
-#[derive(Debug)]
-struct Pending<E> {
     batch: Batch,
     items: Vec<Queued<E>>,
     next_sequence: u64,
@@ -94,15 +89,14 @@ pub fn local_journal<E: Send, C: Completion<E>>(
     completion: C,
 ) -> (LocalJournal<E>, Writer<E, C>) {
     let OpenLog { log } = log;
-    let pending = Pending {
+    let queue = Arc::new(Mutex::new(Queue {
         batch: Batch::new(),
         items: Vec::new(),
         next_sequence: log.next_sequence(),
         promised: false,
         writing: false,
         failed: false,
-    };
-    let queue = Arc::new(Queue { pending: Mutex::new(pending) });
+    }));
     let mut watermark_payload = Vec::new();
     encode(&Payload::Watermark, &mut watermark_payload);
     let writer = Writer {
@@ -121,13 +115,13 @@ pub fn local_journal<E: Send, C: Completion<E>>(
 
 impl<E> Journal<E> for LocalJournal<E> {
     fn next_sequence(&mut self) -> Sequence {
-        let mut pending = self.0.pending.lock();
+        let mut pending = self.0.lock();
         pending.promised = true;
         Sequence::new(pending.next_sequence)
     }
 
     fn append(&mut self, payload: &[u8], effect: E) -> Sequence {
-        let mut pending = self.0.pending.lock();
+        let mut pending = self.0.lock();
         let sequence = pending.next_sequence;
         pending.next_sequence += 1;
         pending.promised = false;
@@ -140,7 +134,7 @@ impl<E> Journal<E> for LocalJournal<E> {
     }
 
     fn barrier(&mut self, effect: E) -> Option<E> {
-        let mut pending = self.0.pending.lock();
+        let mut pending = self.0.lock();
         if pending.failed {
             return None;
         }
@@ -169,7 +163,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
             return Err(JournalError::Poisoned);
         }
         {
-            let mut pending = self.queue.pending.lock();
+            let mut pending = self.queue.lock();
             std::mem::swap(&mut pending.batch, &mut self.batch);
             std::mem::swap(&mut pending.items, &mut self.items);
             pending.writing = !self.items.is_empty() || !self.batch.is_empty();
@@ -200,7 +194,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
         let mut items = std::mem::take(&mut self.items);
         self.batch.clear();
         {
-            let mut pending = self.queue.pending.lock();
+            let mut pending = self.queue.lock();
             pending.failed = true;
             pending.batch.clear();
             items.append(&mut pending.items);
@@ -212,7 +206,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
     /// Writes what is left and the watermark. Call it when nothing is appended any more.
     pub fn close(mut self) {
         // Whether the journal failed, its completion has told.
-        while let Ok(Stepped::Completed { .. }) = self.step() {}
+        let _ = self.step();
         self.queue_watermark();
         let _ = self.step();
     }
@@ -220,7 +214,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
     /// Queues the durable watermark as a record of its own, if the log does not hold it yet.
     /// Nobody waits for it; without room it stays out.
     pub fn queue_watermark(&mut self) {
-        let mut pending = self.queue.pending.lock();
+        let mut pending = self.queue.lock();
         let shared = &self.shared;
         let durable = shared.durable_sequence();
         let bytes = Shared::frame_bytes(self.watermark_payload.len());
@@ -241,7 +235,7 @@ impl<E, C: Completion<E>> Writer<E, C> {
 impl<E> LocalJournal<E> {
     /// The place of the next record, promised to nobody.
     pub(crate) fn upcoming(&self) -> Sequence {
-        Sequence::new(self.0.pending.lock().next_sequence)
+        Sequence::new(self.0.lock().next_sequence)
     }
 }
 
