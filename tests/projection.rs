@@ -65,6 +65,7 @@ on_both_databases!(
     cases::progress_that_cannot_be_updated_is_reported,
     cases::lag_is_counted_and_ends,
     cases::a_drain_that_cannot_end_says_what_is_left,
+    cases::an_end_amid_the_search_for_a_bad_record_is_no_word_too_far,
     cases::an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit,
     holds::every_end_of_a_hold_leaves_its_rows,
     holds::what_comes_back_of_an_order_leaves_its_rows,

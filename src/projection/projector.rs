@@ -259,6 +259,10 @@ impl Projector {
         let records = self.read(first, &mut following, rows_max)?;
         self.status.writing(records.iter().find_map(|r| r.payload.at_ms()));
         following.progress = self.apply(&following.progress, &records)?;
+        if Some(following.progress.sequence) < records.last().map(|record| record.sequence) {
+            // Told to end while it looked for a record that the database refuses.
+            return Ok(Step::Ended);
+        }
         if planted(Planted::RowsWithoutProgress) {
             return Ok(Step::Behind);
         }
@@ -423,6 +427,11 @@ impl Projector {
                 self.store.kind(),
             )),
             StoreError::TooSlow(error) => Halt::Smaller(format!("{}: {error}", self.store.place())),
+            StoreError::Unsynced(error) => Halt::Stop(format!(
+                "{} may have lost what was moved into it ({error}): see to its disk, close whatever \
+                 else has it open and start again; it is then moved once more",
+                self.store.place()
+            )),
             StoreError::Unavailable(error) => {
                 Halt::Retry(format!("{}: {error}", self.store.place()))
             }

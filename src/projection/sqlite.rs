@@ -91,20 +91,17 @@ const SET_ASIDE: &str = "INSERT INTO quarantine (partition, sequence, kind, deci
 /// The projection in a SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    open: Option<OpenDatabase>,
-}
-
-/// A connection, and below it its file, which is closed after it.
-struct OpenDatabase {
-    connection: Connection,
-    file: OpenFile,
+    connection: Option<Connection>,
+    /// Below the connection, and kept when that is opened anew, for as long as it is the file under
+    /// the path: closing it would give up the locks of whoever in this process reads it.
+    file: Option<OpenFile>,
 }
 
 impl SqliteStore {
     /// A store in this file, made when it is opened.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), open: None }
+        Self { path: path.into(), connection: None, file: None }
     }
 }
 
@@ -122,72 +119,79 @@ impl Store for SqliteStore {
     }
 
     fn open(&mut self, identity: &JournalIdentity) -> Result<Opened, StoreError> {
-        let database = match self.open.take() {
-            Some(database) => database,
-            None => OpenDatabase::connect(&self.path)?,
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
         };
-        read_or_begin(&mut self.open.insert(database).connection, identity)
+        read_or_begin(self.connection.insert(connection), identity)
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Applied, StoreError> {
         let not_open = || StoreError::Unavailable("the file is not open".to_owned());
-        let database = self.open.as_mut().ok_or_else(not_open)?;
-        let result = match database.file.check(&self.path) {
-            Ok(()) => write(&mut database.connection, batch),
+        let (connection, file) =
+            self.connection.as_mut().zip(self.file.as_ref()).ok_or_else(not_open)?;
+        let result = match file.check(&self.path) {
+            Ok(()) => write(connection, batch),
             Err(fault) => {
-                database.leave_as_it_is();
+                leave_as_it_is(connection);
                 Err(of_file(fault))
             }
         };
         if matches!(result, Err(StoreError::Unavailable(_))) {
             // The file may have been moved or replaced: open what is there now.
-            self.open = None;
+            self.connection = None;
         }
         result
     }
 
     fn unsettled_bytes(&self) -> u64 {
-        let bytes = |open: &OpenDatabase| settling::unsettled_bytes(&open.connection).ok();
-        self.open.as_ref().and_then(bytes).unwrap_or(0)
+        let bytes = |connection| settling::unsettled_bytes(connection).ok();
+        self.connection.as_ref().and_then(bytes).unwrap_or(0)
     }
 
     fn settle(&mut self, rest: &mut dyn FnMut(Duration)) -> Result<(), StoreError> {
-        let Some(database) = &mut self.open else { return Ok(()) };
-        if database.file.check(&self.path).is_err() {
+        let Some((connection, file)) = self.connection.as_mut().zip(self.file.as_ref()) else {
+            return Ok(());
+        };
+        if file.check(&self.path).is_err() {
             // The next batch tells.
             return Ok(());
         }
-        match settling::settle(&mut database.connection, &self.path, database.file.file(), rest) {
+        match settling::settle(connection, &self.path, file.file(), rest) {
             Ok(()) | Err(SettleError::NotNow(_)) => {
                 // What it keeps of the file in memory was for what is copied now.
-                let _ = database.connection.execute_batch("PRAGMA shrink_memory");
+                let _ = connection.execute_batch("PRAGMA shrink_memory");
                 Ok(())
             }
-            Err(unsynced) => {
-                database.leave_as_it_is();
-                self.open = None;
-                Err(StoreError::Unavailable(unsynced.to_string()))
+            Err(unsynced @ SettleError::Unsynced(..)) => {
+                leave_as_it_is(connection);
+                self.connection = None;
+                Err(StoreError::Unsynced(unsynced.to_string()))
             }
         }
     }
 }
 
-impl OpenDatabase {
-    fn connect(path: &Path) -> Result<Self, StoreError> {
+impl SqliteStore {
+    fn connect(&mut self) -> Result<Connection, StoreError> {
         let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
-        let file = OpenFile::open(path).map_err(failed)?;
+        let kept = self.file.take().filter(|file| file.is_at(&self.path));
+        let file = match kept {
+            Some(file) => file,
+            None => OpenFile::open(&self.path).map_err(failed)?,
+        };
+        let file = self.file.insert(file);
         if !file.is_empty() {
             // SQLite would take the first pages from its write-ahead file, and miss the rest later.
-            file.check(path).map_err(of_file)?;
+            file.check(&self.path).map_err(of_file)?;
         }
-        let connection = connect(path).map_err(unavailable)?;
-        Ok(Self { connection, file })
+        connect(&self.path).map_err(unavailable)
     }
+}
 
-    /// Closes without writing into a file that may not be ours any more.
-    fn leave_as_it_is(&self) {
-        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    }
+/// Closes without writing into a file that may not be ours any more.
+fn leave_as_it_is(connection: &Connection) {
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -11,8 +11,8 @@ use std::path::Path;
 
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
-/// The file of a connection. Lives longer than the connection: closing it, as closing any of a
-/// process's files of one inode, gives up the locks that SQLite holds on it.
+/// The file of a connection. Lives longer than all connections to it: closing it, as closing any of
+/// a process's files of one inode, gives up the locks that SQLite holds on it for each of them.
 pub(super) struct OpenFile {
     file: File,
     place: FilePlace,
@@ -62,9 +62,14 @@ impl OpenFile {
         self.file.metadata().is_ok_and(|metadata| metadata.len() == 0)
     }
 
+    /// Whether it is what stands under this name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        place_of(path) == Some(self.place)
+    }
+
     /// Whether it is what stands under its name, and a database.
     pub(super) fn check(&self, path: &Path) -> Result<(), FileFault> {
-        if place_of(path) != Some(self.place) {
+        if !self.is_at(path) {
             return Err(FileFault::Replaced);
         }
         let mut header = [0; HEADER.len()];

@@ -77,6 +77,10 @@ pub enum StoreError {
     /// It took longer than a transaction may: try again later, with fewer records.
     #[error("{0}")]
     TooSlow(String),
+    /// What was written may not outlast a power loss, and writing it again does not happen by itself:
+    /// a person has to look at the disk.
+    #[error("{0}")]
+    Unsynced(String),
     /// Anything else: try again later.
     #[error("{0}")]
     Unavailable(String),
@@ -115,7 +119,7 @@ pub trait Store: Send {
     /// how long it took.
     ///
     /// # Errors
-    /// `Unavailable`: it is not known what is written.
+    /// `Unsynced`: it is not known what is written.
     fn settle(&mut self, _rest: &mut dyn FnMut(Duration)) -> Result<(), StoreError> {
         Ok(())
     }

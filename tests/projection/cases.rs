@@ -1,17 +1,17 @@
 //! The cases: each makes a log, projects it, and looks at the tables.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use doorbuster::domain::{AdjustReason, Patch, RefusalReason, SaleId, Sequence, TermsPatch, Text};
 use doorbuster::engine::ports::ProjectionProblem;
 use doorbuster::journal::JournalIdentity;
-use doorbuster::projection::{DiskRoom, Drained, StoreConfig, start};
+use doorbuster::projection::{DiskRoom, Drained, Projection, StoreConfig, start};
 use doorbuster_wal::MemStorage;
 
 use crate::databases::Database;
-use crate::faulty::{Fault, Faulty};
+use crate::faulty::{Fault, Faulty, store};
 use crate::log::{START_MS, TestLog, identity, pence};
 use crate::mix::{Mix, mixed_log};
 use crate::projecting::{
@@ -428,6 +428,31 @@ pub(crate) fn a_drain_that_cannot_end_says_what_is_left(database: &Database) {
     let durable = log.reader().durable();
     let drained = projection.drain(durable, Duration::from_millis(50));
     assert_eq!(drained, Drained::Left { records: durable.get() });
+}
+
+pub(crate) fn an_end_amid_the_search_for_a_bad_record_is_no_word_too_far(database: &Database) {
+    let log = small_log(10);
+    let (give, given) = mpsc::channel::<Projection>();
+    let (ended, end) = mpsc::channel::<()>();
+    // Calls: open, apply (all refused), apply (the first half, while it is told to end).
+    let plan = move |call, _| {
+        let _until_the_store_is_dropped = &ended;
+        match call {
+            1 => return Fault::Refused,
+            2 => drop(given.recv()),
+            _ => {}
+        }
+        Fault::None
+    };
+    let projection = begin_with(Faulty::new(&database.config(), plan), log.reader());
+    let status = projection.status();
+    give.send(projection).unwrap();
+    assert!(end.recv().is_err());
+    let written = store(&database.config()).open(&identity(1)).unwrap().progress.sequence;
+    assert!(written > Sequence::new(0) && written < log.reader().durable(), "{written:?}");
+    assert_eq!(status.report().applied, Some(written));
+    project(&database.config(), &log.reader());
+    assert_equal(database, &log);
 }
 
 pub(crate) fn an_order_of_a_thousand_lines_and_a_sale_of_many_products_fit(database: &Database) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use doorbuster::journal::JournalIdentity;
 use doorbuster::projection::{
-    Applied, Batch, Opened, PostgresStore, SqliteStore, Store, StoreConfig, StoreError,
+    Applied, Batch, ContentError, Opened, PostgresStore, SqliteStore, Store, StoreConfig,
+    StoreError,
 };
 use parking_lot::Mutex;
 
@@ -21,6 +22,8 @@ pub(crate) enum Fault {
     After,
     /// It took too long, and nothing was done.
     TooSlow,
+    /// The database refuses what a record says.
+    Refused,
 }
 
 /// Asked before each call: its number, from 0, and how many records it is to write.
@@ -64,6 +67,10 @@ impl Faulty {
         match fault {
             Fault::Before => Err(StoreError::Unavailable("nothing was done".to_owned())),
             Fault::TooSlow => Err(StoreError::TooSlow("too slow".to_owned())),
+            Fault::Refused => Err(StoreError::Content(ContentError {
+                code: "23514".to_owned(),
+                message: "refused".to_owned(),
+            })),
             Fault::None => work(&mut *self.inner),
             Fault::After => work(&mut *self.inner).and_then(|_| Err(lost())),
         }
