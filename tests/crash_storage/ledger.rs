@@ -1,6 +1,7 @@
 //! What clients were told in all lives of a round, and whether a log agrees.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use doorbuster::domain::{Decision, HoldEnd, Refusal, Sequence};
 use doorbuster::engine::{Engine, HoldState};
@@ -10,6 +11,8 @@ use crate::tale::Tale;
 
 pub(crate) const PRODUCTS: u32 = 3;
 pub(crate) const STOCK: u64 = 120;
+/// What is durable and nobody was told of is shown by then.
+const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Units of products.
 pub(crate) type Units = Vec<(u32, u64)>;
@@ -178,7 +181,7 @@ impl Ledger {
     }
 
     /// Compares with what a started engine's log holds and shows.
-    pub(crate) fn check(&mut self, engine: &Engine) -> Result<(), String> {
+    pub(crate) async fn check(&mut self, engine: &Engine) -> Result<(), String> {
         let mut tale = Tale::default();
         let durable = engine.journal().ok_or("the engine has not started")?.durable();
         for (sequence, record) in records(engine)? {
@@ -214,16 +217,34 @@ impl Ledger {
             tale.holds.values().filter(|hold| hold.end == Some(HoldEnd::Expired)).count() as u64;
         // A hold may end while this looks.
         match engine.journal().is_some_and(|journal| journal.durable() == durable) {
-            true => shown(engine, &tale),
+            true => {
+                // What somebody was told of is shown already.
+                shown(engine, &tale, |hold| self.ended.contains_key(&hold))?;
+                shown_soon(engine, &tale).await
+            }
             false => Ok(()),
         }
     }
 }
 
-/// The board has each hold as the log says.
-fn shown(engine: &Engine, tale: &Tale) -> Result<(), String> {
+/// As [`shown`], in a moment: a record is durable before it is shown, and nobody has heard of a hold
+/// that ended by itself.
+async fn shown_soon(engine: &Engine, tale: &Tale) -> Result<(), String> {
+    let mut seen = shown(engine, tale, |_| true);
+    for _ in 0..SHOWN_WITHIN.as_millis() {
+        if seen.is_ok() {
+            break;
+        }
+        actix_rt::time::sleep(Duration::from_millis(1)).await;
+        seen = shown(engine, tale, |_| true);
+    }
+    seen
+}
+
+/// The board has each of these holds as the log says.
+fn shown(engine: &Engine, tale: &Tale, which: impl Fn(u64) -> bool) -> Result<(), String> {
     let board = engine.board().ok_or("the engine has not started")?;
-    for (sequence, hold) in &tale.holds {
+    for (sequence, hold) in tale.holds.iter().filter(|(sequence, _)| which(**sequence)) {
         let entry = board.hold(Sequence::new(*sequence), engine.now_ms());
         let end = match entry.ok_or_else(|| format!("hold {sequence} is not shown"))?.state {
             HoldState::Held { .. } => None,

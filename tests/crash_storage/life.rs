@@ -83,7 +83,7 @@ impl Life {
     ) -> Result<(), String> {
         ledger.counts.lives += 1;
         ledger.counts.torn += u64::from(self.running.summary.torn.is_some());
-        ledger.check(self.running.engine())?;
+        ledger.check(self.running.engine()).await?;
         if !self.create_products().await {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Life {
         }
         match storage.is_dead() {
             true => Ok(()),
-            false => ledger.check(self.running.engine()),
+            false => ledger.check(self.running.engine()).await,
         }
     }
 
