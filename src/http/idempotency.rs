@@ -123,6 +123,29 @@ mod tests {
     }
 
     #[test]
+    fn stamps_are_those_of_the_logs_there_are() {
+        let principal = Principal::new("till-7").unwrap();
+        let mut bought = Fingerprint::of_post(&["purchases"]);
+        bought.text("p-1");
+        bought.number(2);
+        let body = br#"{"b":[1,-2.5,null,true],"a":{"c":"d"}}"#;
+        let value = crate::http::json::parse(body).unwrap();
+        let sent = Fingerprint::of_json(&["orders"], &value);
+        let shown = |stamp: KeyStamp| {
+            [&stamp.hash[..], &stamp.fingerprint]
+                .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        };
+        assert_eq!(
+            shown(bought.stamp(&principal, b"k-1")),
+            ["b3c2f87e3738036668783c5c461bd930", "7ea7abacde86c77a"]
+        );
+        assert_eq!(
+            shown(sent.stamp(&principal, b"k-2")),
+            ["c82b7ed41863d509d9accc41212065e7", "eeae9ba898c16789"]
+        );
+    }
+
+    #[test]
     fn stamps_tell_principals_paths_and_neighbours_apart() {
         let stamp = |principal: &str, key: &[u8], path: &[&str]| {
             Fingerprint::of_post(path).stamp(&Principal::new(principal).unwrap(), key)

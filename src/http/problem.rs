@@ -4,11 +4,12 @@
 //! compares the two. Status codes of problems live here alone.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use actix_web::http::StatusCode;
 
 use super::refused;
-use super::render::Json;
+use super::render::{self, Json};
 use crate::domain::Refusal;
 
 /// What a client may do with the same request.
@@ -138,6 +139,10 @@ pub(super) struct FieldError {
     pub(super) detail: String,
 }
 
+/// The refusal a worker told last, as it wrote it: of a product that is sold out, many hear the same.
+#[derive(Default)]
+pub(super) struct LastRefusal(RefCell<Option<(Refusal, Vec<u8>)>>);
+
 /// One occurrence of a problem.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -219,10 +224,18 @@ impl Problem {
         }
     }
 
-    /// Its body. Cost: one allocation.
-    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
-        let mut json = Json::with_capacity(512);
-        json.object(|fields| {
+    /// Its body: what is told of it, and to which request.
+    pub(super) fn body(&self, request_id: &str, last: &LastRefusal) -> Vec<u8> {
+        let of_request = |told: &[u8]| render::with_plain(told, "request_id", request_id);
+        match &self.about {
+            About::Refusal(refusal) => last.told(refusal, || self.told(), of_request),
+            _ => of_request(&self.told()),
+        }
+    }
+
+    /// What every request is told.
+    fn told(&self) -> Vec<u8> {
+        Json::whole(384, |fields| {
             fields.joined("type", PROBLEM_PREFIX, self.kind.name());
             fields.plain("title", self.kind.title());
             fields.number("status", u64::from(self.kind.status()));
@@ -244,9 +257,21 @@ impl Problem {
                 About::Allow(allow) => fields.display("detail", format_args!("use {allow}")),
             }
             fields.plain("retry", self.retry.as_str());
-            fields.plain("request_id", request_id);
-        });
-        json.into_bytes()
+        })
+    }
+}
+
+impl LastRefusal {
+    /// Reads what is told of a refusal: kept from the last time, or else written and kept.
+    fn told<R>(
+        &self,
+        refusal: &Refusal,
+        write: impl FnOnce() -> Vec<u8>,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> R {
+        let mut last = self.0.borrow_mut();
+        let same = last.take().filter(|(told, _)| told == refusal);
+        read(&last.insert(same.unwrap_or_else(|| (refusal.clone(), write()))).1)
     }
 }
 

@@ -55,6 +55,16 @@ impl Json {
     }
 }
 
+/// An object with one more field: a string that needs no escaping.
+pub(super) fn with_plain(object: &[u8], name: &'static str, text: &str) -> Vec<u8> {
+    let open = object.strip_suffix(b"}").unwrap_or(object);
+    let mut json = Json::with_capacity(open.len() + name.len() + text.len() + 7);
+    json.out.extend_from_slice(open);
+    Fields { out: &mut json, first: open == b"{" }.plain(name, text);
+    json.out.push(b'}');
+    json.into_bytes()
+}
+
 impl Fields<'_> {
     fn name(&mut self, name: &'static str) {
         if !std::mem::replace(&mut self.first, false) {
@@ -198,6 +208,12 @@ impl fmt::Write for Unescaped<'_> {
 mod tests {
     use super::*;
     use crate::domain::Currency;
+
+    #[test]
+    fn object_takes_one_more_field() {
+        assert_eq!(with_plain(b"{}", "id", "a"), br#"{"id":"a"}"#);
+        assert_eq!(with_plain(br#"{"n":{}}"#, "id", "a"), br#"{"n":{},"id":"a"}"#);
+    }
 
     #[test]
     fn document_reads_back_as_written() {

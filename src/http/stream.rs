@@ -11,14 +11,14 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
 
-use super::patience::now;
+use super::patience::{now, recently};
 
 /// Most bytes handed out per poll, so that few requests are decoded before some are answered.
 const POLL_BYTES_MAX: usize = 4 << 10;
@@ -50,7 +50,14 @@ pub(super) struct Stream {
     refused: bool,
     /// Given up: there is nothing more to read.
     ended: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
+}
+
+/// Wakes the connection's task when the clock has to be looked at.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// Who is woken, as it was last told.
+    told: Option<Waker>,
 }
 
 impl Stream {
@@ -60,7 +67,7 @@ impl Stream {
             progress,
             handed: 0,
             asked_at: None,
-            written_at: now(),
+            written_at: recently(),
             blocked_at: None,
             refused: false,
             ended: false,
@@ -77,19 +84,33 @@ impl Stream {
 
     /// Whether `until` is over; otherwise the task is woken by then, or before.
     fn is_over(&mut self, until: Instant, context: &mut Context<'_>) -> bool {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
-        loop {
-            if timer.is_elapsed() || timer.deadline() > until.into() {
-                timer.as_mut().reset(until.into());
-            }
-            if timer.as_mut().poll(context).is_pending() {
-                return false;
-            }
+        let timer = self.timer.get_or_insert_with(|| Timer::new(until));
+        while timer.is_due(until, context) {
             // It may have been set for an earlier end.
             if now() >= until {
                 return true;
             }
         }
+        false
+    }
+}
+
+impl Timer {
+    fn new(until: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(until.into())), told: None }
+    }
+
+    /// Whether it rang; otherwise the task is woken by `until`, or before.
+    fn is_due(&mut self, until: Instant, context: &mut Context<'_>) -> bool {
+        let rang = self.sleep.is_elapsed();
+        if rang || self.sleep.deadline() > until.into() {
+            self.sleep.as_mut().reset(until.into());
+        } else if self.told.as_ref().is_some_and(|told| told.will_wake(context.waker())) {
+            // Set early enough, and told whom to wake: as nearly always.
+            return false;
+        }
+        self.told = Some(context.waker().clone());
+        self.sleep.as_mut().poll(context).is_ready()
     }
 }
 
@@ -115,7 +136,7 @@ impl AsyncRead for Stream {
             let bytes = buffer.filled().len() - before;
             if bytes > 0 {
                 this.handed += bytes;
-                this.asked_at.get_or_insert_with(now);
+                this.asked_at.get_or_insert_with(recently);
             }
             if read.is_ready() {
                 return read;
@@ -146,14 +167,14 @@ impl AsyncWrite for Stream {
             Poll::Ready(Ok(written)) => {
                 this.blocked_at = None;
                 this.asked_at = None;
-                this.written_at = now();
+                this.written_at = recently();
                 if written == bytes.len() && std::mem::take(&mut this.refused) {
                     context.waker().wake_by_ref();
                 }
             }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                let blocked_at = *this.blocked_at.get_or_insert_with(now);
+                let blocked_at = *this.blocked_at.get_or_insert_with(recently);
                 if this.is_over(blocked_at + this.progress.written, context) {
                     // What the client does not take is no longer kept for it by the system either.
                     let _ = this.socket.get_ref().set_zero_linger();

@@ -19,7 +19,7 @@ use actix_web::web::Bytes;
 use super::auth::{Doorkeeper, Keys, Scope};
 use super::metrics::Meters;
 use super::patience::{Patience, now};
-use super::problem::{Problem, ProblemType};
+use super::problem::{LastRefusal, Problem, ProblemType};
 use super::product_list::LastPage;
 use super::reply::Reply;
 use super::request_id::RequestIds;
@@ -69,6 +69,7 @@ pub(super) struct Worker {
     doorkeeper: Doorkeeper,
     ids: RequestIds,
     pub(super) last_page: LastPage,
+    last_refusal: LastRefusal,
 }
 
 /// A request on its way through a resource.
@@ -102,8 +103,18 @@ impl Worker {
         actix_rt::spawn(patience.keep());
         let doorkeeper = Doorkeeper::new(shared.keys.clone());
         let (meters, ids) = (shared.surroundings.tallies.meters(), RequestIds::new());
-        let last_page = LastPage::default();
-        Rc::new(Self { shared, client, patience, meters, listener, doorkeeper, ids, last_page })
+        let (last_page, last_refusal) = (LastPage::default(), LastRefusal::default());
+        Rc::new(Self {
+            shared,
+            client,
+            patience,
+            meters,
+            listener,
+            doorkeeper,
+            ids,
+            last_page,
+            last_refusal,
+        })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -134,9 +145,20 @@ impl Worker {
             Handled::Now(outcome) => outcome,
             Handled::Later(outcome) => outcome.await,
         };
-        let answer = finish(id, outcome);
+        let answer = self.finish(id, outcome);
         self.meters.observe(pattern, method, answer.status(), now() - started);
         Ok(answer)
+    }
+
+    fn finish(&self, id: HeaderValue, outcome: Result<Reply, Problem>) -> Response<Bytes> {
+        let mut answer = match outcome {
+            Ok(reply) => reply_answer(reply),
+            Err(problem) => {
+                problem_answer(&problem, id.to_str().unwrap_or_default(), &self.last_refusal)
+            }
+        };
+        answer.headers_mut().insert(REQUEST_ID, id);
+        answer
     }
 
     /// The resource a request names on the listener it came to.
@@ -154,15 +176,6 @@ impl Worker {
             route => route,
         }
     }
-}
-
-fn finish(id: HeaderValue, outcome: Result<Reply, Problem>) -> Response<Bytes> {
-    let mut answer = match outcome {
-        Ok(reply) => reply_answer(reply),
-        Err(problem) => problem_answer(&problem, id.to_str().unwrap_or_default()),
-    };
-    answer.headers_mut().insert(REQUEST_ID, id);
-    answer
 }
 
 fn reply_answer(reply: Reply) -> Response<Bytes> {
@@ -183,9 +196,9 @@ fn reply_answer(reply: Reply) -> Response<Bytes> {
     answer
 }
 
-fn problem_answer(problem: &Problem, request_id: &str) -> Response<Bytes> {
+fn problem_answer(problem: &Problem, request_id: &str, last: &LastRefusal) -> Response<Bytes> {
     let kind = problem.kind;
-    let body = Bytes::from(problem.body(request_id));
+    let body = Bytes::from(problem.body(request_id, last));
     match kind {
         ProblemType::OutcomeUnknown => {
             tracing::warn!(request_id, "the client does not know what came of its request");
