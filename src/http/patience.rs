@@ -42,8 +42,8 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time of the kernel's last tick, which is within a few milliseconds of [`now`] and costs a
-/// tenth of it: for limits of seconds, looked at with every request.
+/// The time of the kernel's last tick, which is within a few milliseconds of [`now`] and costs about
+/// half of it: for limits of seconds, looked at with every request.
 pub(super) fn recently() -> Instant {
     static BASE: LazyLock<(Instant, Duration)> = LazyLock::new(|| (now(), ticked()));
     let (base, ticked_then) = *BASE;
