@@ -71,6 +71,7 @@ pub mod simulate;
 pub mod soak;
 mod sqlite_log;
 pub mod strace;
+pub mod syncs;
 pub mod traced;
 pub mod trigger;
 pub mod turn;

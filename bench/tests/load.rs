@@ -9,7 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use doorbuster_bench::load::null::Null;
-use doorbuster_bench::load::work::{Products, Spread, Work};
+use doorbuster_bench::load::work::{Kind, Mix, Products, Spread, Work};
 use doorbuster_bench::load::{self, LoadPlan, Pace};
 
 const STALL: Duration = Duration::from_millis(200);
@@ -85,4 +85,15 @@ fn every_request_is_counted_once_whatever_the_loop_and_the_threads() {
         assert_eq!((report.requests, report.failures()), (2_000, 0), "{report:?}");
         assert!(report.client_cpu_us > 0.0 && report.client_cpu_us < 10_000.0, "{report:?}");
     }
+}
+
+#[test]
+fn a_mix_is_answered_whole_by_the_null_server_so_that_all_of_it_costs_what_it_costs() {
+    let (address, _) = null(None);
+    let mix = [Kind::Hold, Kind::Confirm, Kind::Cart, Kind::Order, Kind::Stock, Kind::List];
+    let mix = Mix(mix.map(|kind| (kind, 1)).to_vec());
+    let plan = LoadPlan { mix, ..plan(address, Pace::Open { rate: 1_000.0 }) };
+    let report = load::run(&plan).expect("a load");
+    assert_eq!(report.failures(), 0, "{report:?}");
+    assert_eq!(report.kinds.len(), 6, "holds are confirmed and orders read: {report:?}");
 }

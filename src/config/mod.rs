@@ -207,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn by_default_all_connections_may_wait_for_one_product_and_for_it_alone() {
+        let config = config(Layers::default()).unwrap();
+        assert!(config.product_queue_max >= config.connections_max);
+        assert!(config.product_queue_max < config.commands_max, "others are decided meanwhile");
+    }
+
+    #[test]
     fn flag_beats_environment_beats_file_beats_default() {
         let file = "listen = \"127.0.0.1:3\"\ncommands_max = 30\nbacklog = 9\n";
         let environment = [("DOORBUSTER_LISTEN", "127.0.0.1:2"), ("DOORBUSTER_COMMANDS_MAX", "20")];

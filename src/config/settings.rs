@@ -102,7 +102,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("256MiB"),
         "Bytes that the records of commands in flight may take; more get 503 overloaded",
     ),
-    setting("product_queue_max", "N", Some("16384"), "Commands that may wait for one product"),
+    setting(
+        "product_queue_max",
+        "N",
+        Some("32768"),
+        "Commands that may wait for one product: a whole rush does while the disk stands still",
+    ),
     setting(
         "partition_queue_max",
         "N",

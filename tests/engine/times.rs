@@ -38,6 +38,36 @@ fn deadline_that_passes_in_the_queue_decides_nothing() {
 }
 
 #[test]
+fn disk_that_stands_still_past_a_deadline_leaves_what_waits_behind_it_undecided() {
+    run(async {
+        let mut house = House::new(roomy());
+        let product = house.create("p", 10, TermsPatch::default()).await;
+        house.storage.syncs.close();
+        // Decided before the sync stands still, and so durable with it, however late that is.
+        let under_way = house.client.submit(with_key(1, buy(product, "anna", 1))).unwrap();
+        house.storage.syncs.until_held();
+        let hurried = |number| Request {
+            deadline: Duration::from_millis(100),
+            ..with_key(number, buy(product, "anna", 1))
+        };
+        let late =
+            [house.client.submit(hurried(2)).unwrap(), house.client.submit(hurried(3)).unwrap()];
+        let patient = house.client.submit(with_key(4, buy(product, "anna", 1))).unwrap();
+        house.clock.advance(101);
+        house.storage.syncs.open();
+        decided(under_way.await);
+        for reply in late {
+            let answer = reply.await;
+            assert!(matches!(answer, Answer::NotDecided), "{answer:?}");
+        }
+        decided(patient.await);
+        assert_eq!(house.view("p").figures.sold, 2);
+        assert!(!decided(house.client.ask(hurried(2)).await).1, "its key is free");
+        house.stop().await;
+    });
+}
+
+#[test]
 fn window_is_judged_by_the_partitions_clock() {
     run(async {
         let mut house = House::new(roomy());

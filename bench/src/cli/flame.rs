@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde::Serialize;
 
 use super::campaigns::Common;
+use super::write_json;
 use crate::flame::{self, FlamePlan, picture};
 use crate::load::work::Work;
 
@@ -31,6 +33,23 @@ pub(super) struct FlameArgs {
     common: Common,
 }
 
+/// The samples as `--json` keeps them.
+#[derive(Serialize)]
+struct Found<'a> {
+    work: Work,
+    seconds: u64,
+    per_second: f64,
+    samples: u64,
+    /// By the call in which the processor was; the most first.
+    innermost: &'a [Share<'a>],
+}
+
+#[derive(Serialize)]
+struct Share<'a> {
+    name: &'a str,
+    percent: f64,
+}
+
 impl FlameArgs {
     #[expect(clippy::cast_precision_loss, reason = "percent")]
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -51,9 +70,17 @@ impl FlameArgs {
         std::fs::write(&self.svg, picture::draw(&title, &sampled.calls)?)
             .with_context(|| format!("cannot write {}", self.svg.display()))?;
         println!("{title}");
-        for (name, count) in sampled.calls.innermost().into_iter().take(SHOWN) {
-            println!("{:>6.2} % {name}", 100.0 * count as f64 / samples as f64);
+        let percent = |count: u64| 100.0 * count as f64 / samples as f64;
+        let innermost = sampled.calls.innermost();
+        let shares = innermost.iter().map(|(name, count)| Share { name, percent: percent(*count) });
+        let shares: Vec<Share<'_>> = shares.collect();
+        for share in shares.iter().take(SHOWN) {
+            println!("{:>6.2} % {}", share.percent, share.name);
         }
+        let seconds = self.seconds;
+        let per_second = sampled.load.per_second;
+        let found = Found { work: self.work, seconds, per_second, samples, innermost: &shares };
+        write_json(self.common.json.as_deref(), &found)?;
         Ok(ExitCode::SUCCESS)
     }
 }

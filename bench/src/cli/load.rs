@@ -112,7 +112,7 @@ impl LoadArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CalibrateArgs {
-    /// What is asked for; of a mix, its first kind.
+    /// What is asked for.
     #[arg(long, value_enum, default_value = "purchase")]
     work: Work,
     /// Requests a second of the open loop.
@@ -137,11 +137,9 @@ impl CalibrateArgs {
         println!("{:<7} {:>12} {:>14} {:>8}", "loop", "answers/s", "client µs each", "p99 ms");
         let mut results = Vec::new();
         for (name, pace) in [("closed", Pace::Closed), ("open", Pace::Open { rate: self.rate })] {
-            let mix = self.work.mix();
-            let Some((kind, _)) = mix.0.first().copied() else { continue };
             let plan = CalibrationPlan {
                 bench: std::env::current_exe()?,
-                kind,
+                mix: self.work.mix(),
                 pace,
                 connections: self.connections,
                 threads: self.threads,
@@ -166,8 +164,8 @@ pub(super) struct NullArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:7375")]
     listen: SocketAddr,
-    /// The status of every answer.
-    #[arg(long, default_value_t = 200)]
+    /// The status of every answer to a POST; others get 200.
+    #[arg(long, default_value_t = 201)]
     status: u16,
     /// Writes the bound URL into a file once it listens.
     #[arg(long, value_name = "FILE")]

@@ -18,6 +18,7 @@ mod report;
 mod sales;
 mod scenario;
 mod simulate;
+mod syncs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ use self::report::ReportArgs;
 use self::sales::{ProductsArgs, SoakArgs};
 use self::scenario::ScenarioArgs;
 use self::simulate::SimulateArgs;
+use self::syncs::SyncsArgs;
 use crate::database::Database;
 use crate::faults::Faults;
 use crate::log::Log;
@@ -111,6 +113,8 @@ enum Command {
     Products(ProductsArgs),
     /// Sells, refuses and reads for many minutes: is it as fast at the end, and what does it keep?
     Soak(SoakArgs),
+    /// Measures ways to make a write durable, side by side.
+    Syncs(SyncsArgs),
     /// Draws a flame graph of a loaded server.
     Flame(FlameArgs),
     /// Runs the whole suite and writes REPORT.md with its tables and pictures.
@@ -162,6 +166,7 @@ impl Cli {
             Command::Idle(args) => args.run(),
             Command::Products(args) => args.run(),
             Command::Soak(args) => args.run(),
+            Command::Syncs(args) => args.run(),
             Command::Flame(args) => args.run(),
             Command::Report(args) => args.run(),
         }

@@ -73,6 +73,9 @@ fn show(report: &ScenarioReport) {
         let missed = if bound.holds() { "" } else { "  missed" };
         println!("{:<46} {limit:>14} {:>12.3}{missed}", bound.what, bound.seen);
     }
+    if let Some(missing) = &report.missing {
+        println!("not looked at: {missing}");
+    }
     if let Some(load) = &report.load {
         show_load(load);
     }
@@ -87,6 +90,13 @@ fn show(report: &ScenarioReport) {
                 of.p99_us.median / 1e3
             );
         }
+    }
+    for at in &report.rates {
+        let figures = |load: &LoadReport| {
+            format!("{:>7.0} answers/s, p99 {:.2} ms", load.per_second, load.latency_us.p99 / 1e3)
+        };
+        let nginx = at.nginx.as_ref().map_or_else(|| "not held directly".to_owned(), figures);
+        println!("  {:>7.0} a second: {}; through nginx {nginx}", at.rate, figures(&at.direct));
     }
     println!("\nthe client alone costs {:.2} µs a request", report.client.client_cpu_us);
 }

@@ -166,11 +166,9 @@ pub fn run(plan: &ComparePlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Resu
     let machine = Machine::measure(&plan.data_root)?;
     let (sides, missing) = present(plan, &mut watch);
     ensure!(!sides.is_empty(), "no side is left: {missing:?}");
-    let mix = plan.work.mix();
-    let kind = mix.0.first().map(|(kind, _)| *kind).context("something is asked for")?;
     let client = CalibrationPlan {
         bench: plan.bench.clone(),
-        kind,
+        mix: plan.work.mix(),
         pace: plan.pace,
         connections: plan.connections,
         threads: plan.threads,

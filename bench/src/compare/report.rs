@@ -26,7 +26,8 @@ use crate::turn::Through;
 ///     "bare": {
 ///       "per_second": {"median": 110000.0, "min": …, "max": …},
 ///       "p50_us": {…}, "p99_us": {…}, "stolen_cores": {…},
-///       "ratio": {"median": 0.65, "min": …, "max": …}   // doorbuster's rate over this side's; null: none
+///       "ratio": {"median": 0.65, "min": …, "max": …},   // doorbuster's rate over this side's; null: none
+///       "p99_ratio": {…}                                 // the same of the 99th percentiles
 ///     }, …
 ///   },
 ///   "rounds": [
@@ -92,6 +93,8 @@ pub struct SideReport {
     pub stolen_cores: Option<Middle>,
     /// The engine's answers a second over this side's, in the same round; none for the engine.
     pub ratio: Option<Middle>,
+    /// The engine's 99th percentile over this side's, in the same round; none for the engine.
+    pub p99_ratio: Option<Middle>,
 }
 
 impl Round {
@@ -112,13 +115,22 @@ impl SideReport {
         let turns = rounds.iter().filter_map(|round| round.turns.get(&side));
         let stolen = turns.filter_map(|turn| Some(turn.stolen_cpu_seconds? / turn.seconds));
         let mut stolen = stolen.peekable();
-        let mut ratios = rounds.iter().filter_map(|round| round.ratios.get(&side)).peekable();
+        let ratio = |figure: fn(&LoadReport) -> f64| {
+            let of = |round: &Round| {
+                let ours = round.turns.get(&Side::Doorbuster)?;
+                Some(figure(ours) / figure(round.turns.get(&side)?))
+            };
+            let mut ratios = rounds.iter().filter_map(of).peekable();
+            let is_told = side != Side::Doorbuster && ratios.peek().is_some();
+            is_told.then(|| Middle::of(ratios))
+        };
         Self {
             per_second: of(|turn| turn.per_second),
             p50_us: of(|turn| turn.latency_us.p50),
             p99_us: of(|turn| turn.latency_us.p99),
             stolen_cores: stolen.peek().is_some().then(|| Middle::of(stolen)),
-            ratio: ratios.peek().is_some().then(|| Middle::of(ratios.copied())),
+            ratio: ratio(|turn| turn.per_second),
+            p99_ratio: ratio(|turn| turn.latency_us.p99),
         }
     }
 }

@@ -22,8 +22,8 @@ const WARM_UP: Duration = Duration::from_millis(200);
 pub struct CalibrationPlan {
     /// This program's binary, which serves.
     pub bench: PathBuf,
-    /// What is asked for; all of one expected status.
-    pub kind: Kind,
+    /// What is asked for; all that is posted is of one expected status.
+    pub mix: Mix,
     /// When.
     pub pace: Pace,
     /// Connections.
@@ -35,10 +35,10 @@ pub struct CalibrationPlan {
 }
 
 /// What a client costs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// What was asked for.
-    pub kind: Kind,
+    pub mix: Mix,
     /// When.
     pub pace: Pace,
     /// Connections.
@@ -59,7 +59,8 @@ pub struct Calibration {
 /// It cannot be started, or does not answer everything.
 pub fn run(plan: &CalibrationPlan, directory: &Path) -> anyhow::Result<Calibration> {
     let directory = tempfile::tempdir_in(directory).context("cannot make a directory")?;
-    let status = plan.kind.expected_status().to_string();
+    let posted = plan.mix.0.iter().map(|(kind, _)| *kind).find(|kind| kind.is_posted());
+    let status = posted.map_or(201, Kind::expected_status).to_string();
     let words = ["null", "--listen", "127.0.0.1:0", "--status", &status];
     let launch = Launch {
         program: plan.bench.clone(),
@@ -73,7 +74,7 @@ pub fn run(plan: &CalibrationPlan, directory: &Path) -> anyhow::Result<Calibrati
     let load = LoadPlan {
         address,
         server_pids: vec![process.pid()],
-        mix: Mix(vec![(plan.kind, 1)]),
+        mix: plan.mix.clone(),
         products: Products::Numbered { count: 1, spread: Spread::Hot, sold_out: false },
         key_prefix: "k".to_owned(),
         pace: plan.pace,
@@ -88,7 +89,7 @@ pub fn run(plan: &CalibrationPlan, directory: &Path) -> anyhow::Result<Calibrati
     ensure!(report.failures() == 0, "the null server did not answer: {:?}", report.first_error);
     process.kill()?;
     Ok(Calibration {
-        kind: plan.kind,
+        mix: plan.mix.clone(),
         pace: plan.pace,
         connections: plan.connections,
         threads: plan.threads,

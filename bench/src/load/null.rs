@@ -18,6 +18,9 @@ const BACKLOG: i32 = 4096;
 const REQUEST_BYTES_MAX: usize = 8 << 10;
 /// As long as an answer to a purchase.
 const BODY_BYTES: usize = 330;
+/// What a client of a mix looks for in answers: it asks for them later.
+const IDS: &str =
+    r#"{"order_id":"o000000000000000000000000","hold_id":"h000000000000000000000000"}"#;
 
 /// A null server that listens.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Null {
 }
 
 impl Null {
-    /// Listens; `status` is that of every answer but `/readyz`'s.
+    /// Listens; `status` is that of every answer to a POST, others get 200.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -87,20 +90,20 @@ async fn answer(
     status: u16,
     answered: Arc<AtomicU64>,
 ) -> std::io::Result<()> {
-    let fixed = bytes_of(status);
-    let ready = bytes_of(200);
+    let posted = bytes_of(status);
+    let read = bytes_of(200);
     let (mut received, mut filled) = (vec![0; REQUEST_BYTES_MAX], 0);
     loop {
-        let read = stream.read(received.get_mut(filled..).unwrap_or_default()).await?;
-        if read == 0 {
+        let came = stream.read(received.get_mut(filled..).unwrap_or_default()).await?;
+        if came == 0 {
             return Ok(());
         }
-        filled += read;
+        filled += came;
         // Its clients send one request and wait.
         let request = received.get(..filled).unwrap_or_default();
         if is_whole(request) {
             let probe = request.starts_with(b"GET /readyz");
-            stream.write_all(if probe { &ready } else { &fixed }).await?;
+            stream.write_all(if request.starts_with(b"P") { &posted } else { &read }).await?;
             answered.fetch_add(u64::from(!probe), Ordering::Relaxed);
             filled = 0;
         }
@@ -108,10 +111,9 @@ async fn answer(
 }
 
 fn bytes_of(status: u16) -> Vec<u8> {
-    let body = " ".repeat(BODY_BYTES);
     format!(
         "HTTP/1.1 {status} Null\r\ncontent-length: {BODY_BYTES}\r\n\
-         content-type: application/json\r\n\r\n{body}"
+         content-type: application/json\r\n\r\n{IDS:BODY_BYTES$}"
     )
     .into_bytes()
 }

@@ -84,7 +84,7 @@ pub enum Products {
 }
 
 /// Kinds of requests with their weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mix(pub Vec<(Kind, u32)>);
 
 impl Kind {
@@ -96,6 +96,12 @@ impl Kind {
             Self::SoldOut => 409,
             Self::Stock | Self::List | Self::Order => 200,
         }
+    }
+
+    /// It is sent with POST; the others with GET.
+    #[must_use]
+    pub fn is_posted(self) -> bool {
+        self.expected_status() != 200
     }
 
     /// Units that the expected answer sells.

@@ -29,6 +29,7 @@ use self::plots::PLOTS;
 use self::raw::{About, Raw};
 use self::runner::Place;
 use self::suite::SUITE;
+use self::targets::{Row, Verdict};
 
 pub use self::suite::Form;
 
@@ -72,11 +73,20 @@ pub enum Event<'a> {
     },
 }
 
-/// Runs the suite and writes the page; how many steps failed.
+/// How a report ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Steps that could not be done.
+    pub failed: usize,
+    /// Targets that were missed.
+    pub missed: usize,
+}
+
+/// Runs the suite and writes the page.
 ///
 /// # Errors
 /// Files cannot be written or read, or a step is named that there is none of.
-pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Result<usize> {
+pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Result<Ending> {
     let pictures = plan.out.join("report");
     let place = Place {
         bench: plan.bench.clone(),
@@ -109,7 +119,11 @@ pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Resul
     let path = plan.out.join("REPORT.md");
     std::fs::write(&path, page::of(&raw, &drawn, &reasons(&pictures)?))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(raw.steps.values().filter(|kept| kept.failed.is_some()).count())
+    let missed = |row: &Row| row.verdict == Verdict::Missed;
+    Ok(Ending {
+        failed: raw.steps.values().filter(|kept| kept.is_empty()).count(),
+        missed: targets::rows(&raw).iter().filter(|row| missed(row)).count(),
+    })
 }
 
 /// What a person wrote beside the pictures about the targets that were missed.

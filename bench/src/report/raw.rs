@@ -39,7 +39,7 @@ pub(super) struct Kept {
     pub(super) seconds: f64,
     /// Why it has no result, or what it said of a check that failed.
     pub(super) failed: Option<String>,
-    /// What it found; null where it found nothing, or a picture.
+    /// What it found; null where it found nothing, or a picture alone.
     pub(super) result: Value,
 }
 
@@ -48,6 +48,13 @@ pub(super) struct Kept {
 pub(super) struct Raw {
     pub(super) about: Option<About>,
     pub(super) steps: BTreeMap<String, Kept>,
+}
+
+impl Kept {
+    /// It found nothing: more than a bound that does not hold.
+    pub(super) fn is_empty(&self) -> bool {
+        self.failed.is_some() && self.result.is_null()
+    }
 }
 
 impl Raw {

@@ -90,7 +90,7 @@ fn play(step: &Step, arguments: &[String], place: &Place) -> anyhow::Result<Kept
 /// What measures parts of the engine from inside needs no server.
 fn takes_engine(step: &Step) -> bool {
     let command = step.words.split_whitespace().next().unwrap_or_default();
-    !["decide", "calibrate", "recover"].contains(&command)
+    !["decide", "calibrate", "recover", "syncs"].contains(&command)
 }
 
 /// The error that a step ended with; directories of this machine mean nothing elsewhere.

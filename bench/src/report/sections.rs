@@ -8,6 +8,9 @@ use super::raw::Raw;
 use super::targets::spread;
 use crate::figures::Middle;
 
+/// The step that asks at one rate after another.
+const RATES: &str = "rates-nginx";
+
 /// What stands behind a heading, by picture: the tables that belong to it.
 pub(super) fn below(file: &str, raw: &Raw) -> String {
     match file {
@@ -26,8 +29,13 @@ pub(super) fn below(file: &str, raw: &Raw) -> String {
 pub(super) fn others(raw: &Raw) -> Vec<(&'static str, String)> {
     vec![
         ("One decision", decide(raw)),
-        ("Refusals and reads", sides(raw, &["sold-out", "stock", "list"])),
+        ("One sync", syncs(raw)),
+        (
+            "Purchases, refusals and reads beside bare",
+            sides(raw, &["purchase", "sold-out", "stock", "list"]),
+        ),
         ("Shops", scenarios(raw)),
+        ("Rates, directly and through nginx", rates(raw)),
         ("The copy in SQL", project(raw)),
     ]
 }
@@ -138,7 +146,14 @@ fn memory(raw: &Raw) -> String {
         "memory at rest, MiB",
         "bytes each beyond id and name",
     ];
-    table(&head, &rows)
+    let environment = raw.names("memory", "/environment").into_iter().filter_map(|name| {
+        let value: String = raw.at("memory", &format!("/environment/{name}"))?;
+        Some(format!(
+            "\nThe servers were started with `{name}={value}`: what is freed goes back at once.\n"
+        ))
+    });
+    let environment: String = environment.collect();
+    table(&head, &rows) + &environment
 }
 
 fn recovery(raw: &Raw) -> String {
@@ -206,6 +221,28 @@ fn decide(raw: &Raw) -> String {
     table(&["on one core, no IO", "nanoseconds"], &rows)
 }
 
+fn syncs(raw: &Raw) -> String {
+    let row = |nth: usize| {
+        let place = format!("/ways/{nth}");
+        let at = |figure: &str| raw.spread("syncs", &format!("{place}/{figure}"));
+        let way: String = raw.at("syncs", &format!("{place}/way"))?;
+        if let Some(why) = raw.at::<String>("syncs", &format!("{place}/missing")) {
+            return Some(vec![way, why, String::new(), String::new(), String::new()]);
+        }
+        Some(vec![
+            way,
+            spread(at("per_second")?, 0),
+            spread(at("p50_us")?, 0),
+            spread(at("p99_us")?, 0),
+            spread(at("cpu_us")?, 1),
+        ])
+    };
+    let rows: Vec<Vec<String>> = (0..raw.count("syncs", "/ways")).filter_map(row).collect();
+    let busy = raw.number("syncs", "/busy").unwrap_or(0.0);
+    let head = format!("2 KiB, {busy:.0} busy threads beside it");
+    table(&[&head, "a second", "p50 µs", "p99 µs", "processor µs of the thread"], &rows)
+}
+
 fn scenarios(raw: &Raw) -> String {
     let mut rows = Vec::new();
     for step in raw.steps.keys() {
@@ -213,7 +250,42 @@ fn scenarios(raw: &Raw) -> String {
             rows.extend(bound_row(raw, step, nth));
         }
     }
-    table(&["shop", "bound", "limit", "seen", ""], &rows)
+    let missing = |step: &String| {
+        let why: String = raw.at(step, "/missing")?;
+        Some(format!("\n{step}, not looked at: {why}\n"))
+    };
+    let missing: String = raw.steps.keys().filter_map(missing).collect();
+    table(&["shop", "bound", "limit", "seen", ""], &rows) + &missing
+}
+
+/// Each rate both ways, and what could not be looked at.
+fn rates(raw: &Raw) -> String {
+    let figures = |place: &str| {
+        let at = |figure: &str| raw.number(RATES, &format!("{place}/{figure}"));
+        Some([
+            format!("{:.0}", at("per_second")?),
+            format!("{:.2}", ms(at("latency_us/p99")?)),
+            format!("{:.0}", at("silence_ms")?),
+        ])
+    };
+    let row = |nth: usize| {
+        let place = format!("/rates/{nth}");
+        let nginx = figures(&format!("{place}/nginx")).unwrap_or_default();
+        let cells = figures(&format!("{place}/direct"))?.into_iter().chain(nginx);
+        let rate = format!("{:.0}", raw.number(RATES, &format!("{place}/rate"))?);
+        Some(std::iter::once(rate).chain(cells).collect())
+    };
+    let rows: Vec<Vec<String>> = (0..raw.count(RATES, "/rates")).filter_map(row).collect();
+    let head = [
+        "rate",
+        "answers a second",
+        "p99 ms",
+        "longest silence ms",
+        "answers through nginx",
+        "p99 ms",
+        "longest silence ms",
+    ];
+    table(&head, &rows)
 }
 
 fn bound_row(raw: &Raw, step: &str, nth: usize) -> Option<Vec<String>> {

@@ -77,6 +77,7 @@ const fn scenario(name: &'static str, words: &'static str) -> Step {
 /// Every step, in the order in which they run: a step at a rate comes after [`SATURATED`].
 pub(super) const SUITE: &[Step] = &[
     step("decide", "decide", "--rounds 7 --purchases 500000", "--rounds 30 --purchases 5000000"),
+    step("syncs", "syncs --busy 2", "--rounds 3 --seconds 1", "--rounds 9 --seconds 10"),
     step("client", "calibrate --work purchase --connections 256", "--seconds 2", "--seconds 10"),
     step(
         SATURATED,
@@ -143,6 +144,11 @@ pub(super) const SUITE: &[Step] = &[
     scenario("order-desk-nginx", "scenario order-desk --through nginx"),
     scenario("retail-nginx", "scenario retail --through nginx"),
     scenario("read-heavy-nginx", "scenario read-heavy --through nginx"),
+    Step {
+        short: "--rounds 1 --seconds 5",
+        ..scenario("six-thousand-nginx", "scenario six-thousand --through nginx")
+    },
+    Step { short: "--seconds 3", ..scenario("rates-nginx", "scenario rates") },
     flame("flame-purchase", "flame --work purchase --connections 256"),
     flame("flame-sold-out", "flame --work sold-out --connections 256"),
 ];

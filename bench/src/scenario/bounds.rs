@@ -6,7 +6,7 @@ use super::script::Script;
 use crate::turn::{Through, Turned};
 
 /// Of the rate that was asked for, so much must be answered in time.
-const ANSWERED_PERCENT: f64 = 99.0;
+pub(super) const ANSWERED_PERCENT: f64 = 99.0;
 /// Through a proxy, nobody answers for no longer than this.
 const SILENCE_MS: f64 = 500.0;
 
@@ -41,6 +41,11 @@ impl Bound {
         }
     }
 
+    /// Through a proxy: the longest time in which nobody was answered.
+    pub(super) fn silence(what: impl Into<String>, seen_ms: f64) -> Self {
+        Self::at_most(what, SILENCE_MS, seen_ms)
+    }
+
     pub(super) fn at_most(what: impl Into<String>, limit: f64, seen: f64) -> Self {
         Self { what: what.into(), limit: Limit::AtMost(limit), seen }
     }
@@ -72,7 +77,7 @@ pub(super) fn of(script: &Script, through: Option<Through>, turned: &Turned) -> 
         bounds.push(Bound::at_most("p95, ms", limit, load.latency_us.p95 / 1e3));
     }
     if through.is_some() {
-        bounds.push(Bound::at_most("longest silence, ms", SILENCE_MS, load.silence_ms));
+        bounds.push(Bound::silence("longest silence, ms", load.silence_ms));
     }
     if failures == 0 {
         // A request without an answer may have sold.

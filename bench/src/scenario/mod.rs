@@ -5,12 +5,14 @@
 //! six-thousand:  the engine beside the bare server, closed loop ─► throughput
 //!                the same at half of that rate, open loop        ─► p99
 //!                the engine with PostgreSQL behind it             ─► database connections
+//! rates:         one turn at each rate, then one through nginx    ─► silence
 //! ```
 //!
 //! Latency counts from when a request was due. Through nginx the same bounds hold, and nobody may meet a
 //! stall: that is what the bound on silence says.
 
 mod bounds;
+mod rates;
 mod script;
 mod six_thousand;
 
@@ -21,12 +23,13 @@ use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
 pub use self::bounds::{Bound, Limit};
+pub use self::rates::RateReport;
 pub use self::script::Name;
 
-use self::script::Script;
+use self::script::{Play, Script};
 use crate::compare::CompareReport;
 use crate::load::calibrate::{self, Calibration, CalibrationPlan};
-use crate::load::work::{Kind, Products};
+use crate::load::work::{Mix, Products};
 use crate::load::{LoadReport, Pace};
 use crate::machine::Machine;
 use crate::nginx;
@@ -73,17 +76,21 @@ pub struct ScenarioReport {
     pub client: Calibration,
     /// Every bound, with what was seen.
     pub bounds: Vec<Bound>,
-    /// What the client saw; of all but `six-thousand`.
+    /// A bound that could not be looked at, and what it lacks.
+    pub missing: Option<String>,
+    /// What the client saw; of those that are one turn.
     pub load: Option<LoadReport>,
     /// Beside the bare server, closed and then open loop; of `six-thousand`.
     pub comparisons: Vec<CompareReport>,
+    /// Each rate, directly and through nginx; of `rates`.
+    pub rates: Vec<RateReport>,
 }
 
 impl ScenarioReport {
-    /// Every bound holds.
+    /// Every bound was looked at, and holds.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.bounds.iter().all(Bound::holds)
+        self.missing.is_none() && self.bounds.iter().all(Bound::holds)
     }
 }
 
@@ -97,13 +104,14 @@ pub fn run(plan: &ScenarioPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<S
     }
     ensure!(plan.rounds > 0, "at least one round");
     let machine = Machine::measure(&plan.data_root)?;
-    let Some(script) = plan.name.script() else {
-        return six_thousand::run(plan, machine, watch);
+    let script = match plan.name.play() {
+        Play::SixThousand => return six_thousand::run(plan, machine, watch),
+        Play::Rates => return rates::run(plan, machine, watch),
+        Play::Script(script) => script,
     };
     let pace = Pace::Open { rate: script.rate };
     watch("the client alone");
-    let kind = script.mix.0.first().map_or(Kind::Stock, |(kind, _)| *kind);
-    let client = calibrate(plan, kind, pace, script.connections)?;
+    let client = calibrate(plan, script.mix.clone(), pace, script.connections)?;
     watch(plan.name.as_str());
     let turned = turn::run(&turn_plan(plan, &script))?;
     let bounds = bounds::of(&script, plan.through, &turned);
@@ -113,20 +121,22 @@ pub fn run(plan: &ScenarioPlan, mut watch: impl FnMut(&str)) -> anyhow::Result<S
         machine,
         client,
         bounds,
+        missing: None,
         load: Some(turned.load),
         comparisons: Vec::new(),
+        rates: Vec::new(),
     })
 }
 
 fn calibrate(
     plan: &ScenarioPlan,
-    kind: Kind,
+    mix: Mix,
     pace: Pace,
     connections: usize,
 ) -> anyhow::Result<Calibration> {
     let client = CalibrationPlan {
         bench: plan.bench.clone(),
-        kind,
+        mix,
         pace,
         connections,
         threads: plan.threads,

@@ -18,6 +18,19 @@ pub enum Name {
     Retail,
     /// 400 purchases and 40,000 reads a second.
     ReadHeavy,
+    /// Four views to a purchase at one rate after another, directly and through nginx.
+    Rates,
+}
+
+/// How a scenario is run.
+#[derive(Debug, Clone)]
+pub(super) enum Play {
+    /// One turn.
+    Script(Script),
+    /// A comparison of its own.
+    SixThousand,
+    /// Turns by rate.
+    Rates,
 }
 
 /// What a scenario does.
@@ -46,11 +59,12 @@ impl Name {
             Self::OrderDesk => "order-desk",
             Self::Retail => "retail",
             Self::ReadHeavy => "read-heavy",
+            Self::Rates => "rates",
         }
     }
 
-    /// What it does; `None`: it compares.
-    pub(super) fn script(self) -> Option<Script> {
+    /// How it is run.
+    pub(super) fn play(self) -> Play {
         let script = |rate, mix, connections, products| Script {
             rate,
             mix: Mix(mix),
@@ -61,8 +75,9 @@ impl Name {
             p99_ms: Vec::new(),
             p95_ms: None,
         };
-        Some(match self {
-            Self::SixThousand => return None,
+        Play::Script(match self {
+            Self::SixThousand => return Play::SixThousand,
+            Self::Rates => return Play::Rates,
             Self::SmallShop => Script {
                 p99_ms: vec![(Kind::Purchase, 100.0), (Kind::List, 100.0)],
                 ..script(10_115.0, vec![(Kind::List, 10_000), (Kind::Purchase, 115)], 500, 200)
