@@ -148,16 +148,15 @@ async fn prepare(
     store: &Store,
 ) -> anyhow::Result<SocketAddr> {
     let address = process.ready(START_LIMIT).await?;
-    // The bare server knows no products.
-    if !is_bare(plan) {
+    if !decides_nothing(plan) {
         load::put_in(address, &plan.products, plan.stock).await?;
     }
     store.settle().await?;
     Ok(address)
 }
 
-fn is_bare(plan: &TurnPlan) -> bool {
-    matches!(plan.server, Server::Peer { peer: Peer::Bare, .. })
+fn decides_nothing(plan: &TurnPlan) -> bool {
+    matches!(plan.server, Server::Peer { peer, .. } if peer.decides_nothing())
 }
 
 fn load_plan(plan: &TurnPlan, address: SocketAddr, server_pids: Vec<u32>) -> LoadPlan {
@@ -179,7 +178,7 @@ fn load_plan(plan: &TurnPlan, address: SocketAddr, server_pids: Vec<u32>) -> Loa
 
 async fn units_sold(plan: &TurnPlan, address: SocketAddr) -> anyhow::Result<u64> {
     let ids = plan.products.ids();
-    // The bare server counts for all products together.
-    let ids = if is_bare(plan) { Box::new(ids.take(1)) } else { ids };
+    // Who knows no products counts for all together.
+    let ids = if decides_nothing(plan) { Box::new(ids.take(1)) } else { ids };
     load::units_sold(address, ids).await
 }

@@ -10,7 +10,7 @@ use super::front::{Ask, Decide, Decision, Units};
 use crate::load::work::SOLD_OUT_PREFIX;
 
 /// What the bare server says is left, whatever was sold.
-const PLENTY: u64 = 1_000_000_000;
+pub(super) const PLENTY: u64 = 1_000_000_000;
 
 /// Says yes.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +18,14 @@ pub struct Bare {
     orders: Arc<AtomicU64>,
 }
 
+/// It asks for a product that has no stock, as its id says.
+pub(super) fn is_refused(ask: &Ask<'_>) -> bool {
+    ask.product_id.starts_with(SOLD_OUT_PREFIX)
+}
+
 impl Decide for Bare {
     async fn decide(&self, ask: Ask<'_>) -> anyhow::Result<Decision> {
-        if ask.product_id.starts_with(SOLD_OUT_PREFIX) {
+        if is_refused(&ask) {
             return Ok(Decision::SoldOut(0));
         }
         Ok(Decision::Sold(1 + self.orders.fetch_add(1, Ordering::Relaxed)))

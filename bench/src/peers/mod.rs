@@ -20,8 +20,9 @@ mod redis_lua;
 pub mod redis_server;
 mod sqlite;
 mod store;
+mod synced;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ use self::front::Serving;
 use self::postgres::PostgresPeer;
 use self::redis_lua::RedisLua;
 use self::sqlite::{Batching, Sqlite};
+use self::synced::Synced;
 
 pub use self::store::Store;
 
@@ -41,6 +43,8 @@ pub use self::store::Store;
 pub enum Peer {
     /// Nothing: the same front alone.
     Bare,
+    /// Nothing, but each answer waits for a sync: the floor of durability.
+    Synced,
     /// Redis, a Lua script, its file synced before each answer.
     RedisAlways,
     /// Redis, a Lua script, its file synced once a second.
@@ -74,6 +78,7 @@ impl Peer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Synced => "synced",
             Self::RedisAlways => "redis-always",
             Self::RedisEverysec => "redis-everysec",
             Self::PostgresRowLock => "postgres-row-lock",
@@ -81,6 +86,12 @@ impl Peer {
             Self::Sqlite => "sqlite",
             Self::SqliteBatch => "sqlite-batch",
         }
+    }
+
+    /// It knows no products: nothing is put in, and what it sold is of all together.
+    #[must_use]
+    pub fn decides_nothing(self) -> bool {
+        matches!(self, Self::Bare | Self::Synced)
     }
 
     /// Connections to PostgreSQL, of all workers together, where nothing else is asked for: with those
@@ -106,6 +117,10 @@ pub fn serve(plan: &PeerPlan) -> anyhow::Result<()> {
         Peer::Bare => {
             let bare = Bare::default();
             front::serve(serving, move || std::future::ready(Ok(bare.clone())))
+        }
+        Peer::Synced => {
+            let synced = Synced::open(Path::new(&store))?;
+            front::serve(serving, move || std::future::ready(Ok(synced.clone())))
         }
         Peer::RedisAlways | Peer::RedisEverysec => {
             front::serve(serving, move || RedisLua::connect(store.clone()))

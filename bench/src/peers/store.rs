@@ -30,7 +30,7 @@ pub enum Store {
     Redis(RedisServer),
     /// A PostgreSQL.
     Postgres(Postgres),
-    /// A directory for a database within the peer.
+    /// A directory for what the peer writes itself.
     Directory(TempDir),
 }
 
@@ -41,7 +41,7 @@ impl Store {
     /// It is not: what to install.
     pub fn check(peer: Peer) -> anyhow::Result<()> {
         match peer {
-            Peer::Bare | Peer::Sqlite | Peer::SqliteBatch => Ok(()),
+            Peer::Bare | Peer::Synced | Peer::Sqlite | Peer::SqliteBatch => Ok(()),
             Peer::RedisAlways | Peer::RedisEverysec => redis_server::binary().map(|_| ()),
             Peer::PostgresRowLock | Peer::PostgresSkipLocked => {
                 postgres::bin_directory().map(|_| ())
@@ -64,9 +64,9 @@ impl Store {
             Peer::PostgresSkipLocked => {
                 postgres(data_root, postgres_units::STATEMENTS.schema).await
             }
-            Peer::Sqlite | Peer::SqliteBatch => {
+            Peer::Synced | Peer::Sqlite | Peer::SqliteBatch => {
                 let mut directory = tempfile::Builder::new();
-                Ok(Self::Directory(directory.prefix("doorbuster-sqlite-").tempdir_in(data_root)?))
+                Ok(Self::Directory(directory.prefix("doorbuster-peer-").tempdir_in(data_root)?))
             }
         }
     }

@@ -118,7 +118,10 @@ pub(super) const SUITE: &[Step] = &[
     by_connections("connections-6000", "compare --work purchase --connections 6000"),
     at_rate("rate-10", 10, "--rounds 2 --seconds 3"),
     at_rate("rate-25", 25, "--rounds 2 --seconds 3"),
-    at_rate("rate-50", 50, "--rounds 5 --seconds 4"),
+    Step {
+        words: "compare --sides doorbuster,bare,synced --work purchase --connections 256",
+        ..at_rate("rate-50", 50, "--rounds 5 --seconds 4")
+    },
     at_rate("rate-75", 75, "--rounds 2 --seconds 3"),
     at_rate("rate-90", 90, "--rounds 2 --seconds 3"),
     step(
