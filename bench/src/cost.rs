@@ -1,5 +1,7 @@
 //! What a process costs: its processor time, as the kernel counts it.
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Clock ticks a second in `/proc`: fixed at 100 on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -34,9 +36,19 @@ pub fn tree_cpu_seconds(pids: &[u32]) -> f64 {
 
 /// Seconds of processor time of this process, to the nanosecond.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "seconds")]
 pub fn own_cpu_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    seconds(ClockId::ProcessCPUTime)
+}
+
+/// Seconds of processor time of this thread, to the nanosecond.
+#[must_use]
+pub fn thread_cpu_seconds() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 

@@ -16,11 +16,11 @@ use anyhow::{Context, ensure};
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::fs::OFlags;
 use rustix::io::ReadWriteFlags;
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
+use crate::cost;
 use crate::figures::Middle;
-use crate::load::percentiles;
+use crate::load::{histogram, percentiles};
 use crate::machine::Machine;
 
 /// About what a batch of a sale writes.
@@ -31,8 +31,6 @@ const FILE_BYTES: usize = 64 << 20;
 const ROUNDS_MAX: usize = 100;
 const SECONDS_MAX: u64 = 60;
 const BUSY_MAX: usize = 64;
-/// Slowest sync that is told exactly.
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -188,8 +186,8 @@ fn turn(way: Way, path: &Path, measured: Duration) -> anyhow::Result<Turn> {
         Way::IoUring => Some(IoUring::new(2).context("no io_uring here")?),
         _ => None,
     };
-    let mut latency = hdrhistogram::Histogram::<u64>::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
-    let (begun, cpu) = (Instant::now(), thread_cpu_seconds());
+    let mut latency = histogram();
+    let (begun, cpu) = (Instant::now(), cost::thread_cpu_seconds());
     let mut count = 0;
     while begun.elapsed() < measured {
         let at = (count * len % FILE_BYTES) as u64;
@@ -207,7 +205,7 @@ fn turn(way: Way, path: &Path, measured: Duration) -> anyhow::Result<Turn> {
         per_second: count as f64 / seconds,
         p50_us: latency.p50,
         p99_us: latency.p99,
-        cpu_us: 1e6 * (thread_cpu_seconds() - cpu) / count as f64,
+        cpu_us: 1e6 * (cost::thread_cpu_seconds() - cpu) / count as f64,
     })
 }
 
@@ -244,12 +242,6 @@ fn linked(ring: &mut IoUring, file: &File, bytes: &[u8], at: u64) -> anyhow::Res
         ensure!(ended.result() == expected, "io_uring: {} of {expected}", ended.result());
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds")]
-fn thread_cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 #[cfg(test)]

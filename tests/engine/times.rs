@@ -9,6 +9,12 @@ use doorbuster_wal::{MemStorage, Storage};
 
 use crate::house::*;
 
+/// A purchase that waits for 100 ms at most.
+fn hurried(number: u64, product: Handle) -> Request {
+    let deadline = Duration::from_millis(100);
+    Request { deadline, ..with_key(number, buy(product, "anna", 1)) }
+}
+
 #[test]
 fn deadline_that_passes_in_the_queue_decides_nothing() {
     run(async {
@@ -16,10 +22,7 @@ fn deadline_that_passes_in_the_queue_decides_nothing() {
         let product = house.create("p", 10, TermsPatch::default()).await;
         decided(house.client.ask(buy(product, "anna", 1)).await);
         house.clock.turns.close();
-        let hurried = |number| Request {
-            deadline: Duration::from_millis(100),
-            ..with_key(number, buy(product, "anna", 1))
-        };
+        let hurried = |number| hurried(number, product);
         let held = house.client.submit(hurried(1)).unwrap();
         house.clock.turns.until_held();
         let late = house.client.submit(hurried(2)).unwrap();
@@ -46,10 +49,7 @@ fn disk_that_stands_still_past_a_deadline_leaves_what_waits_behind_it_undecided(
         // Decided before the sync stands still, and so durable with it, however late that is.
         let under_way = house.client.submit(with_key(1, buy(product, "anna", 1))).unwrap();
         house.storage.syncs.until_held();
-        let hurried = |number| Request {
-            deadline: Duration::from_millis(100),
-            ..with_key(number, buy(product, "anna", 1))
-        };
+        let hurried = |number| hurried(number, product);
         let late =
             [house.client.submit(hurried(2)).unwrap(), house.client.submit(hurried(3)).unwrap()];
         let patient = house.client.submit(with_key(4, buy(product, "anna", 1))).unwrap();

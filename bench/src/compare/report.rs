@@ -97,12 +97,20 @@ pub struct SideReport {
     pub p99_ratio: Option<Middle>,
 }
 
+/// The engine's figure over that of another side, in the turns of one round.
+fn ratio(
+    turns: &BTreeMap<Side, LoadReport>,
+    side: Side,
+    figure: fn(&LoadReport) -> f64,
+) -> Option<f64> {
+    let (ours, theirs) = turns.get(&Side::Doorbuster).zip(turns.get(&side))?;
+    (side != Side::Doorbuster).then(|| figure(ours) / figure(theirs))
+}
+
 impl Round {
     pub(super) fn of(number: usize, order: Vec<Side>, turns: BTreeMap<Side, LoadReport>) -> Self {
-        let ours = turns.get(&Side::Doorbuster).map(|turn| turn.per_second);
-        let others = turns.iter().filter(|(side, _)| **side != Side::Doorbuster);
-        let ratios = others.filter_map(|(side, turn)| Some((*side, ours? / turn.per_second)));
-        let ratios = ratios.collect();
+        let of = |side: &Side| Some((*side, ratio(&turns, *side, |turn| turn.per_second)?));
+        let ratios = turns.keys().filter_map(of).collect();
         Self { number, order, turns, ratios }
     }
 }
@@ -115,14 +123,10 @@ impl SideReport {
         let turns = rounds.iter().filter_map(|round| round.turns.get(&side));
         let stolen = turns.filter_map(|turn| Some(turn.stolen_cpu_seconds? / turn.seconds));
         let mut stolen = stolen.peekable();
-        let ratio = |figure: fn(&LoadReport) -> f64| {
-            let of = |round: &Round| {
-                let ours = round.turns.get(&Side::Doorbuster)?;
-                Some(figure(ours) / figure(round.turns.get(&side)?))
-            };
+        let ratio = |figure| {
+            let of = |round: &Round| ratio(&round.turns, side, figure);
             let mut ratios = rounds.iter().filter_map(of).peekable();
-            let is_told = side != Side::Doorbuster && ratios.peek().is_some();
-            is_told.then(|| Middle::of(ratios))
+            ratios.peek().is_some().then(|| Middle::of(ratios))
         };
         Self {
             per_second: of(|turn| turn.per_second),

@@ -55,7 +55,7 @@ impl Default for KindTally {
 }
 
 /// An empty histogram of nanoseconds.
-pub(super) fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     #[expect(clippy::expect_used, reason = "these bounds are constants that hdrhistogram accepts")]
     let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("good bounds");
     histogram

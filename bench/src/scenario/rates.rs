@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::{ANSWERED_PERCENT, Bound};
 use super::{ScenarioPlan, ScenarioReport, calibrate, turn_plan};
-use crate::load::work::{Spread, Work};
+use crate::load::work::Work;
 use crate::load::{LoadReport, Pace};
 use crate::machine::Machine;
 use crate::nginx;
@@ -68,16 +68,7 @@ pub(super) fn run(
 }
 
 fn one(plan: &ScenarioPlan, rate: f64, through: Option<Through>) -> anyhow::Result<LoadReport> {
-    let script = Script {
-        rate,
-        mix: Work::ViewBuy.mix(),
-        connections: CONNECTIONS,
-        products: PRODUCTS,
-        spread: Spread::Uniform,
-        failures_percent: 0.0,
-        p99_ms: Vec::new(),
-        p95_ms: None,
-    };
+    let script = Script::view_buy(rate, CONNECTIONS, PRODUCTS);
     let turn = turn::TurnPlan { through, ..turn_plan(plan, &script) };
     Ok(turn::run(&turn)?.load)
 }

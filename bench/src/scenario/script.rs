@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::work::{Kind, Mix, Spread};
+use crate::load::work::{Kind, Mix, Spread, Work};
 
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -49,6 +49,27 @@ pub(super) struct Script {
     pub(super) p95_ms: Option<f64>,
 }
 
+impl Script {
+    /// Four views to a purchase, each product as often as any other, without bounds.
+    pub(super) fn view_buy(rate: f64, connections: usize, products: u64) -> Self {
+        Self::plain(rate, Work::ViewBuy.mix(), connections, products)
+    }
+
+    /// A script without bounds.
+    fn plain(rate: f64, mix: Mix, connections: usize, products: u64) -> Self {
+        Self {
+            rate,
+            mix,
+            connections,
+            products,
+            spread: Spread::Uniform,
+            failures_percent: 0.0,
+            p99_ms: Vec::new(),
+            p95_ms: None,
+        }
+    }
+}
+
 impl Name {
     /// As on the command line.
     #[must_use]
@@ -65,16 +86,8 @@ impl Name {
 
     /// How it is run.
     pub(super) fn play(self) -> Play {
-        let script = |rate, mix, connections, products| Script {
-            rate,
-            mix: Mix(mix),
-            connections,
-            products,
-            spread: Spread::Uniform,
-            failures_percent: 0.0,
-            p99_ms: Vec::new(),
-            p95_ms: None,
-        };
+        let script =
+            |rate, mix, connections, products| Script::plain(rate, Mix(mix), connections, products);
         Play::Script(match self {
             Self::SixThousand => return Play::SixThousand,
             Self::Rates => return Play::Rates,

@@ -11,14 +11,15 @@ use anyhow::Context;
 use tokio_postgres::NoTls;
 
 use super::bounds::Bound;
-use super::{PLENTY, ScenarioPlan, ScenarioReport, WARM_UP, calibrate};
+use super::script::Script;
+use super::{ScenarioPlan, ScenarioReport, WARM_UP, calibrate, turn_plan};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Side};
 use crate::load::Pace;
-use crate::load::work::{Products, Spread, Work};
+use crate::load::work::{Spread, Work};
 use crate::machine::Machine;
 use crate::peers::Peer;
 use crate::postgres::{self, Postgres};
-use crate::turn::{self, Server, TurnPlan};
+use crate::turn::{self, TurnPlan};
 
 const CONNECTIONS: usize = 6_000;
 const PRODUCTS: u64 = 100;
@@ -113,22 +114,8 @@ fn compare(
 #[expect(clippy::cast_precision_loss, reason = "a count")]
 fn with_database(plan: &ScenarioPlan, rate: f64) -> anyhow::Result<(f64, f64)> {
     let postgres = Postgres::start_blocking()?;
-    let turn = TurnPlan {
-        engine: plan.engine.clone(),
-        bench: plan.bench.clone(),
-        data_root: plan.data_root.clone(),
-        server: Server::Engine,
-        through: plan.through,
-        database_url: Some(postgres.url()),
-        mix: Work::ViewBuy.mix(),
-        products: Products::Numbered { count: PRODUCTS, spread: Spread::Uniform, sold_out: false },
-        stock: PLENTY,
-        pace: Pace::Open { rate: rate / 2.0 },
-        connections: CONNECTIONS,
-        threads: plan.threads,
-        warm_up: WARM_UP,
-        measured: plan.measured,
-    };
+    let script = Script::view_buy(rate / 2.0, CONNECTIONS, PRODUCTS);
+    let turn = TurnPlan { database_url: Some(postgres.url()), ..turn_plan(plan, &script) };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let sampling = scope.spawn(|| sample(&postgres.url(), &over));
