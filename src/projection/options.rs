@@ -108,9 +108,9 @@ impl ProjectorOptions {
         Self {
             now_ms,
             room,
-            batch_records_max: 8_192,
-            batch_rows_max: 32_768,
-            batch_bytes_max: 2 << 20,
+            batch_records_max: 32_768,
+            batch_rows_max: 131_072,
+            batch_bytes_max: 8 << 20,
             poll: Duration::from_millis(20),
             gather: Duration::from_millis(250),
             backoff_min: Duration::from_millis(100),
