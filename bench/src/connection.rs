@@ -19,7 +19,7 @@ const HEADERS_MAX: usize = 48;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The socket failed.
-    #[error("connection failed: {0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The server closed before an answer was whole.
     #[error("connection closed after {0} bytes of an answer")]

@@ -141,7 +141,7 @@ impl<'a> Campaign<'a> {
             ensure!(life <= LIVES_MAX * self.plan.rounds, "few lives got under load");
             self.life(moment, look)
                 .await
-                .with_context(|| format!("life {life}, to be killed {moment:?}"))?;
+                .with_context(|| format!("life {life}, to be killed: {}", moment.name()))?;
             watch(&self.report);
             if !self.report.faults.is_empty() {
                 return Ok(());

@@ -168,6 +168,12 @@ impl Moment {
         }
     }
 
+    /// What it is called: one of [`KINDS`].
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        KINDS.get(self.kind()).copied().unwrap_or_default()
+    }
+
     /// The number of its name in [`KINDS`].
     #[must_use]
     pub fn kind(&self) -> usize {

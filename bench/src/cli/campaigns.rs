@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{binary, exit_code, progress, write_json};
+use super::{binary, exit_code, limits, progress, write_json};
 use crate::faults::Faults;
 use crate::outage::{self, OutagePlan, OutageReport};
 use crate::traced::{self, TracePlan, TraceReport};
@@ -33,7 +33,7 @@ pub(super) struct TraceArgs {
     #[arg(long, default_value_t = 10_000)]
     purchases: u64,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = limits::connections())]
     connections: usize,
     /// Bytes of a journal segment: the smallest that the engine takes, so that some are filled.
     #[arg(long, default_value_t = 1 << 20)]
@@ -49,13 +49,13 @@ pub(super) struct TraceArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct OutageArgs {
     /// Seconds the database is away.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = limits::seconds())]
     seconds: u64,
     /// Seconds of sale before the outage, and after it.
     #[arg(long, default_value_t = 4)]
     around: u64,
     /// Connections.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = limits::connections())]
     connections: usize,
     /// Milliseconds between the purchases of a connection.
     #[arg(long, default_value_t = 20)]

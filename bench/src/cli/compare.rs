@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::load::{HEAD, figures};
-use super::{binary, workers, write_json};
+use super::{binary, limits, usage, workers, write_json};
 use crate::compare::{self, ComparePlan, CompareReport, Event, Side};
 use crate::load::Pace;
 use crate::load::work::{Spread, Work};
@@ -23,16 +23,16 @@ pub(super) struct CompareArgs {
     #[arg(long, value_enum)]
     through: Option<Through>,
     /// How often each side has its turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = limits::rounds())]
     rounds: usize,
     /// Seconds measured in each turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = limits::seconds())]
     seconds: u64,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     /// Threads of the client.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = limits::threads())]
     threads: usize,
     /// Requests a second, whatever the server does [default: each connection asks when it has heard].
     #[arg(long)]
@@ -102,14 +102,22 @@ impl CompareArgs {
             peer_workers: workers(self.peer_workers),
             pool: self.pool,
         };
-        println!("{:>5} {:<20} {HEAD}", "round", "side");
-        let report = compare::run(&plan, |event| match event {
-            Event::Missing { side, why } => {
-                println!("{:>5} {:<20} missing: {why}", "", side.name())
+        if !plan.is_possible() {
+            return Err(usage("the peers have no carts and no holds: --sides doorbuster"));
+        }
+        let mut headed = false;
+        let report = compare::run(&plan, |event| {
+            if !std::mem::replace(&mut headed, true) {
+                println!("{:>5} {:<20} {HEAD}", "round", "side");
             }
-            Event::Turn { .. } => {}
-            Event::Turned { round, side, report } => {
-                println!("{round:>5} {:<20} {}", side.name(), figures(report));
+            match event {
+                Event::Missing { side, why } => {
+                    println!("{:>5} {:<20} missing: {why}", "", side.name())
+                }
+                Event::Turn { .. } => {}
+                Event::Turned { round, side, report } => {
+                    println!("{round:>5} {:<20} {}", side.name(), figures(report));
+                }
             }
         })?;
         show(&report);
@@ -141,7 +149,7 @@ fn show(report: &CompareReport) {
     }
     let machine = &report.machine;
     println!(
-        "\n{} rounds of {} s, {} connections, {} products; the client alone costs {:.2} µs a request",
+        "\nrounds {}, seconds each {}, connections {}, products {}; the client alone costs {:.2} µs a request",
         report.rounds.len(),
         report.seconds,
         report.connections,

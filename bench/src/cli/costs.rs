@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::campaigns::Common;
-use super::write_json;
+use super::{limits, write_json};
 use crate::figures::Middle;
 use crate::idle::{self, IdlePlan};
 use crate::memory::{self, MemoryPlan, Size};
@@ -17,7 +17,7 @@ pub(super) struct MemoryArgs {
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000,1000000")]
     products: Vec<u32>,
     /// Starts with each number.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     #[command(flatten)]
     common: Common,
@@ -33,7 +33,7 @@ pub(super) struct ProjectArgs {
     #[arg(long, default_value_t = 1_000)]
     products: u32,
     /// Copies into each database.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     #[command(flatten)]
     common: Common,
@@ -49,10 +49,10 @@ pub(super) struct IdleArgs {
     #[arg(long, default_value_t = 5)]
     settle: u64,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = limits::seconds())]
     seconds: u64,
     /// Measurements.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     #[command(flatten)]
     common: Common,

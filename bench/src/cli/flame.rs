@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::campaigns::Common;
-use super::write_json;
+use super::{limits, write_json};
 use crate::flame::{self, FlamePlan, picture};
 use crate::load::work::Work;
 
@@ -21,10 +21,10 @@ pub(super) struct FlameArgs {
     #[arg(long, value_enum, default_value = "purchase")]
     work: Work,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     /// Seconds sampled.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = limits::seconds())]
     seconds: u64,
     /// Where the picture goes.
     #[arg(long, value_name = "FILE", default_value = "flame.svg")]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::campaigns::{Common, passed};
-use super::{progress, write_json};
+use super::{limits, progress, write_json};
 use crate::full_disk::{self, DISK_BYTES, FullDiskPlan, FullDiskReport};
 use crate::mount::{self, FileSystem};
 
@@ -17,7 +17,7 @@ const NOT_MOUNTED: u8 = 77;
 #[derive(Debug, clap::Args)]
 pub(super) struct FullDiskArgs {
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = limits::connections())]
     connections: usize,
     /// What everything random comes from.
     #[arg(long, default_value_t = 1)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{exit_code, write_json};
+use super::{exit_code, limits, usage, write_json};
 use crate::client;
 use crate::load::calibrate::{self, CalibrationPlan};
 use crate::load::work::{Products, Spread, Work};
@@ -54,13 +54,13 @@ pub(super) struct LoadArgs {
     #[arg(long)]
     rate: Option<f64>,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = limits::connections())]
     connections: usize,
     /// Threads of the client.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = limits::threads())]
     threads: usize,
     /// Seconds measured.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = limits::seconds())]
     seconds: u64,
     /// Seconds before.
     #[arg(long, default_value_t = 0)]
@@ -87,7 +87,7 @@ impl LoadArgs {
             sold_out: self.work == Work::SoldOut,
         };
         let plan = LoadPlan {
-            address: client::address_of(&self.url, self.allow_host.as_deref())?,
+            address: client::address_of(&self.url, self.allow_host.as_deref()).map_err(usage)?,
             server_pids: Vec::new(),
             mix: self.work.mix(),
             products: self.product.clone().map_or(numbered, Products::Named),
@@ -119,13 +119,13 @@ pub(super) struct CalibrateArgs {
     #[arg(long, default_value_t = 10_000.0)]
     rate: f64,
     /// Connections.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     /// Threads of the client.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = limits::threads())]
     threads: usize,
     /// Seconds measured in each loop.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::seconds())]
     seconds: u64,
     /// Writes the result into a file.
     #[arg(long, value_name = "FILE")]

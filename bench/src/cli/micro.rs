@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::write_json;
+use super::{limits, write_json};
 use crate::figures::Middle;
 use crate::micro::decide::{self, DecidePlan, DecideReport, Round};
 
@@ -11,7 +11,7 @@ use crate::micro::decide::{self, DecidePlan, DecideReport, Round};
 #[derive(Debug, clap::Args)]
 pub(super) struct DecideArgs {
     /// Rounds.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = limits::rounds())]
     rounds: usize,
     /// Purchases of each round, and of each of its measurements.
     #[arg(long, default_value_t = 2_000_000)]

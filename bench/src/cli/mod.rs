@@ -8,6 +8,7 @@ mod damage;
 mod flame;
 mod full_disk;
 mod hunts;
+mod limits;
 mod load;
 mod micro;
 mod orders;
@@ -20,11 +21,13 @@ mod scenario;
 mod simulate;
 mod syncs;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{Parser, Subcommand};
+use anyhow::{Context, ensure};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use self::campaigns::{OutageArgs, TraceArgs};
@@ -177,8 +180,15 @@ fn workers(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// What options ask for together, and must not: ends the program as a wrong option does.
+fn usage(words: impl Display) -> anyhow::Error {
+    Cli::command().error(ErrorKind::ValueValidation, words).into()
+}
+
 fn binary(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
-    asked.map_or_else(|| process::beside_this_executable("doorbuster"), |path| Ok(path.to_owned()))
+    let Some(path) = asked else { return process::beside_this_executable("doorbuster") };
+    ensure!(path.is_file(), "no file is at {}, which --binary names", path.display());
+    Ok(path.to_owned())
 }
 
 fn write_json<T: Serialize>(path: Option<&Path>, report: &T) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::campaigns::{Common, passed};
-use super::{progress, write_json};
+use super::{limits, progress, write_json};
 use crate::carts::{self, CartsPlan, CartsReport, Round};
 use crate::expiry::{self, ExpiryPlan, ExpiryReport};
 
@@ -12,7 +12,7 @@ use crate::expiry::{self, ExpiryPlan, ExpiryReport};
 #[derive(Debug, clap::Args)]
 pub(super) struct CartsArgs {
     /// Rounds with plenty of stock.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     /// Carts a round.
     #[arg(long, default_value_t = 10_000)]
@@ -55,7 +55,7 @@ pub(super) struct ExpiryArgs {
     #[arg(long, default_value_t = 4)]
     around: u64,
     /// Connections that place, and then buy.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = limits::connections())]
     connections: usize,
     /// Milliseconds between the purchases of a connection.
     #[arg(long, default_value_t = 10)]

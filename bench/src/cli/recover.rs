@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::campaigns::Common;
-use super::{progress, write_json};
+use super::{limits, progress, write_json};
 use crate::recover::drill::{self, DrillPlan};
 use crate::recover::made_log::{self, Making};
 use crate::recover::{self, Round, Side};
@@ -18,7 +18,7 @@ pub(super) struct RecoverArgs {
     #[command(flatten)]
     making: MakingArgs,
     /// How often each side has its turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = limits::rounds())]
     rounds: usize,
     /// One side once, as JSON.
     #[arg(long, value_enum, hide = true)]

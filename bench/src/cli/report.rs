@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::exit_code;
-use crate::report::{self, Event, Form, ReportPlan};
+use clap::builder::PossibleValuesParser;
+
+use super::{binary, exit_code};
+use crate::report::{self, Ending, Event, Form, ReportPlan};
 
 /// `report`
 #[derive(Debug, clap::Args)]
@@ -17,6 +19,7 @@ pub(super) struct ReportArgs {
     from_raw: bool,
     /// Runs these steps alone; what others found before stays.
     #[arg(long, value_name = "STEP", value_delimiter = ',', conflicts_with = "from_raw")]
+    #[arg(value_parser = PossibleValuesParser::new(report::steps()))]
     only: Vec<String>,
     /// Where REPORT.md and report/ go.
     #[arg(long, value_name = "DIR", default_value = "bench")]
@@ -34,7 +37,7 @@ impl ReportArgs {
         let form = if self.full { Form::Full } else { Form::Short };
         let plan = ReportPlan {
             bench: std::env::current_exe()?,
-            engine: self.binary,
+            engine: self.binary.map(|path| binary(Some(&path))).transpose()?,
             data_root: self.data_root.unwrap_or_else(std::env::temp_dir),
             out: self.out,
             form: (!self.from_raw).then_some(form),
@@ -42,8 +45,11 @@ impl ReportArgs {
         };
         let ending = report::run(&plan, show)?;
         let page = plan.out.join("REPORT.md");
-        let (failed, missed) = (ending.failed, ending.missed);
-        println!("{}: {missed} targets missed, {failed} steps could not be done", page.display());
+        let Ending { failed, missed, not_measured } = ending;
+        println!(
+            "{}: {missed} targets missed, {not_measured} not measured, {failed} steps could not be done",
+            page.display()
+        );
         // What was missed was measured all the same.
         Ok(exit_code(failed == 0))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::campaigns::Common;
 use super::costs::shown;
-use super::write_json;
+use super::{limits, write_json};
 use crate::by_products::{self, ProductsPlan};
 use crate::soak::{self, Minute, SoakPlan};
 
@@ -16,13 +16,13 @@ pub(super) struct ProductsArgs {
     #[arg(long, value_delimiter = ',', default_value = "1,10,1000,100000,1000000")]
     products: Vec<u32>,
     /// How often each has its turn.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     /// Seconds measured in each turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = limits::seconds())]
     seconds: u64,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     #[command(flatten)]
     common: Common,
@@ -41,7 +41,7 @@ pub(super) struct SoakArgs {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     products: u64,
     /// Connections, each with one request in flight.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     #[command(flatten)]
     common: Common,

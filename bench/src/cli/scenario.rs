@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{binary, exit_code, progress, workers, write_json};
+use super::{binary, exit_code, limits, progress, workers, write_json};
 use crate::load::LoadReport;
 use crate::scenario::{self, Limit, Name, ScenarioPlan, ScenarioReport};
 use crate::turn::Through;
@@ -21,13 +21,13 @@ pub(super) struct ScenarioArgs {
     #[arg(long, value_enum)]
     through: Option<Through>,
     /// Seconds measured in each turn.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = limits::seconds())]
     seconds: u64,
     /// Rounds beside the bare server, of six-thousand.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     /// Threads of the client.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = limits::threads())]
     threads: usize,
     /// Worker threads of the bare server [default: one per core].
     #[arg(long)]

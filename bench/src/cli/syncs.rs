@@ -5,17 +5,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::costs::shown;
-use super::{progress, write_json};
+use super::{limits, progress, write_json};
 use crate::syncs::{self, SyncsPlan};
 
 /// `syncs`
 #[derive(Debug, clap::Args)]
 pub(super) struct SyncsArgs {
     /// Turns of each way.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     /// Seconds of a turn.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = limits::seconds())]
     seconds: u64,
     /// Threads that keep their processors busy meanwhile, as a sale does.
     #[arg(long, default_value_t = 0)]

@@ -73,6 +73,15 @@ pub struct ComparePlan {
     pub pool: Option<usize>,
 }
 
+impl ComparePlan {
+    /// Its sides have what its work asks for.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        let of_engine = matches!(self.work, Work::Cart | Work::HoldConfirm);
+        !of_engine || self.sides == [Side::Doorbuster]
+    }
+}
+
 /// A side of the comparison; in reports it stands by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
@@ -158,11 +167,7 @@ pub enum Event<'a> {
 /// A side cannot be started, gives other answers than expected, or its stock is not what it sold.
 pub fn run(plan: &ComparePlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Result<CompareReport> {
     ensure!(plan.rounds > 0, "at least one round");
-    let only_engine = matches!(plan.work, Work::Cart | Work::HoldConfirm);
-    ensure!(
-        !only_engine || plan.sides == [Side::Doorbuster],
-        "the peers have no carts and no holds: --sides doorbuster"
-    );
+    ensure!(plan.is_possible(), "the peers have no carts and no holds");
     let machine = Machine::measure(&plan.data_root)?;
     let (sides, missing) = present(plan, &mut watch);
     ensure!(!sides.is_empty(), "no side is left: {missing:?}");

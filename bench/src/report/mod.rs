@@ -29,7 +29,7 @@ use self::plots::PLOTS;
 use self::raw::{About, Raw};
 use self::runner::Place;
 use self::suite::SUITE;
-use self::targets::{Row, Verdict};
+use self::targets::Verdict;
 
 pub use self::suite::Form;
 
@@ -80,12 +80,20 @@ pub struct Ending {
     pub failed: usize,
     /// Targets that were missed.
     pub missed: usize,
+    /// Targets whose steps were not run, or could not be done.
+    pub not_measured: usize,
+}
+
+/// Names of the steps, in their order.
+pub fn steps() -> impl Iterator<Item = &'static str> {
+    SUITE.iter().map(|step| step.name)
 }
 
 /// Runs the suite and writes the page.
 ///
 /// # Errors
-/// Files cannot be written or read, or a step is named that there is none of.
+/// Files cannot be written or read, a step is named that there is none of, or there are no figures to
+/// make a page of.
 pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Result<Ending> {
     let pictures = plan.out.join("report");
     let place = Place {
@@ -96,13 +104,20 @@ pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Resul
         pictures: pictures.clone(),
         commit: runner::commit(&plan.out),
     };
-    std::fs::create_dir_all(&place.raw)
-        .with_context(|| format!("cannot make {}", place.raw.display()))?;
-    let unknown = plan.only.iter().find(|name| SUITE.iter().all(|step| step.name != **name));
+    let unknown = plan.only.iter().find(|name| steps().all(|step| step != **name));
     ensure!(unknown.is_none(), "no step is called {}", unknown.map_or("", |name| name));
     let mut raw = Raw::read(&place.raw)?;
-    if let Some(form) = plan.form {
-        measure(plan, form, &place, &mut raw, &mut watch)?;
+    match plan.form {
+        Some(form) => {
+            std::fs::create_dir_all(&place.raw)
+                .with_context(|| format!("cannot make {}", place.raw.display()))?;
+            measure(plan, form, &place, &mut raw, &mut watch)?;
+        }
+        None => ensure!(
+            !raw.steps.is_empty(),
+            "no figures are in {}: measure first, or name with --out where they are",
+            place.raw.display()
+        ),
     }
     let mut drawn = Vec::new();
     for plot in PLOTS {
@@ -119,10 +134,12 @@ pub fn run(plan: &ReportPlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Resul
     let path = plan.out.join("REPORT.md");
     std::fs::write(&path, page::of(&raw, &drawn, &reasons(&pictures)?))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let missed = |row: &Row| row.verdict == Verdict::Missed;
+    let rows = targets::rows(&raw);
+    let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
     Ok(Ending {
         failed: raw.steps.values().filter(|kept| kept.is_empty()).count(),
-        missed: targets::rows(&raw).iter().filter(|row| missed(row)).count(),
+        missed: count(Verdict::Missed),
+        not_measured: count(Verdict::NotMeasured),
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::plots::PLOTS;
 use super::raw::Raw;
-use super::suite::{Form, Leaves, SATURATED, SUITE};
+use super::suite::{Form, Leaves, SATURATED, SUITE, Step};
 use super::{sections, targets};
 
 /// The page in Markdown; `pictures` are the files there are beside it, in `report/`,
@@ -67,9 +67,25 @@ fn origin(raw: &Raw) -> String {
          cargo build --release -p doorbuster -p doorbuster-bench\n\
          target/release/doorbuster-bench report{flag}\n\
          ```\n\n\
-         Every figure is from [report/raw](report/raw), a file for each command.\n\n",
+         Every figure is from [report/raw](report/raw), a file for each command.{}\n\n",
         about.commit,
-        about.seconds / 60.0
+        about.seconds / 60.0,
+        apart(raw, &about.commit)
+    )
+}
+
+/// Steps of other commits than the run's.
+fn apart(raw: &Raw, commit: &str) -> String {
+    let is_other =
+        |step: &&Step| raw.steps.get(step.name).is_some_and(|kept| kept.commit != commit);
+    let names: Vec<_> = SUITE.iter().filter(is_other).map(|step| step.name).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        " Measured apart, of other commits: {}. The [last table](#what-was-run) has the commit and the \
+         command of each step; `report --only STEP` measures one again, with `--full` in its long form.",
+        names.join(", ")
     )
 }
 
@@ -153,6 +169,17 @@ mod tests {
             assert!(page.contains(words), "{words} is not in:\n{page}");
         }
         assert!(!page.contains("report/soak.svg"), "a picture that is not there");
+    }
+
+    #[test]
+    fn the_page_names_the_steps_that_were_measured_at_another_commit() {
+        let mut raw = sample::raw();
+        assert!(!of(&raw, &[], "").contains("Measured apart"));
+        for name in ["peers", "idle"] {
+            raw.steps.get_mut(name).expect("a step").commit = "4567def".to_owned();
+        }
+        let page = of(&raw, &[], "");
+        assert!(page.contains("Measured apart, of other commits: peers, idle."), "{page}");
     }
 
     #[test]
