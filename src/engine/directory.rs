@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use actix::Addr;
 use actix::dev::SendError;
@@ -31,6 +31,7 @@ use crate::journal::{Planted, planted};
 
 /// `Default` is derived for arrays of at most 32.
 const SHARDS: usize = 32;
+const SECOND_MS: u64 = 1_000;
 /// Handles a worker keeps at hand: a sale has few hot products.
 const FOUND: usize = 256;
 
@@ -75,6 +76,9 @@ pub struct ProductEntry {
     handle: Handle,
     /// Never taken back, so that looking at it costs no lock.
     is_published: AtomicBool,
+    /// The second in which it was last asked for without having an actor, its low bits. Of the
+    /// partition's thread alone.
+    asked: AtomicU16,
     shown: RwLock<Shown>,
 }
 
@@ -142,7 +146,8 @@ impl From<Published> for View {
 
 impl ProductEntry {
     fn new(id: ProductId, handle: Handle) -> Self {
-        Self { id, handle, is_published: AtomicBool::new(false), shown: RwLock::default() }
+        let (is_published, asked, shown) = <_>::default();
+        Self { id, handle, is_published, asked, shown }
     }
 
     /// The shop's id.
@@ -222,6 +227,16 @@ impl ProductEntry {
     /// Whether it has an actor that runs.
     pub(super) fn has_actor(&self) -> bool {
         self.shown.read().actor.as_ref().is_some_and(|actor| actor.connected())
+    }
+
+    /// Whether it was asked for in this second before, as far as 16 bits know. For the partition's
+    /// thread.
+    pub(super) fn is_asked_again(&self, at_ms: u64) -> bool {
+        let [.., high, low] = (at_ms / SECOND_MS).to_be_bytes();
+        let second = u16::from_be_bytes([high, low]);
+        let before = self.asked.load(Ordering::Relaxed);
+        self.asked.store(second, Ordering::Relaxed);
+        before == second
     }
 
     /// For the partition's thread.
@@ -334,5 +349,18 @@ impl Directory {
         // The table inside uses the low and the top bits.
         let shard = (hash >> 32) as usize % SHARDS;
         self.shards.get(shard).expect("a remainder is in range")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn product_is_asked_for_again_only_within_a_second() {
+        let id = ProductId::new("p").expect("an id");
+        let entry = ProductEntry::new(id, Handle::new(0));
+        let asked_at = [1_800_000_000_000, 1_800_000_001_000, 1_800_000_001_999, 1_800_000_002_000];
+        assert_eq!(asked_at.map(|at_ms| entry.is_asked_again(at_ms)), [false, false, true, false]);
     }
 }

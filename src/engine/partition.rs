@@ -99,6 +99,12 @@ impl<J: Journal<Effect>> Partition<J> {
         &self.inventory
     }
 
+    /// Time of the last record.
+    #[must_use]
+    pub fn last_ms(&self) -> u64 {
+        self.last_ms
+    }
+
     /// Decides one command at `now_ms`, or at the last record's time when that is later.
     pub fn turn(&mut self, command: Command, now_ms: u64) {
         if command.is_late(now_ms) {

@@ -88,6 +88,11 @@ impl SharedPartition {
         self.partition.borrow().next_due_ms()
     }
 
+    /// Time of the last record.
+    fn last_ms(&self) -> u64 {
+        self.partition.borrow().last_ms()
+    }
+
     /// Waits until a turn leaves a hold that is over before all others.
     pub(super) async fn due_sooner(&self) {
         self.due_sooner.notified().await;
@@ -156,9 +161,11 @@ impl PartitionActor {
         }
     }
 
-    /// Makes sure that the product has an actor: its next commands go there.
+    /// Makes sure that a product with traffic has an actor: its next commands go there. A command now
+    /// and then is no traffic: to start an actor costs more than to decide. Seconds are those of
+    /// records, which traffic makes, so that nobody has to ask the clock for them.
     fn awaken(&self, entry: &ProductEntry) {
-        if entry.has_actor() {
+        if entry.has_actor() || !entry.is_asked_again(self.partition.last_ms()) {
             return;
         }
         let actor = || {
