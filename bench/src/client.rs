@@ -71,7 +71,10 @@ pub fn address_of(url: &str, allowed_host: Option<&str>) -> Result<SocketAddr, U
     if host.is_empty() || authority.contains(['/', '@', ' ']) {
         return Err(form());
     }
-    let mut addresses = authority.to_socket_addrs().map_err(|_| form())?;
+    let mut addresses = authority.to_socket_addrs().map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => form(),
+        _ => UrlError::Unresolved(url.to_owned()),
+    })?;
     let address = addresses.next().ok_or_else(|| UrlError::Unresolved(url.to_owned()))?;
     if address.ip().is_loopback() || allowed_host == Some(host) {
         Ok(address)

@@ -117,7 +117,7 @@ async fn sale(
         plan.placing.as_secs()
     );
 
-    let (heard, manners) = parts::paced(plan.every)?;
+    let (heard, manners) = parts::paced(plan.every);
     watch("selling before");
     let crowd = Crowd::open(address, plan.connections, &shop, &manners);
     sleep_until(first_over.into()).await;

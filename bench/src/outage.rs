@@ -90,7 +90,7 @@ async fn sale(
     let address = process.ready(START_LIMIT).await?;
     let shop: SharedShop = Rc::new(RefCell::new(Shop::new(Mix::Purchases, Seeded::new(1))));
     crowd::stock_up(address, &shop, START_LIMIT).await?;
-    let (heard, manners) = parts::paced(plan.every)?;
+    let (heard, manners) = parts::paced(plan.every);
     let crowd = Crowd::open(address, plan.connections, &shop, &manners);
     watch("selling");
     sleep(plan.around).await;

@@ -12,11 +12,10 @@ use serde::Serialize;
 
 use crate::crowd::Manners;
 use crate::faults::{FaultKind, Faults};
-use crate::load::{Latency, percentiles};
+use crate::load::{Latency, histogram, nanoseconds, percentiles};
 
 /// The server's default deadline of a request.
 pub const DEADLINE: Duration = Duration::from_secs(2);
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
 
 /// What was heard in one part.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -48,27 +47,22 @@ pub struct Heard {
 
 /// What is heard, and the manners of a crowd that begins a request on each connection this often and
 /// is heard.
-///
-/// # Errors
-/// No memory for the histograms.
-pub fn paced(every: Duration) -> anyhow::Result<(Rc<RefCell<Heard>>, Manners)> {
-    let heard = Rc::new(RefCell::new(Heard::new()?));
+#[must_use]
+pub fn paced(every: Duration) -> (Rc<RefCell<Heard>>, Manners) {
+    let heard = Rc::new(RefCell::new(Heard::default()));
     let listener = Rc::clone(&heard);
     let watch = move |sent, latency, status| listener.borrow_mut().hear(sent, latency, status);
-    Ok((heard, Manners { every: Some(every), watch: Some(Rc::new(watch)), answer_limit: None }))
+    (heard, Manners { every: Some(every), watch: Some(Rc::new(watch)), answer_limit: None })
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        let parts = std::array::from_fn(|_| histogram());
+        Self { parts, began: None, ended: None, faults: Faults::default() }
+    }
 }
 
 impl Heard {
-    /// Nothing yet.
-    ///
-    /// # Errors
-    /// No memory for the histograms.
-    pub fn new() -> anyhow::Result<Self> {
-        let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
-        let parts = [histogram()?, histogram()?, histogram()?];
-        Ok(Self { parts, began: None, ended: None, faults: Faults::default() })
-    }
-
     /// From this moment on it happens.
     pub fn begins(&mut self, at: Instant) {
         self.began = Some(at);
@@ -86,9 +80,8 @@ impl Heard {
             (Some(began), _) if sent >= began => 1,
             _ => 0,
         };
-        let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
         if let Some(part) = self.parts.get_mut(part) {
-            part.saturating_record(latency_ns.max(1));
+            part.saturating_record(nanoseconds(latency));
         }
         if status != 201 {
             self.faults.add(FaultKind::Refused, || {
@@ -145,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_refusal_and_a_late_answer_are_faults_of_their_part() {
-        let mut heard = Heard::new().expect("histograms");
+        let mut heard = Heard::default();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         heard.begins(after(5));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::campaigns::Common;
@@ -61,7 +62,10 @@ impl FlameArgs {
             seconds: self.seconds,
         };
         let sampled = flame::run(&plan)?;
-        let name = format!("{:?}", self.work).to_lowercase();
+        let name = self
+            .work
+            .to_possible_value()
+            .map_or_else(String::new, |work| work.get_name().to_owned());
         let samples = sampled.calls.samples;
         let title = format!(
             "doorbuster, {name}: {samples} samples in {} s, {} connections, {:.0} answers a second",

@@ -40,7 +40,7 @@ pub use self::put_in::{put_in, units_sold};
 pub use self::report::{KindReport, Lag, Latency, LoadReport, Pace, percentiles};
 
 use self::shared::Shared;
-pub(crate) use self::tally::histogram;
+pub(crate) use self::tally::{histogram, nanoseconds};
 
 use self::tally::Tally;
 use self::work::{Mix, PRODUCTS_MAX, Products};

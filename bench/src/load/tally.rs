@@ -61,18 +61,36 @@ pub(crate) fn histogram() -> Histogram<u64> {
     histogram
 }
 
+/// A latency as such a histogram takes it.
+pub(crate) fn nanoseconds(latency: Duration) -> u64 {
+    u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX).max(1)
+}
+
+/// What is wrong with an answer, and what to do.
+fn unexpected(kind: Kind, head: &Head) -> String {
+    let (status, expected) = (head.status, kind.expected_status());
+    let next = match status {
+        _ if head.replayed => "its key was used before: another --key-prefix",
+        422 => "if its key was used before, another --key-prefix",
+        404 => "the products have to be there: --put-in STOCK puts them in",
+        _ => "the server's log may say more",
+    };
+    format!("{}: {status} where {expected} was expected; {next}", kind.name())
+}
+
 impl Tally {
     /// An answer came; with its latency if it counts.
     pub(super) fn answered(&mut self, kind: Kind, head: &Head, latency: Option<Duration>) {
         *self.answers.entry(head.status).or_insert(0) += 1;
-        let expected = head.status == kind.expected_status();
+        let expected = head.status == kind.expected_status() && !head.replayed;
         if expected {
             self.units_sold += kind.units_sold();
+        } else {
+            self.first_error.get_or_insert_with(|| unexpected(kind, head));
         }
         let Some(latency) = latency else { return };
         let of_kind = self.kinds.entry(kind).or_default();
-        let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
-        of_kind.latency.saturating_record(latency_ns.max(1));
+        of_kind.latency.saturating_record(nanoseconds(latency));
         if expected {
             of_kind.expected += 1;
             of_kind.answer_bytes = head.head_bytes + head.body_bytes;
@@ -129,5 +147,30 @@ impl Tally {
         self.lag.unsent += other.lag.unsent;
         self.last = self.last.max(other.last);
         self.silence = self.silence.max(other.silence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_that_is_not_what_was_asked_for_is_a_failure_and_the_first_is_told() {
+        let mut tally = Tally::default();
+        let at = Some(Duration::from_millis(1));
+        let head = |status, replayed| Head {
+            status,
+            replayed,
+            close: false,
+            head_bytes: 100,
+            body_bytes: 100,
+        };
+        for (status, replayed) in [(201, false), (201, true), (404, false)] {
+            tally.answered(Kind::Purchase, &head(status, replayed), at);
+        }
+        let kind = tally.kinds.get(&Kind::Purchase).expect("purchases");
+        assert_eq!((kind.expected, kind.unexpected, tally.units_sold), (1, 2, 1));
+        let told = tally.first_error.expect("an error");
+        assert!(told.contains("its key was used before: another --key-prefix"), "{told}");
     }
 }

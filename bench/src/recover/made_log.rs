@@ -109,7 +109,8 @@ fn commit_in_time(maker: &mut Maker) -> anyhow::Result<()> {
     }
 }
 
-/// Copies a directory that nobody writes, a log or what stands around it, with all that is in it.
+/// Copies a directory that nobody writes, a log or what stands around it, with all that is in it, on to
+/// the disk: what is still to be written there is written while somebody measures.
 ///
 /// # Errors
 /// The file system's.
@@ -121,7 +122,8 @@ pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
         if kind.is_dir() {
             copy(&entry.path(), &to)?;
         } else if kind.is_file() {
-            std::fs::copy(entry.path(), to)?;
+            std::fs::copy(entry.path(), &to)?;
+            std::fs::OpenOptions::new().write(true).open(to)?.sync_all()?;
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The targets: what each asks for, what was seen, and whether it is met.
 
+use serde_json::Value;
+
 use super::chart::shown;
 use super::raw::Raw;
 use crate::figures::Middle;
@@ -182,20 +184,17 @@ fn six_thousand_p99(raw: &Raw) -> Row {
 
 /// Requests that failed in all turns of a step's comparisons, whichever side's.
 fn failures(raw: &Raw, step: &str) -> f64 {
-    let mut all = 0.0;
-    for comparison in 0..raw.count(step, "/comparisons") {
-        for round in 0..raw.count(step, &format!("/comparisons/{comparison}/rounds")) {
-            let turns = format!("/comparisons/{comparison}/rounds/{round}/turns");
-            for side in raw.names(step, &turns) {
-                let kinds = format!("{turns}/{side}/kinds");
-                for kind in raw.names(step, &kinds) {
-                    let failures = raw.number(step, &format!("{kinds}/{kind}/failures"));
-                    all += failures.unwrap_or(0.0);
-                }
+    fn below(value: &Value) -> f64 {
+        match value {
+            Value::Object(fields) => {
+                let own = fields.get("failures").and_then(Value::as_f64);
+                own.unwrap_or(0.0) + fields.values().map(below).sum::<f64>()
             }
+            Value::Array(values) => values.iter().map(below).sum(),
+            _ => 0.0,
         }
     }
-    all
+    raw.at::<Value>(step, "/comparisons").as_ref().map_or(0.0, below)
 }
 
 fn decide(raw: &Raw) -> Row {
