@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Rounds of a measurement at most, where it says nothing else: a bound of time.
+pub const ROUNDS_MAX: usize = 100;
+
 /// The middle of some figures, the lowest and the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Middle {

@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::figures::Middle;
+use crate::figures::{Middle, ROUNDS_MAX};
+use crate::load::SECONDS_MAX;
 use crate::machine::Machine;
 use crate::process::Launch;
 use crate::recover::made_log::{self, Making};
 
 const START_LIMIT: Duration = Duration::from_secs(900);
-/// Longest measurement.
-const SECONDS_MAX: u64 = 3_600;
-const ROUNDS_MAX: usize = 100;
 
 /// What to measure.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::task::LocalSet;
 
 use crate::database::Database;
-use crate::figures::Middle;
+use crate::figures::{Middle, ROUNDS_MAX};
 use crate::machine::Machine;
 use crate::postgres::Postgres;
 use crate::process::Launch;
@@ -25,7 +25,6 @@ use crate::rows;
 
 /// A start or a projection that takes longer is a failure.
 const LIMIT: Duration = Duration::from_secs(900);
-const ROUNDS_MAX: usize = 100;
 
 /// What to measure.
 #[derive(Debug, Clone)]

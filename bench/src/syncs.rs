@@ -19,7 +19,7 @@ use rustix::io::ReadWriteFlags;
 use serde::Serialize;
 
 use crate::cost;
-use crate::figures::Middle;
+use crate::figures::{Middle, ROUNDS_MAX};
 use crate::load::{histogram, percentiles};
 use crate::machine::Machine;
 
@@ -28,8 +28,7 @@ const WRITE_BYTES: usize = 2 << 10;
 /// What `O_DIRECT` writes whole.
 const BLOCK_BYTES: usize = 4 << 10;
 const FILE_BYTES: usize = 64 << 20;
-const ROUNDS_MAX: usize = 100;
-const SECONDS_MAX: u64 = 60;
+pub(crate) const SECONDS_MAX: u64 = 60;
 const BUSY_MAX: usize = 64;
 
 /// What to measure.

@@ -25,6 +25,13 @@ fn a_number_out_of_range_is_a_usage_error() {
 }
 
 #[test]
+fn a_measurement_has_the_bounds_of_its_own() {
+    refuses(2, &["decide", "--rounds", "1001"], "1001 is not in 1..=1000");
+    refuses(2, &["flame", "--seconds", "61"], "61 is not in 1..=60");
+    refuses(2, &["syncs", "--seconds", "61"], "61 is not in 1..=60");
+}
+
+#[test]
 fn a_step_that_there_is_none_of_is_a_usage_error() {
     refuses(2, &["report", "--only", "purchase,nothing"], "invalid value 'nothing'");
 }

@@ -229,9 +229,9 @@ impl ProductEntry {
         self.shown.read().actor.as_ref().is_some_and(|actor| actor.connected())
     }
 
-    /// Whether it was asked for in this second before, as far as 16 bits know. For the partition's
-    /// thread.
-    pub(super) fn is_asked_again(&self, at_ms: u64) -> bool {
+    /// Notes that it is asked for; whether it was in this second before, as far as 16 bits know. For the
+    /// partition's thread.
+    pub(super) fn note_asked(&self, at_ms: u64) -> bool {
         let [.., high, low] = (at_ms / SECOND_MS).to_be_bytes();
         let second = u16::from_be_bytes([high, low]);
         let before = self.asked.load(Ordering::Relaxed);
@@ -361,6 +361,6 @@ mod tests {
         let id = ProductId::new("p").expect("an id");
         let entry = ProductEntry::new(id, Handle::new(0));
         let asked_at = [1_800_000_000_000, 1_800_000_001_000, 1_800_000_001_999, 1_800_000_002_000];
-        assert_eq!(asked_at.map(|at_ms| entry.is_asked_again(at_ms)), [false, false, true, false]);
+        assert_eq!(asked_at.map(|at_ms| entry.note_asked(at_ms)), [false, false, true, false]);
     }
 }

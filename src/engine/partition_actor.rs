@@ -165,7 +165,7 @@ impl PartitionActor {
     /// and then is no traffic: to start an actor costs more than to decide. Seconds are those of
     /// records, which traffic makes, so that nobody has to ask the clock for them.
     fn awaken(&self, entry: &ProductEntry) {
-        if entry.has_actor() || !entry.is_asked_again(self.partition.last_ms()) {
+        if entry.has_actor() || !entry.note_asked(self.partition.last_ms()) {
             return;
         }
         let actor = || {

@@ -1,8 +1,8 @@
 //! The actor of one product with traffic: a bounded mailbox and the loop. The state it decides on
 //! lies in the partition's table.
 //!
-//! Started when a second brings more than one command, stops when idle. What a stopping actor leaves in its mailbox is dropped
-//! undecided, and so goes on to a fresh actor (`command`).
+//! Started when a second brings more than one command, stops when idle. What a stopping actor
+//! leaves in its mailbox is dropped undecided, and so goes on to a fresh actor (`command`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -102,22 +102,15 @@ impl CompareArgs {
             peer_workers: workers(self.peer_workers),
             pool: self.pool,
         };
-        if !plan.is_possible() {
-            return Err(usage("the peers have no carts and no holds: --sides doorbuster"));
-        }
-        let mut headed = false;
-        let report = compare::run(&plan, |event| {
-            if !std::mem::replace(&mut headed, true) {
-                println!("{:>5} {:<20} {HEAD}", "round", "side");
+        plan.check().map_err(usage)?;
+        println!("{:>5} {:<20} {HEAD}", "round", "side");
+        let report = compare::run(&plan, |event| match event {
+            Event::Missing { side, why } => {
+                println!("{:>5} {:<20} missing: {why}", "", side.name())
             }
-            match event {
-                Event::Missing { side, why } => {
-                    println!("{:>5} {:<20} missing: {why}", "", side.name())
-                }
-                Event::Turn { .. } => {}
-                Event::Turned { round, side, report } => {
-                    println!("{round:>5} {:<20} {}", side.name(), figures(report));
-                }
+            Event::Turn { .. } => {}
+            Event::Turned { round, side, report } => {
+                println!("{round:>5} {:<20} {}", side.name(), figures(report));
             }
         })?;
         show(&report);

@@ -25,7 +25,7 @@ pub(super) struct FlameArgs {
     #[arg(long, default_value_t = 256, value_parser = limits::connections())]
     connections: usize,
     /// Seconds sampled.
-    #[arg(long, default_value_t = 8, value_parser = limits::seconds())]
+    #[arg(long, default_value_t = 8, value_parser = limits::seconds_upto(flame::SECONDS_MAX))]
     seconds: u64,
     /// Where the picture goes.
     #[arg(long, value_name = "FILE", default_value = "flame.svg")]

@@ -2,9 +2,8 @@
 
 use clap::builder::RangedU64ValueParser;
 
+use crate::figures::ROUNDS_MAX;
 use crate::load::{CONNECTIONS_MAX, SECONDS_MAX, THREADS_MAX};
-
-const ROUNDS_MAX: usize = 100;
 
 pub(super) fn rounds() -> RangedU64ValueParser<usize> {
     upto(ROUNDS_MAX)
@@ -19,9 +18,13 @@ pub(super) fn threads() -> RangedU64ValueParser<usize> {
 }
 
 pub(super) fn seconds() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(1..=SECONDS_MAX)
+    seconds_upto(SECONDS_MAX)
 }
 
-fn upto(max: usize) -> RangedU64ValueParser<usize> {
+pub(super) fn seconds_upto(max: u64) -> RangedU64ValueParser<u64> {
+    RangedU64ValueParser::new().range(1..=max)
+}
+
+pub(super) fn upto(max: usize) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=max as u64)
 }

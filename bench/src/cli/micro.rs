@@ -11,7 +11,7 @@ use crate::micro::decide::{self, DecidePlan, DecideReport, Round};
 #[derive(Debug, clap::Args)]
 pub(super) struct DecideArgs {
     /// Rounds.
-    #[arg(long, default_value_t = 10, value_parser = limits::rounds())]
+    #[arg(long, default_value_t = 10, value_parser = limits::upto(decide::ROUNDS_MAX))]
     rounds: usize,
     /// Purchases of each round, and of each of its measurements.
     #[arg(long, default_value_t = 2_000_000)]

@@ -12,7 +12,7 @@ use crate::expiry::{self, ExpiryPlan, ExpiryReport};
 #[derive(Debug, clap::Args)]
 pub(super) struct CartsArgs {
     /// Rounds with plenty of stock.
-    #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Carts a round.
     #[arg(long, default_value_t = 10_000)]

@@ -15,7 +15,7 @@ pub(super) struct SyncsArgs {
     #[arg(long, default_value_t = 3, value_parser = limits::rounds())]
     rounds: usize,
     /// Seconds of a turn.
-    #[arg(long, default_value_t = 2, value_parser = limits::seconds())]
+    #[arg(long, default_value_t = 2, value_parser = limits::seconds_upto(syncs::SECONDS_MAX))]
     seconds: u64,
     /// Threads that keep their processors busy meanwhile, as a sale does.
     #[arg(long, default_value_t = 0)]

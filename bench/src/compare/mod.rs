@@ -74,11 +74,18 @@ pub struct ComparePlan {
 }
 
 impl ComparePlan {
-    /// Its sides have what its work asks for.
-    #[must_use]
-    pub fn is_possible(&self) -> bool {
-        let of_engine = matches!(self.work, Work::Cart | Work::HoldConfirm);
-        !of_engine || self.sides == [Side::Doorbuster]
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// It has no rounds, or a side has not what its work asks for.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.rounds > 0, "at least one round");
+        let only_engine = matches!(self.work, Work::Cart | Work::HoldConfirm);
+        ensure!(
+            !only_engine || self.sides == [Side::Doorbuster],
+            "the peers have no carts and no holds: --sides doorbuster"
+        );
+        Ok(())
     }
 }
 
@@ -166,8 +173,7 @@ pub enum Event<'a> {
 /// # Errors
 /// A side cannot be started, gives other answers than expected, or its stock is not what it sold.
 pub fn run(plan: &ComparePlan, mut watch: impl FnMut(Event<'_>)) -> anyhow::Result<CompareReport> {
-    ensure!(plan.rounds > 0, "at least one round");
-    ensure!(plan.is_possible(), "the peers have no carts and no holds");
+    plan.check()?;
     let machine = Machine::measure(&plan.data_root)?;
     let (sides, missing) = present(plan, &mut watch);
     ensure!(!sides.is_empty(), "no side is left: {missing:?}");

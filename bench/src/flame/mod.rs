@@ -25,7 +25,7 @@ use crate::process::{Launch, Process};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const WARM_UP: Duration = Duration::from_secs(1);
-const SECONDS_MAX: u64 = 60;
+pub(crate) const SECONDS_MAX: u64 = 60;
 const PLENTY: u64 = 1_000_000_000;
 /// Not a divisor of the timers' rates, so that samples do not march with them.
 const SAMPLES_PER_SECOND: &str = "499";

@@ -50,7 +50,7 @@ pub struct LoadReport {
     pub answer_bytes: usize,
     /// Exchanges without an answer, and connections that could not be made again.
     pub errors: u64,
-    /// The first of them.
+    /// The first of them, or of the answers that were not expected.
     pub first_error: Option<String>,
     /// Longest time within the measured time without any answer, in milliseconds.
     pub silence_ms: f64,

@@ -23,7 +23,7 @@ use crate::machine::Machine;
 /// Purchases between two looks at the clock.
 const BATCH: u32 = 64;
 /// Most rounds, and purchases of a round: bounds of time.
-const ROUNDS_MAX: usize = 1_000;
+pub(crate) const ROUNDS_MAX: usize = 1_000;
 const PURCHASES_MAX: u64 = 1_000_000_000;
 
 /// What to measure.

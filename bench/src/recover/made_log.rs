@@ -12,15 +12,15 @@ use doorbuster::journal::PAYLOAD_BYTES_MAX;
 use doorbuster_wal::{DirStorage, Options, Scan};
 
 use super::maker::Maker;
+use crate::figures::ROUNDS_MAX;
 use crate::seeded::Seeded;
 
 /// Records in one write and sync: what a busy sale has.
 const BATCH_RECORDS: u64 = 256;
 /// Records decided in the same millisecond.
 const RECORDS_PER_MS: u64 = 40;
-/// Most products, rounds and numbers of products of one run.
+/// Most products, and numbers of products, of one run.
 const PRODUCTS_MAX: u32 = 10_000_000;
-const ROUNDS_MAX: usize = 100;
 const SIZES_MAX: usize = 20;
 const BEGUN_AT_MS: u64 = 1_790_000_000_000;
 
